@@ -1,0 +1,99 @@
+"""Camera model: orbit pose, look-at matrix, projection, and the same as plain matrices for files. Conventions: structures.py."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.structures import Camera
+
+
+def camera_centre_world(camera: Camera) -> Float[Tensor, "B 3"]:
+    """Camera centres `d (cos e sin a, sin e, cos e cos a)`, world frame, before any offset."""
+    azimuth, elevation = torch.deg2rad(camera.azimuth_deg), torch.deg2rad(camera.elevation_deg)
+    direction = torch.stack(
+        (elevation.cos() * azimuth.sin(), elevation.sin(), elevation.cos() * azimuth.cos()), dim=-1
+    )
+    return direction * camera.distance[:, None]
+
+
+def world_to_camera(camera: Camera) -> Float[Tensor, "B 4 4"]:
+    """Rigid transforms: `p_camera = R p_world + t`; the camera looks along -z with +y up."""
+    centre = camera_centre_world(camera)
+    target = torch.zeros_like(centre)
+    if camera.offset_frame == "world":
+        target = torch.cat((camera.offset, torch.zeros_like(camera.offset[:, :1])), dim=-1)
+    z_axis = torch.nn.functional.normalize(centre - target, dim=-1)
+    up = torch.zeros_like(z_axis)
+    up[:, 1] = 1.0
+    x_axis = torch.nn.functional.normalize(torch.linalg.cross(up, z_axis), dim=-1)
+    y_axis = torch.linalg.cross(z_axis, x_axis)
+    rotation = torch.stack((x_axis, y_axis, z_axis), dim=1)
+    translation = -(rotation @ centre[:, :, None])[:, :, 0]
+    if camera.offset_frame == "camera":
+        translation = translation + torch.cat((camera.offset, torch.zeros_like(camera.offset[:, :1])), dim=-1)
+    top = torch.cat((rotation, translation[:, :, None]), dim=2)
+    bottom = top.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(camera), 1, 4)
+    return torch.cat((top, bottom), dim=1)
+
+
+def intrinsics_px(camera: Camera, height: int, width: int) -> Float[Tensor, "3 3"]:
+    """Pinhole matrix in pixels for an image of `height` x `width`.
+
+    A camera-frame point (x, y, z) lands at `column = fx x / -z + cx`, `row = fy (-y) / -z + cy`, where the centre of pixel
+    (row i, column j) has coordinates (j + 0.5, i + 0.5).
+    """
+    focal_px = camera.focal * height / 2
+    matrix = torch.eye(3, dtype=camera.distance.dtype, device=camera.distance.device)
+    matrix[0, 0] = matrix[1, 1] = focal_px
+    matrix[0, 2], matrix[1, 2] = width / 2, height / 2
+    return matrix
+
+
+def transform_points(
+    points: Float[Tensor, "B V 3"], rigid: Float[Tensor, "B 4 4"]
+) -> Float[Tensor, "B V 3"]:
+    """Apply rigid transforms to points."""
+    return points @ rigid[:, :3, :3].transpose(1, 2) + rigid[:, None, :3, 3]
+
+
+def project_camera(
+    vertices_camera: Float[Tensor, "B V 3"], focal: float, height: int, width: int
+) -> Float[Tensor, "B V 2"]:
+    """Perspective projection of camera-frame points to NDC (y up)."""
+    scale = vertices_camera.new_tensor([focal * height / width, focal])
+    return vertices_camera[..., :2] * scale / -vertices_camera[..., 2:]
+
+
+def project_matrices(
+    vertices_world: Float[Tensor, "B V 3"],
+    rigid: Float[Tensor, "B 4 4"],
+    intrinsics: Float[Tensor, "B 3 3"],
+    height: int,
+    width: int,
+) -> tuple[Float[Tensor, "B V 2"], Float[Tensor, "B V 3"]]:
+    """Project with cameras given as matrices, for truth that another renderer wrote.
+
+    Args:
+        vertices_world: points, world frame.
+        rigid: world-to-camera transforms (looking along -z, y up).
+        intrinsics: pixel intrinsics as in `intrinsics_px`.
+        height: image height that the intrinsics belong to, pixels.
+        width: image width, pixels.
+
+    Returns:
+        NDC coordinates (y up) and camera-frame coordinates.
+    """
+    vertices_camera = transform_points(vertices_world, rigid)
+    ray = vertices_camera * vertices_camera.new_tensor([1.0, -1.0, -1.0])
+    homogeneous = ray @ intrinsics.transpose(1, 2)
+    pixel = homogeneous[..., :2] / homogeneous[..., 2:]
+    size = pixel.new_tensor([width, height])
+    return (2 * pixel / size - 1) * pixel.new_tensor([1.0, -1.0]), vertices_camera
+
+
+def project(
+    vertices_world: Float[Tensor, "B V 3"], camera: Camera, height: int, width: int
+) -> tuple[Float[Tensor, "B V 2"], Float[Tensor, "B V 3"]]:
+    """World points to (NDC, camera frame) for an image of `height` x `width`."""
+    vertices_camera = transform_points(vertices_world, world_to_camera(camera))
+    return project_camera(vertices_camera, camera.focal, height, width), vertices_camera

@@ -1,0 +1,158 @@
+"""Triangle-mesh geometry: normals, topology, uniform Laplacian, mirror partners, subdivision. Conventions: structures.py."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class MeshTopology:
+    """What follows from the faces alone.
+
+    Attributes:
+        faces: [F, 3] vertex indices.
+        edges: [E, 2] undirected edges, lower index first, sorted.
+        edge_faces: [E, 2] the two faces at each edge; -1 where an open mesh has only one.
+        neighbours: [V, K] vertex neighbours, padded with the vertex itself.
+        neighbour_mask: [V, K] True where `neighbours` is not padding.
+    """
+
+    faces: Int[Tensor, "F 3"]
+    edges: Int[Tensor, "E 2"]
+    edge_faces: Int[Tensor, "E 2"]
+    neighbours: Int[Tensor, "V K"]
+    neighbour_mask: Bool[Tensor, "V K"]
+
+    @property
+    def is_closed(self) -> bool:
+        """True when every edge has two faces."""
+        return bool((self.edge_faces >= 0).all())
+
+
+def build_topology(faces: Int[Tensor, "F 3"], vertex_count: int) -> MeshTopology:
+    """Topology of a manifold triangle mesh (at most two faces at an edge).
+
+    Raises:
+        ValueError: an edge has more than two faces.
+    """
+    corners = torch.cat((faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]))
+    owner = torch.arange(len(faces), device=faces.device).repeat(3)
+    ordered = corners.sort(dim=1).values
+    edges, edge_of_corner, counts = torch.unique(ordered, dim=0, return_inverse=True, return_counts=True)
+    if counts.numel() and int(counts.max()) > 2:
+        raise ValueError(f"{int((counts > 2).sum())} edges have more than two faces; the mesh is not a manifold surface")
+    edge_faces = torch.full((len(edges), 2), -1, dtype=torch.long, device=faces.device)
+    order = torch.argsort(edge_of_corner, stable=True)
+    first = torch.cumsum(counts, 0) - counts
+    edge_faces[:, 0] = owner[order[first]]
+    paired = counts == 2
+    edge_faces[paired, 1] = owner[order[first[paired] + 1]]
+    neighbours, mask = _neighbour_table(edges, vertex_count)
+    return MeshTopology(faces, edges, edge_faces, neighbours, mask)
+
+
+def _neighbour_table(edges: Tensor, vertex_count: int) -> tuple[Tensor, Tensor]:
+    directed = torch.cat((edges, edges.flip(1)))
+    directed = directed[torch.argsort(directed[:, 0] * vertex_count + directed[:, 1])]
+    degree = torch.bincount(directed[:, 0], minlength=vertex_count)
+    width = int(degree.max()) if degree.numel() else 0
+    slot = torch.arange(len(directed), device=edges.device) - (torch.cumsum(degree, 0) - degree)[directed[:, 0]]
+    table = torch.arange(vertex_count, device=edges.device)[:, None].repeat(1, width)
+    mask = torch.zeros_like(table, dtype=torch.bool)
+    table[directed[:, 0], slot] = directed[:, 1]
+    mask[directed[:, 0], slot] = True
+    return table, mask
+
+
+class _NeighbourSum(torch.autograd.Function):
+    """y_i = sum_k w_ik x_n(i,k). Its transpose is again a gather, so neither pass needs a scatter."""
+
+    @staticmethod
+    def forward(ctx, x, neighbours, weights, transposed_weights):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(neighbours, weights, transposed_weights)
+        return (x[:, neighbours] * weights[..., None]).sum(dim=2)
+
+    @staticmethod
+    def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+        neighbours, weights, transposed_weights = ctx.saved_tensors
+        return _NeighbourSum.apply(gradient, neighbours, transposed_weights, weights), None, None, None
+
+
+def uniform_laplacian(x: Float[Tensor, "B V C"], topology: MeshTopology) -> Float[Tensor, "B V C"]:
+    """Mean over the neighbours minus the vertex itself; zero on constant fields (paper section 3, mesh regularisers)."""
+    mask = topology.neighbour_mask.to(x.dtype)
+    inverse_degree = 1 / mask.sum(dim=1).clamp(min=1)
+    weights = mask * inverse_degree[:, None]
+    transposed = mask * inverse_degree[topology.neighbours]
+    has_neighbours = topology.neighbour_mask.any(dim=1).to(x.dtype)[:, None]
+    return _NeighbourSum.apply(x, topology.neighbours, weights, transposed) - x * has_neighbours
+
+
+def face_corners(vertices: Float[Tensor, "B V C"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "B F 3 C"]:
+    """Vertex attributes gathered per face corner."""
+    return vertices[:, faces]
+
+
+def face_normals(vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "B F 3"]:
+    """Unit normals of counter-clockwise faces; zero for faces without area."""
+    return torch.nn.functional.normalize(face_area_vectors(vertices, faces), dim=-1, eps=1e-12)
+
+
+def face_area_vectors(vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "B F 3"]:
+    """Normals scaled by twice the face area."""
+    a, b, c = face_corners(vertices, faces).unbind(dim=2)
+    return torch.linalg.cross(b - a, c - a)
+
+
+def vertex_normals(vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "B V 3"]:
+    """Area-weighted unit vertex normals."""
+    area_vectors = face_area_vectors(vertices, faces)
+    total = torch.zeros_like(vertices)
+    for corner in range(3):
+        total = total.index_add(1, faces[:, corner], area_vectors)
+    return torch.nn.functional.normalize(total, dim=-1, eps=1e-12)
+
+
+def signed_volume(vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, " B"]:
+    """Enclosed volume; positive when faces are counter-clockwise seen from outside."""
+    a, b, c = face_corners(vertices, faces).unbind(dim=2)
+    return (a * torch.linalg.cross(b, c)).sum(dim=(1, 2)) / 6
+
+
+def edge_lengths(vertices: Float[Tensor, "B V 3"], topology: MeshTopology) -> Float[Tensor, "B E"]:
+    """Lengths of all edges."""
+    ends = vertices[:, topology.edges]
+    return (ends[:, :, 1] - ends[:, :, 0]).norm(dim=-1)
+
+
+def mirrored(points: Float[Tensor, "*N 3"], axis: int) -> Float[Tensor, "*N 3"]:
+    """Reflect points (or offsets) in the coordinate plane whose normal is `axis` (0 = x, 1 = y, 2 = z)."""
+    sign = points.new_ones(3)
+    sign[axis] = -1.0
+    return points * sign
+
+
+def mirror_partners(vertices: Float[Tensor, "V 3"], axis: int) -> Int[Tensor, " V"]:
+    """Index of the vertex nearest to each vertex's mirror image; exact partners on symmetric templates."""
+    reflected = mirrored(vertices, axis)
+    return torch.cat([torch.cdist(chunk, vertices).argmin(dim=1) for chunk in reflected.split(2048)])
+
+
+def subdivide(
+    vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]
+) -> tuple[Float[Tensor, "V2 3"], Int[Tensor, "F4 3"]]:
+    """Split every triangle in four at its edge midpoints. Old vertices keep their indices; new ones follow in edge order."""
+    topology = build_topology(faces, len(vertices))
+    midpoints = vertices[topology.edges].mean(dim=1)
+    key = topology.edges[:, 0] * len(vertices) + topology.edges[:, 1]
+
+    def midpoint_index(first: Tensor, second: Tensor) -> Tensor:
+        wanted = torch.minimum(first, second) * len(vertices) + torch.maximum(first, second)
+        return len(vertices) + torch.searchsorted(key, wanted)
+
+    a, b, c = faces.unbind(dim=1)
+    ab, bc, ca = midpoint_index(a, b), midpoint_index(b, c), midpoint_index(c, a)
+    quarters = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
+    return torch.cat((vertices, midpoints)), torch.cat([torch.stack(q, dim=1) for q in quarters])

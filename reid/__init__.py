@@ -1,0 +1,1 @@
+"""Re-identification: data, models, training and evaluation. Imports neither mmgen nor recon."""

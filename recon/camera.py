@@ -10,9 +10,7 @@ from recon.structures import Camera
 def camera_centre_world(camera: Camera) -> Float[Tensor, "B 3"]:
     """Camera centres `d (cos e sin a, sin e, cos e cos a)`, world frame, before any offset."""
     azimuth, elevation = torch.deg2rad(camera.azimuth_deg), torch.deg2rad(camera.elevation_deg)
-    direction = torch.stack(
-        (elevation.cos() * azimuth.sin(), elevation.sin(), elevation.cos() * azimuth.cos()), dim=-1
-    )
+    direction = torch.stack((elevation.cos() * azimuth.sin(), elevation.sin(), elevation.cos() * azimuth.cos()), dim=-1)
     return direction * camera.distance[:, None]
 
 
@@ -49,9 +47,7 @@ def intrinsics_px(camera: Camera, height: int, width: int) -> Float[Tensor, "3 3
     return matrix
 
 
-def transform_points(
-    points: Float[Tensor, "B V 3"], rigid: Float[Tensor, "B 4 4"]
-) -> Float[Tensor, "B V 3"]:
+def transform_points(points: Float[Tensor, "B V 3"], rigid: Float[Tensor, "B 4 4"]) -> Float[Tensor, "B V 3"]:
     """Apply rigid transforms to points."""
     return points @ rigid[:, :3, :3].transpose(1, 2) + rigid[:, None, :3, 3]
 

@@ -42,7 +42,9 @@ def build_topology(faces: Int[Tensor, "F 3"], vertex_count: int) -> MeshTopology
     ordered = corners.sort(dim=1).values
     edges, edge_of_corner, counts = torch.unique(ordered, dim=0, return_inverse=True, return_counts=True)
     if counts.numel() and int(counts.max()) > 2:
-        raise ValueError(f"{int((counts > 2).sum())} edges have more than two faces; the mesh is not a manifold surface")
+        raise ValueError(
+            f"{int((counts > 2).sum())} edges have more than two faces; the mesh is not a manifold surface"
+        )
     edge_faces = torch.full((len(edges), 2), -1, dtype=torch.long, device=faces.device)
     order = torch.argsort(edge_of_corner, stable=True)
     first = torch.cumsum(counts, 0) - counts

@@ -1,4 +1,4 @@
-"""Reconstruction in pure PyTorch: structures, camera, geometry, template, renderer, fitting. Knows no files and no commands."""
+"""Reconstruction in pure PyTorch: camera, geometry, template, renderer, fitting. Knows no files and no commands."""
 
 from recon.structures import Attributes, Camera, Sample, TexturedMesh
 

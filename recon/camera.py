@@ -1,4 +1,4 @@
-"""Camera model: orbit pose, look-at matrix, projection, and the same as plain matrices for files. Conventions: structures.py."""
+"""Camera model: orbit pose, look-at matrix, projection, and the same as plain matrices. Conventions: structures.py."""
 
 import torch
 from jaxtyping import Float
@@ -37,8 +37,8 @@ def world_to_camera(camera: Camera) -> Float[Tensor, "B 4 4"]:
 def intrinsics_px(camera: Camera, height: int, width: int) -> Float[Tensor, "3 3"]:
     """Pinhole matrix in pixels for an image of `height` x `width`.
 
-    A camera-frame point (x, y, z) lands at `column = fx x / -z + cx`, `row = fy (-y) / -z + cy`, where the centre of pixel
-    (row i, column j) has coordinates (j + 0.5, i + 0.5).
+    A camera-frame point (x, y, z) lands at `column = fx x / -z + cx`, `row = fy (-y) / -z + cy`, where the centre of
+    pixel (row i, column j) has coordinates (j + 0.5, i + 0.5).
     """
     focal_px = camera.focal * height / 2
     matrix = torch.eye(3, dtype=camera.distance.dtype, device=camera.distance.device)

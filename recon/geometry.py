@@ -1,4 +1,4 @@
-"""Triangle-mesh geometry: normals, topology, uniform Laplacian, mirror partners, subdivision. Conventions: structures.py."""
+"""Triangle meshes: normals, topology, uniform Laplacian, mirror partners, subdivision. Conventions: structures.py."""
 
 from dataclasses import dataclass
 
@@ -83,7 +83,7 @@ class _NeighbourSum(torch.autograd.Function):
 
 
 def uniform_laplacian(x: Float[Tensor, "B V C"], topology: MeshTopology) -> Float[Tensor, "B V C"]:
-    """Mean over the neighbours minus the vertex itself; zero on constant fields (paper section 3, mesh regularisers)."""
+    """Mean over the neighbours minus the vertex itself; zero on constant fields (the paper's mesh regularisers)."""
     mask = topology.neighbour_mask.to(x.dtype)
     inverse_degree = 1 / mask.sum(dim=1).clamp(min=1)
     weights = mask * inverse_degree[:, None]
@@ -145,7 +145,7 @@ def mirror_partners(vertices: Float[Tensor, "V 3"], axis: int) -> Int[Tensor, " 
 def subdivide(
     vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]
 ) -> tuple[Float[Tensor, "V2 3"], Int[Tensor, "F4 3"]]:
-    """Split every triangle in four at its edge midpoints. Old vertices keep their indices; new ones follow in edge order."""
+    """Split every triangle in four at its edge midpoints; old vertices keep their indices, new ones follow in edge order."""
     topology = build_topology(faces, len(vertices))
     midpoints = vertices[topology.edges].mean(dim=1)
     key = topology.edges[:, 0] * len(vertices) + topology.edges[:, 1]

@@ -11,9 +11,9 @@ Lengths are in template units (a person is about 1.8 high) inside `recon`; files
 
 **Images.** [B, 3, H, W], RGB, 0..1, row 0 at the top. **Masks.** [B, H, W], 0..1, 1 = person.
 
-**Texture.** [B, 3, Ht, Wt]; u grows to the right, v grows **up** (v = 1 is the upper edge of row 0). The lower half of the map
-(v in 0..0.5) is the front of the body, head up; the upper half (v in 0.5..1) is the back, feet up. v wraps around: the soles
-join v = 0 to v = 1. u does not wrap.
+**Texture.** [B, 3, Ht, Wt]; u grows to the right, v grows **up** (v = 1 is the upper edge of row 0). The lower half of
+the map (v in 0..0.5) is the front of the body, head up; the upper half (v in 0.5..1) is the back, feet up. v wraps
+around: the soles join v = 0 to v = 1. u does not wrap.
 
 **Light.** [B, 9] spherical-harmonic coefficients in the camera frame; see `recon.render.shading`.
 
@@ -43,9 +43,9 @@ class Camera:
         azimuth_deg: [B]; 0 looks at the front, positive moves the camera towards +x.
         elevation_deg: [B]; positive lifts the camera.
         distance: [B], template units, > 0, from the origin.
-        offset: [B, 2]. With `offset_frame` "camera" (default) the body moves by (x, y) in the camera frame: right and up in the
-            image at any azimuth. With "world" the camera looks at the world point (x, y, 0), as published: positive x moves the
-            body left at azimuth 0, right at 180, and hardly at all at 90.
+        offset: [B, 2]. With `offset_frame` "camera" (default) the body moves by (x, y) in the camera frame: right and up
+            in the image at any azimuth. With "world" the camera looks at the world point (x, y, 0), as published:
+            positive x moves the body left at azimuth 0, right at 180, and hardly at all at 90.
         focal: 1 / tan(fovy / 2), shared by the batch.
         offset_frame: how `offset` is read.
     """

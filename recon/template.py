@@ -1,7 +1,7 @@
-"""Template (prototype): a closed mesh with fixed topology, texture coordinates and mirror partners that every shape deforms.
+"""Template (prototype): the closed mesh, with texture coordinates and mirror partners, that every shape deforms.
 
-The default is the paper's: an icosphere squeezed to an ellipsoid (642 vertices at level 3). Any other closed mesh works through
-`template_from_arrays`.
+The default is the paper's: an icosphere squeezed to an ellipsoid (642 vertices at level 3). Any other closed mesh works
+through `template_from_arrays`.
 """
 
 import math
@@ -173,7 +173,10 @@ def spherical_uv(directions: Float[Tensor, "*N 3"]) -> Float[Tensor, "*N 2"]:
 
 
 def spherical_face_uv(directions: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "F 3 2"]:
-    """Spherical coordinates per face corner without jumps: corners across the seam get v + 1, poles the mean v of their face."""
+    """Spherical coordinates per face corner without jumps.
+
+    Corners across the seam get v + 1; poles, where v means nothing, the mean v of their face.
+    """
     face_uv = spherical_uv(directions)[faces]
     v = face_uv[..., 1]
     pole = directions[faces][..., 0].abs() > 1 - 1e-9

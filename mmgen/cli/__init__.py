@@ -1,0 +1,108 @@
+"""The command group. A table of modules, so that `mmgen --help` imports none of them."""
+
+import difflib
+import errno
+import importlib
+import os
+import sys
+
+import click
+
+from mmgen.cli.output import say
+from mmgen.errors import FatalError, MmgenError
+from mmgen.version import __version__
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("mmgen.cli.demo", "The whole tour on bundled photos: GLBs, a contact sheet, a gallery."),
+    "synth": ("mmgen.cli.synth", "Make procedural clothed people with masks and exact truth."),
+    "reconstruct": ("mmgen.cli.reconstruct", "Photos to GLB meshes: whole folders, resumable."),
+    "export": ("mmgen.cli.export", "Convert meshes: formats, texture size, levels of detail."),
+    "inspect": ("mmgen.cli.inspect", "Show what is in a GLB, a run folder or a weights file."),
+    "verify": ("mmgen.cli.verify", "Check that a GLB or a run folder is sound."),
+    "gallery": ("mmgen.cli.gallery", "Look at meshes in a browser: one file, or a local server."),
+    "turntable": ("mmgen.cli.turntable", "Render a mesh from all sides."),
+    "bench": ("mmgen.cli.bench", "Measure this machine."),
+    "doctor": ("mmgen.cli.doctor", "Check this installation: what works, what is missing, how to get it."),
+}
+"""Command name to (module, one-line help). Each module holds one click command named `command`."""
+
+EXIT_ITEMS_FAILED = 3
+EXIT_NOTHING_DONE = 4
+EXIT_READER_LEFT = 141
+
+STORAGE_HINTS = {
+    errno.ENOSPC: "free some space, or choose another --out; then run the same command again",
+    errno.EDQUOT: "your disk quota is used up; free some space, then run the same command again",
+    errno.EACCES: "check who may read and write there",
+    errno.EPERM: "check who may read and write there",
+    errno.EROFS: "this file system is read-only; choose another place",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EISDIR: "this is a folder; name a file",
+    errno.ENAMETOOLONG: "use a shorter name",
+}
+"""What to do about the errors of file systems that are no fault of the program."""
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a command's module when that command runs, and not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All command names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; None if the table has no such name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of the first word; for an unknown one, suggest the nearest names."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS, n=2)
+            ctx.fail(f"No such command '{name}'." + (f" Did you mean {' or '.join(near)}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the help lines of the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; an error that the user can fix becomes two plain lines and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except MmgenError as error:
+            say(f"error: {error.message}\nhint: {error.hint}")
+            ctx.exit(EXIT_NOTHING_DONE if isinstance(error, FatalError) else EXIT_ITEMS_FAILED)
+        except BrokenPipeError:
+            drop_stdout()
+            ctx.exit(EXIT_READER_LEFT)
+        except OSError as error:
+            if error.errno not in STORAGE_HINTS:
+                raise
+            say(f"error: {error.strerror}: {error.filename or '(unnamed)'}\nhint: {STORAGE_HINTS[error.errno]}")
+            ctx.exit(EXIT_NOTHING_DONE)
+
+
+def drop_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush cannot complain about a closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="mmgen", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Photos of dressed people in, textured 3D meshes out.
+
+    Start with `mmgen demo`, then `mmgen reconstruct photos/ --out meshes/`.
+
+    Data goes to stdout, everything else to stderr. Exit codes: 0 all good, 2 wrong usage, 3 some items failed (the
+    others are valid), 4 nothing could be done, 130 interrupted with everything finished so far kept.
+    """

@@ -1,0 +1,134 @@
+"""Options that several commands share, under the names that scripts rely on.
+
+Each public name that ends in `_option` is a decorator, or makes one where the default or the help differs.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mmgen.runs import Shard
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Decorator = Callable[[Function], Function]
+
+DEVICE_NAME = re.compile(r"^(auto|cpu|cuda(:\d+)?)$")
+PATH = click.Path(path_type=Path)
+
+
+class ShardType(click.ParamType):
+    """`i/n` with 0 <= i < n, as a `Shard`."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        """Parse one value; click shows the error as wrong usage."""
+        if isinstance(value, Shard):
+            return value
+        match = re.fullmatch(r"(\d+)/(\d+)", value)
+        if match is None or int(match[1]) >= int(match[2]):
+            self.fail(f"'{value}' is not i/n with 0 <= i < n, such as 0/4", param, ctx)
+        return Shard(int(match[1]), int(match[2]))
+
+
+class DeviceType(click.ParamType):
+    """`auto`, `cpu`, `cuda` or `cuda:N`; whether it exists is seen when it is used."""
+
+    name = "auto|cpu|cuda:N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check the spelling of one value."""
+        if not DEVICE_NAME.match(value):
+            self.fail(f"'{value}' is not auto, cpu or cuda:N", param, ctx)
+        return str(value)
+
+
+class PixelSizeType(click.ParamType):
+    """`HEIGHTxWIDTH`, or one number for a square, as (height, width) in pixels."""
+
+    name = "HxW"
+
+    def __init__(self, smallest: int, largest: int) -> None:
+        self.smallest = smallest
+        self.largest = largest
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Parse one value and check both sides against the limits."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)(?:x(\d+))?", value)
+        size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not all(self.smallest <= side <= self.largest for side in size):
+            self.fail(f"'{value}' is not HEIGHTxWIDTH in pixels, {self.smallest} to {self.largest} each", param, ctx)
+        return size
+
+
+def out_option(default: str | None = None, help_text: str = "Folder to write to; made if missing.") -> Decorator[Any]:
+    """`--out PATH` as `out: Path`; required when there is no default."""
+    return click.option(
+        "--out", "-o", type=PATH, default=default, required=default is None, show_default=True, help=help_text
+    )
+
+
+def masks_option(help_text: str) -> Decorator[Any]:
+    """`--masks TEXT` as `masks: str`, default `auto`; what the values mean stands in the help text."""
+    return click.option("--masks", default="auto", show_default=True, help=help_text)
+
+
+def seed_option(default: int = 0) -> Decorator[Any]:
+    """`--seed N` as `seed: int`."""
+    return click.option(
+        "--seed", type=click.IntRange(0, 2**31 - 1), default=default, show_default=True, help="Seed of all randomness."
+    )
+
+
+def limit_option(help_text: str = "Only the first N inputs, in sorted order.") -> Decorator[Any]:
+    """`--limit N` as `limit: int | None`."""
+    return click.option("--limit", type=click.IntRange(min=1), metavar="N", help=help_text)
+
+
+weights_option = click.option(
+    "--weights", type=PATH, help="Weights file (.safetensors).  [default: the ones that come with mmgen]"
+)
+"""`--weights FILE` as `weights: Path | None`."""
+
+data_option = click.option("--data", type=PATH, required=True, help="Data set folder.")
+"""`--data DIR` as `data: Path`."""
+
+split_option = click.option("--split", default="train", show_default=True, help="Part of the data set.")
+"""`--split NAME` as `split: str`."""
+
+device_option = click.option(
+    "--device",
+    type=DeviceType(),
+    default="auto",
+    show_default=True,
+    help="Where to compute: auto, cpu, cuda or cuda:N.",
+)
+"""`--device NAME` as `device: str`."""
+
+workers_option = click.option(
+    "--workers", type=click.IntRange(1, 256), metavar="N", help="Processes.  [default: from the CPU count]"
+)
+"""`--workers N` as `workers: int | None`."""
+
+shard_option = click.option(
+    "--shard",
+    type=ShardType(),
+    default="0/1",
+    show_default=True,
+    help="Do part i of n; run all parts, anywhere, and the result is that of one run.",
+)
+"""`--shard i/n` as `shard: Shard`."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object on stdout.")
+"""`--json` as `as_json: bool`."""
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
+"""`--dry-run` as `dry_run: bool`."""
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Redo what is already done.")
+"""`--overwrite` as `overwrite: bool`."""

@@ -1,0 +1,16 @@
+"""stdout is data, stderr is talk."""
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout, keys in the order given."""
+    print(json.dumps(data, indent=2, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Tell the person something, on stderr."""
+    print(text, file=sys.stderr, flush=True)

@@ -56,8 +56,12 @@ def safe_stem(name: str) -> str:
 
     Bytes that are no UTF-8 and control characters become `%FF` escapes; everything else stays.
     """
-    stem = os.path.splitext(name)[0]
-    return "".join(_escaped(character) for character in stem)
+    return safe_folder(os.path.splitext(name)[0])
+
+
+def safe_folder(name: str) -> str:
+    """A folder name, printable and valid UTF-8, as `safe_stem` does it for files."""
+    return "".join(_escaped(character) for character in name)
 
 
 def collision_key(path: str) -> str:

@@ -1,0 +1,123 @@
+"""What a batch run works on: its photos, what their outputs are called, and which of them are this run's part."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from mmgen.errors import FatalError, MmgenError
+from mmgen.files import collision_key, safe_folder, safe_stem
+from mmgen.listing import ImageFile, display_name, list_images
+from mmgen.runs import Shard
+
+REJECTED_FOLDER = "rejected"
+
+
+class UsageError(MmgenError):
+    """The command line asks for something that cannot be right. The command exits with code 2."""
+
+
+@dataclass(frozen=True)
+class InputItem:
+    """One photo of a batch run.
+
+    Attributes:
+        path: Where it is.
+        root: The folder that was given, or the one the file stands in.
+        name: Path relative to `root` with forward slashes, printable; names the item in the run record.
+        output: Path of the GLB relative to the output folder, with forward slashes.
+    """
+
+    path: Path
+    root: Path
+    name: str
+    output: str
+
+    @property
+    def rejected_output(self) -> str:
+        """Where the GLB goes when it is too weak to keep."""
+        return f"{REJECTED_FOLDER}/{self.output}"
+
+
+def list_inputs(sources: Sequence[Path], out: Path, skipped_folders: Iterable[Path] = ()) -> list[InputItem]:
+    """Find the photos, in sorted order.
+
+    Args:
+        sources: Folders, files and lists, as `mmgen.listing.list_images` takes them.
+        out: The output folder; what it holds is never an input.
+        skipped_folders: Further folders to pass over, such as one of masks.
+
+    Raises:
+        UsageError: a source does not exist, `out` is an input folder, or two inputs would get one output.
+        FatalError: there is no photo at all.
+    """
+    for source in sources:
+        _check_source(source, out)
+    hidden = [os.path.realpath(folder) for folder in (out, *skipped_folders)]
+    found = [file for file in list_images(sources) if not _is_below(os.path.realpath(file.path), hidden)]
+    if not found:
+        raise FatalError(
+            "no_images",
+            f"no photos in {', '.join(map(display_name, sources))} outside {display_name(out)}",
+            "give another folder, or another --out",
+        )
+    items = [_item(file) for file in found]
+    refuse_collisions(items, out)
+    return items
+
+
+def refuse_collisions(items: Sequence[InputItem], out: Path) -> None:
+    """Make sure that no two inputs share an output on any file system, and that no output replaces an input.
+
+    Raises:
+        UsageError: naming both files.
+    """
+    taken: dict[str, InputItem] = {}
+    inputs = {os.path.abspath(item.path) for item in items}
+    for item in items:
+        for output in (item.output, item.rejected_output):
+            other = taken.setdefault(collision_key(output), item)
+            if other is not item:
+                raise UsageError(
+                    "output_collision",
+                    f"{display_name(other.path)} and {display_name(item.path)} would both be written to {output}",
+                    "rename one of them, or run them apart with another --out each",
+                )
+            if os.path.abspath(out / output) in inputs:
+                raise UsageError(
+                    "output_is_input",
+                    f"{output} in {display_name(out)} would replace an input file",
+                    "choose another --out",
+                )
+
+
+def select(items: Sequence[InputItem], shard: Shard, limit: int | None) -> list[InputItem]:
+    """The first `limit` items, and of these the part that `shard` names; parts are of equal size within one item."""
+    return list(items[:limit])[shard.index :: shard.count]
+
+
+def _check_source(source: Path, out: Path) -> None:
+    is_list = source.name.startswith("@")
+    if not os.path.lexists(source.with_name(source.name[1:]) if is_list else source):
+        raise UsageError("input_missing", f"{display_name(source)} does not exist", "check the path")
+    if source.is_dir() and os.path.realpath(source) == os.path.realpath(out):
+        raise UsageError(
+            "out_is_input",
+            f"--out {display_name(out)} is the input folder",
+            "choose another folder, such as --out meshes",
+        )
+
+
+def _item(file: ImageFile) -> InputItem:
+    root = Path(os.path.abspath(file.path))
+    for _ in file.relative.parts:
+        root = root.parent
+    return InputItem(file.path, root, display_name(file.relative.as_posix()), _output(file.relative))
+
+
+def _output(relative: PurePath) -> str:
+    return "/".join((*map(safe_folder, relative.parts[:-1]), f"{safe_stem(relative.name)}.glb"))
+
+
+def _is_below(path: str, folders: Sequence[str]) -> bool:
+    return any(path == folder or path.startswith(os.path.join(folder, "")) for folder in folders)

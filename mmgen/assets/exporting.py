@@ -1,0 +1,171 @@
+"""Export of whole folders: plan, refuse collisions, skip what is up to date, keep going past bad files."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from mmgen.assets.export_record import (
+    RECORD_NAME,
+    ExportRecord,
+    RecordTable,
+    append_record,
+    is_up_to_date,
+    read_records,
+    write_records,
+)
+from mmgen.assets.formats import ExportFormat, ExportOptions, export_files, output_names
+from mmgen.assets.glb import asset_from_glb, read_file
+from mmgen.assets.tree import GlbFile
+from mmgen.errors import FatalError, ItemError
+from mmgen.files import collision_key, sha256_bytes, sha256_file, write_bytes_atomic
+from mmgen.listing import display_name
+from mmgen.version import __version__
+
+Outcome = Literal["done", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One mesh in one format.
+
+    Attributes:
+        source: The mesh file.
+        kind: The format.
+        outputs: Paths below the output folder, the main file first.
+    """
+
+    source: GlbFile
+    kind: ExportFormat
+    outputs: tuple[PurePosixPath, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one job ended."""
+
+    outcome: Outcome
+    record: ExportRecord
+
+
+def plan_jobs(
+    sources: Sequence[GlbFile], kinds: Iterable[ExportFormat], options: ExportOptions, out: Path
+) -> list[Job]:
+    """Every mesh in every format, outputs mirroring the tree.
+
+    Raises:
+        FatalError: `output_collision` if two meshes would write the same file on some file system, or one would
+            overwrite a mesh that is read.
+    """
+    unique_kinds = list(dict.fromkeys(kinds))
+    jobs = []
+    for source in sources:
+        folder, stem = source.relative.parent, source.relative.name[: -len(source.relative.suffix) or None]
+        for kind in unique_kinds:
+            names = output_names(stem, kind, options.texture_codec)
+            jobs.append(Job(source, kind, tuple(folder / name for name in names)))
+    _refuse_collisions(jobs, out)
+    return jobs
+
+
+def run_jobs(
+    jobs: Sequence[Job], options: ExportOptions, out: Path, overwrite: bool, on_result: Callable[[Result], None]
+) -> list[Result]:
+    """Write the files of all jobs; one bad mesh spoils only its own.
+
+    Args:
+        jobs: From `plan_jobs`.
+        options: Size, codec, height.
+        out: Folder to write to; made if missing.
+        overwrite: Write everything again, and replace files that no export wrote.
+        on_result: Told of every finished job.
+
+    Raises:
+        OSError: The output folder cannot be written (full disk, no permission); finished jobs are kept.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    table = read_records(out)
+    results = []
+    try:
+        for job in jobs:
+            result = _run_job(job, options, out, table, overwrite)
+            if result.outcome != "skipped":
+                table[result.record.source, result.record.format] = result.record
+                append_record(out, result.record)
+            results.append(result)
+            on_result(result)
+    finally:
+        write_records(out, table)
+    return results
+
+
+def _run_job(job: Job, options: ExportOptions, out: Path, table: RecordTable, overwrite: bool) -> Result:
+    known = table.get((str(job.source.relative), job.kind))
+    stamp = asdict(options) | {"mmgen": __version__}
+    digest = None
+    try:
+        data = read_file(job.source.path)
+        digest = sha256_bytes(data)
+        if not overwrite and known is not None and is_up_to_date(known, digest, stamp, out):
+            return Result("skipped", known)
+        files = _convert(job, data, options)
+        if not overwrite:
+            _refuse_foreign(out, files, table)
+    except ItemError as error:
+        return Result("failed", _failure(job, error, digest, stamp))
+    for name, content in files.items():
+        write_bytes_atomic(out / name, content)
+    hashes = {name: sha256_bytes(content) for name, content in files.items()}
+    record = ExportRecord(str(job.source.relative), job.kind, "done", None, None, None, digest, stamp, hashes)
+    return Result("done", record)
+
+
+def _convert(job: Job, data: bytes, options: ExportOptions) -> dict[str, bytes]:
+    """Output path below the output folder to content."""
+    stem = job.outputs[0].name[: -len(job.kind) - 1]
+    try:
+        files = export_files(asset_from_glb(data), stem, job.kind, options)
+    except ItemError as error:
+        raise ItemError(error.code, f"{display_name(job.source.path)}: {error.message}", error.hint) from error
+    return {str(job.outputs[0].parent / name): content for name, content in files.items()}
+
+
+def _failure(job: Job, error: ItemError, digest: str | None, stamp: dict[str, Any]) -> ExportRecord:
+    source = str(job.source.relative)
+    return ExportRecord(source, job.kind, "failed", error.code, error.message, error.hint, digest, stamp, {})
+
+
+def _refuse_foreign(out: Path, files: dict[str, bytes], table: RecordTable) -> None:
+    """Files that an export wrote may be replaced; anything else is the user's."""
+    ours = {name for record in table.values() for name in record.outputs}
+    for name, content in files.items():
+        path = out / name
+        if name not in ours and path.exists() and sha256_file(path) != sha256_bytes(content):
+            raise ItemError(
+                "output_exists",
+                f"{display_name(path)} exists and is not recorded in {RECORD_NAME} as an export",
+                "Move it away, choose another --out, or replace it with --overwrite.",
+            )
+
+
+def _refuse_collisions(jobs: Sequence[Job], out: Path) -> None:
+    writers: dict[str, Job] = {}
+    for job in jobs:
+        for output in job.outputs:
+            other = writers.setdefault(collision_key(str(output)), job)
+            if other is not job:
+                raise FatalError(
+                    "output_collision",
+                    f"{display_name(job.source.path)} and {display_name(other.source.path)} would both write "
+                    f"{display_name(output)}",
+                    "Rename one of the two meshes.",
+                )
+    read = {job.source.path.resolve(): job for job in jobs}
+    for job in jobs:
+        clash = read.get((out / job.outputs[0]).resolve())
+        if clash is not None:
+            raise FatalError(
+                "output_collision",
+                f"the export would overwrite the mesh {display_name(clash.source.path)}",
+                "Choose another folder with --out.",
+            )

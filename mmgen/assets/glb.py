@@ -1,0 +1,169 @@
+"""Assets to GLB bytes and back."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mmgen.assets.asset import Asset
+from mmgen.assets.container import Container, malformed, parse_glb, unsupported
+from mmgen.assets.gltf import build_gltf
+from mmgen.assets.textures import TextureCodec, decode_texture
+from mmgen.assets.wedges import weld
+from mmgen.errors import ItemError
+from mmgen.listing import display_name
+
+MAX_GLB_BYTES = 1 << 30
+
+
+def glb_bytes(asset: Asset, texture_codec: TextureCodec = "png") -> bytes:
+    """One self-contained glTF binary; the same bytes for the same asset every time.
+
+    Coincident vertices are welded and faces without a third corner dropped (`wedges.tidy`); vertices are split where
+    texture coordinates differ, with one smooth normal for all copies.
+
+    Args:
+        asset: What to write. Texture sides that are powers of two suit every viewer.
+        texture_codec: `png` keeps the texels exactly; `jpeg` is about four times smaller.
+
+    Raises:
+        ItemError: `provenance_invalid`: the provenance is no JSON object (it has NaN, say, or other types).
+    """
+    gltf, binary = build_gltf(asset, texture_codec)
+    gltf.set_binary_blob(binary)
+    try:
+        # save_to_bytes() and not save(): save() replaces the asset block, and with it generator and provenance
+        return b"".join(gltf.save_to_bytes())
+    except (TypeError, ValueError) as error:
+        raise invalid_provenance(asset, error) from error
+
+
+def invalid_provenance(asset: Asset, error: Exception) -> ItemError:
+    """The error for provenance that JSON cannot hold."""
+    return ItemError(
+        "provenance_invalid",
+        f"the provenance of {asset.name!r} cannot be written as JSON: {error}",
+        "Keep text, finite numbers, lists and objects in it.",
+    )
+
+
+def read_glb(path: Path) -> Asset:
+    """Read a GLB that mmgen wrote.
+
+    Vertices come back welded, in their order; texture coordinates with v up; a PNG texture and provenance exactly.
+
+    Raises:
+        ItemError: The file cannot be read (`file_unreadable`), is damaged (`glb_malformed`, ...) or
+            is another tool's (`glb_unsupported`). The message names the file.
+    """
+    data = read_file(path)
+    try:
+        return asset_from_glb(data)
+    except ItemError as error:
+        raise ItemError(error.code, f"{display_name(path)}: {error.message}", error.hint) from error
+
+
+def read_file(path: Path) -> bytes:
+    """All bytes of a mesh file.
+
+    Raises:
+        ItemError: `file_unreadable` or `glb_too_large`, naming the file.
+    """
+    try:
+        if path.stat().st_size > MAX_GLB_BYTES:
+            raise ItemError(
+                "glb_too_large",
+                f"{display_name(path)} is larger than {MAX_GLB_BYTES >> 30} GiB",
+                "It is no mesh of mmgen; leave it out.",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise ItemError(
+            "file_unreadable",
+            f"cannot read {display_name(path)}: {error.strerror or error}",
+            "Check the path and its permissions.",
+        ) from error
+
+
+def asset_from_glb(data: bytes) -> Asset:
+    """Like `read_glb`, from bytes; messages name no file."""
+    container = parse_glb(data)
+    node = _only_node(container)
+    mesh = container.element("meshes", node.get("mesh"))
+    primitives = mesh.get("primitives")
+    if not isinstance(primitives, list) or len(primitives) != 1 or not isinstance(primitives[0], dict):
+        raise unsupported("its mesh has not exactly one primitive")
+    positions, uv, faces = _geometry(container, primitives[0])
+    vertices, welded_faces = weld(positions, faces)
+    uv_up = np.stack([uv[:, 0], np.float32(1) - uv[:, 1]], axis=1)
+    return Asset(
+        name=str(node.get("name", "asset")),
+        vertices=vertices,
+        faces=welded_faces,
+        face_uv=uv_up[faces],
+        texture=decode_texture(texture_bytes(container, primitives[0])),
+        provenance=provenance_of(container),
+    )
+
+
+def provenance_of(container: Container) -> dict[str, object]:
+    """`asset.extras.mmgen` of a document; empty if it has none.
+
+    Raises:
+        ItemError: `glb_malformed`: one of the levels is no object.
+    """
+    level: object = container.document
+    for key in ("asset", "extras", "mmgen"):
+        level = level.get(key, {}) if isinstance(level, dict) else None
+        if not isinstance(level, dict):
+            raise malformed(f"{key} is no object")
+    assert isinstance(level, dict)
+    return level
+
+
+def texture_bytes(container: Container, primitive: dict[str, object]) -> bytes:
+    """The encoded base colour texture of a primitive.
+
+    Raises:
+        ItemError: `glb_malformed`, or `glb_unsupported` where there is no texture inside the file.
+    """
+    material = container.element("materials", primitive.get("material"))
+    info = material
+    for key in ("pbrMetallicRoughness", "baseColorTexture"):
+        info = info.get(key, {})
+        if not isinstance(info, dict):
+            raise malformed(f"{key} is no object")
+    if "index" not in info:
+        raise unsupported("it has no base colour texture")
+    image = container.element("images", container.element("textures", info["index"]).get("source"))
+    if "bufferView" not in image:
+        raise unsupported("its texture is not inside the file")
+    return container.view_bytes(image["bufferView"])
+
+
+def _only_node(container: Container) -> dict[str, object]:
+    nodes = container.document.get("nodes")
+    if not isinstance(nodes, list) or len(nodes) != 1:
+        raise unsupported("it has not exactly one node")
+    node = container.element("nodes", 0)
+    if any(key in node for key in ("matrix", "translation", "rotation", "scale")):
+        raise unsupported("its node is moved, turned or scaled")
+    return node
+
+
+def _geometry(container: Container, primitive: dict[str, object]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions [N, 3] and texture coordinates [N, 2] as stored, float32, and faces [F, 3] as int64."""
+    attributes = primitive.get("attributes")
+    if not isinstance(attributes, dict) or "extensions" in primitive or primitive.get("mode", 4) != 4:
+        raise unsupported("its primitive holds no plain triangles")
+    if "POSITION" not in attributes or "TEXCOORD_0" not in attributes or "indices" not in primitive:
+        raise unsupported("it lacks positions, texture coordinates or indices")
+    positions = container.array(attributes["POSITION"])
+    uv = container.array(attributes["TEXCOORD_0"])
+    indices = container.array(primitive["indices"])
+    if positions.dtype != np.float32 or uv.dtype != np.float32 or positions.shape[1:] != (3,) or uv.shape[1:] != (2,):
+        raise unsupported("its positions or texture coordinates are not plain float32")
+    if indices.ndim != 1 or indices.dtype.kind != "u" or len(indices) % 3:
+        raise malformed("its indices are no triangles")
+    if len(uv) != len(positions) or indices.max() >= len(positions):
+        raise malformed("its indices or texture coordinates do not match its positions")
+    return positions, uv, indices.reshape(-1, 3).astype(np.int64)

@@ -1,0 +1,139 @@
+"""The glTF document of an asset: one node, mesh, unlit material and texture, over one binary buffer."""
+
+import re
+import unicodedata
+from typing import Any, Literal
+
+import numpy as np
+import pygltflib
+from numpy.typing import NDArray
+
+from mmgen.assets.asset import Asset
+from mmgen.assets.textures import MIME_TYPES, TextureCodec, encode_texture
+from mmgen.assets.wedges import Wedges, split_wedges, tidy
+from mmgen.version import __version__
+
+GENERATOR = f"mmgen {__version__}"
+UNLIT = "KHR_materials_unlit"
+MAX_UINT16_VERTICES = 65535
+"""Index 65535 restarts a strip in uint16 buffers, so it must not name a vertex."""
+
+
+class _Buffer:
+    """Collects arrays as 4-byte aligned buffer views of one growing buffer."""
+
+    def __init__(self, gltf: pygltflib.GLTF2) -> None:
+        self.gltf = gltf
+        self.data = bytearray()
+
+    def add_view(self, data: bytes, target: int | None = None) -> int:
+        view = pygltflib.BufferView(buffer=0, byteOffset=len(self.data), byteLength=len(data), target=target)
+        self.data += data + b"\0" * (-len(data) % 4)
+        self.gltf.bufferViews.append(view)
+        return len(self.gltf.bufferViews) - 1
+
+    def add_accessor(
+        self, array: NDArray[Any], kind: Literal["SCALAR", "VEC2", "VEC3"], target: int, bounds: bool = False
+    ) -> int:
+        component = {"<f4": pygltflib.FLOAT, "<u2": pygltflib.UNSIGNED_SHORT, "<u4": pygltflib.UNSIGNED_INT}[
+            array.dtype.newbyteorder("<").str
+        ]
+        accessor = pygltflib.Accessor(
+            bufferView=self.add_view(np.ascontiguousarray(array).tobytes(), target),
+            componentType=component,
+            count=len(array),
+            type=kind,
+        )
+        if bounds:
+            accessor.min, accessor.max = array.min(axis=0).tolist(), array.max(axis=0).tolist()
+        self.gltf.accessors.append(accessor)
+        return len(self.gltf.accessors) - 1
+
+
+def build_gltf(
+    asset: Asset, texture_codec: TextureCodec, image_uri: str | None = None, buffer_uri: str | None = None
+) -> tuple[pygltflib.GLTF2, bytes]:
+    """Lay out an asset.
+
+    Args:
+        asset: Tidied on the way (`wedges.tidy`).
+        texture_codec: Codec of the texture inside the buffer.
+        image_uri: Refer to a texture file instead of storing the texture in the buffer.
+        buffer_uri: Refer to a buffer file (separate glTF); None for GLB.
+
+    Returns:
+        The document and the bytes of its only buffer.
+    """
+    asset = tidy(asset)
+    name = ascii_name(asset.name)
+    gltf = pygltflib.GLTF2(
+        asset=pygltflib.Asset(generator=GENERATOR, extras={"mmgen": printable(asset.provenance)}),
+        scene=0,
+        scenes=[pygltflib.Scene(nodes=[0], name=name)],
+        nodes=[pygltflib.Node(mesh=0, name=name)],
+        extensionsUsed=[UNLIT],
+    )
+    buffer = _Buffer(gltf)
+    gltf.meshes = [pygltflib.Mesh(name=name, primitives=[_primitive(buffer, split_wedges(asset))])]
+    image = pygltflib.Image(name=name, uri=image_uri)
+    if image_uri is None:
+        image.mimeType = MIME_TYPES[texture_codec]
+        image.bufferView = buffer.add_view(encode_texture(asset.texture, texture_codec))
+    _add_material(gltf, name, image)
+    gltf.buffers = [pygltflib.Buffer(byteLength=len(buffer.data), uri=buffer_uri)]
+    return gltf, bytes(buffer.data)
+
+
+def ascii_name(name: str) -> str:
+    """A name that every importer shows: letters, digits and `._-` of ASCII, accents dropped, others as `_`."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", plain).strip("_") or "asset"
+
+
+def printable(value: Any) -> Any:
+    """JSON data with undecodable file-name bytes as `\\udcXX` text, since JSON readers refuse lone surrogates."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {printable(key): printable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(item) for item in value]
+    return value
+
+
+def _primitive(buffer: _Buffer, wedges: Wedges) -> pygltflib.Primitive:
+    index_type = np.uint16 if len(wedges.positions) <= MAX_UINT16_VERTICES else np.uint32
+    vertex_target, index_target = pygltflib.ARRAY_BUFFER, pygltflib.ELEMENT_ARRAY_BUFFER
+    attributes = pygltflib.Attributes(
+        POSITION=buffer.add_accessor(wedges.positions, "VEC3", vertex_target, bounds=True),
+        NORMAL=buffer.add_accessor(wedges.normals, "VEC3", vertex_target),
+        TEXCOORD_0=buffer.add_accessor(wedges.uv, "VEC2", vertex_target),
+    )
+    indices = buffer.add_accessor(wedges.faces.reshape(-1).astype(index_type), "SCALAR", index_target)
+    return pygltflib.Primitive(attributes=attributes, indices=indices, material=0, mode=pygltflib.TRIANGLES)
+
+
+def _add_material(gltf: pygltflib.GLTF2, name: str, image: pygltflib.Image) -> None:
+    """The light is in the texture, hence unlit; other viewers get a rough non-metal instead of black plastic."""
+    gltf.images = [image]
+    gltf.samplers = [
+        pygltflib.Sampler(
+            magFilter=pygltflib.LINEAR,
+            minFilter=pygltflib.LINEAR_MIPMAP_LINEAR,
+            wrapS=pygltflib.CLAMP_TO_EDGE,
+            wrapT=pygltflib.REPEAT,
+        )
+    ]
+    gltf.textures = [pygltflib.Texture(sampler=0, source=0, name=name)]
+    gltf.materials = [
+        pygltflib.Material(
+            name=name,
+            pbrMetallicRoughness=pygltflib.PbrMetallicRoughness(
+                baseColorTexture=pygltflib.TextureInfo(index=0), metallicFactor=0.0, roughnessFactor=1.0
+            ),
+            alphaMode=pygltflib.OPAQUE,
+            alphaCutoff=None,
+            doubleSided=False,
+            extensions={UNLIT: {}},
+        )
+    ]

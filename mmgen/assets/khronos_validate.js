@@ -1,0 +1,27 @@
+// Runs Khronos' gltf-validator on files and prints one JSON object: {file: report}.
+// Usage: node khronos_validate.js FOLDER_WITH_NODE_MODULES MAX_ISSUES < file names, one JSON array
+const fs = require("node:fs");
+const path = require("node:path");
+const { createRequire } = require("node:module");
+
+const validator = createRequire(path.join(process.argv[2], "from_here.js"))("gltf-validator");
+const files = JSON.parse(fs.readFileSync(0, "utf8"));
+
+async function main() {
+  const reports = {};
+  for (const file of files) {
+    const folder = path.dirname(path.resolve(file));
+    try {
+      reports[file] = await validator.validateBytes(new Uint8Array(fs.readFileSync(file)), {
+        maxIssues: Number(process.argv[3]),
+        externalResourceFunction: async (uri) =>
+          new Uint8Array(fs.readFileSync(path.join(folder, path.basename(decodeURIComponent(uri))))),
+      });
+    } catch (error) {
+      reports[file] = { refused: String(error) };
+    }
+  }
+  process.stdout.write(JSON.stringify(reports));
+}
+
+main();

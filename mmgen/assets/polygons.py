@@ -1,0 +1,76 @@
+"""Formats without texture coordinates: PLY with vertex colours, STL for printing."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmgen.assets.asset import Asset
+from mmgen.assets.gltf import GENERATOR
+from mmgen.assets.textures import sample_texture
+from mmgen.errors import ItemError
+
+MILLIMETRES_PER_METRE = 1000
+
+
+def ply_bytes(asset: Asset) -> bytes:
+    """Binary PLY in metres, +Y up; one colour per vertex, sRGB, the mean over the vertex's places in the texture."""
+    header = [
+        "ply",
+        "format binary_little_endian 1.0",
+        f"comment {GENERATOR}; units: metres; up: +Y; front: +Z",
+        f"element vertex {len(asset.vertices)}",
+        *(f"property float {axis}" for axis in "xyz"),
+        *(f"property uchar {channel}" for channel in ("red", "green", "blue")),
+        f"element face {len(asset.faces)}",
+        "property list uchar int vertex_indices",
+        "end_header",
+        "",
+    ]
+    vertices = np.zeros(len(asset.vertices), dtype=[("position", "<f4", 3), ("color", "u1", 3)])
+    vertices["position"], vertices["color"] = asset.vertices, vertex_colors(asset)
+    faces = np.zeros(len(asset.faces), dtype=[("corners", "u1"), ("vertices", "<i4", 3)])
+    faces["corners"], faces["vertices"] = 3, asset.faces
+    return "\n".join(header).encode("ascii") + vertices.tobytes() + faces.tobytes()
+
+
+def stl_bytes(asset: Asset) -> bytes:
+    """Binary STL in millimetres, +Y up.
+
+    Raises:
+        ItemError: `mesh_not_watertight`: a printer needs a closed surface that encloses a volume.
+    """
+    points = asset.vertices.astype(np.float64) * MILLIMETRES_PER_METRE
+    a, b, c = points[asset.faces.T]
+    volume = float((a * np.cross(b, c)).sum()) / 6
+    open_edges = _unpaired_edges(asset)
+    if open_edges or volume <= 0:
+        raise ItemError(
+            "mesh_not_watertight",
+            f"{asset.name!r} cannot be printed: {open_edges} open edges, volume {volume:.0f} mm³",
+            "Export it as ply or obj, or close the mesh first.",
+        )
+    normals = np.cross(b - a, c - a)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    triangles = np.zeros(len(asset.faces), dtype=[("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")])
+    triangles["normal"] = normals / np.where(lengths > 0, lengths, 1)
+    triangles["corners"] = points[asset.faces]
+    header = f"{GENERATOR}; units: millimetres; up: +Y; front: +Z".encode("ascii").ljust(80)
+    return header + np.uint32(len(triangles)).astype("<u4").tobytes() + triangles.tobytes()
+
+
+def vertex_colors(asset: Asset) -> NDArray[np.uint8]:
+    """[V, 3] sRGB: the texture at each vertex, the mean of its seam copies."""
+    corners = asset.faces.reshape(-1)
+    colors = sample_texture(asset.texture, asset.face_uv.reshape(-1, 2))
+    total = np.zeros((len(asset.vertices), 3))
+    np.add.at(total, corners, colors)
+    count = np.bincount(corners, minlength=len(asset.vertices))[:, None]
+    return np.rint(total / np.maximum(count, 1)).astype(np.uint8)
+
+
+def _unpaired_edges(asset: Asset) -> int:
+    """How many directed edges lack their one opposite: 0 for closed surfaces of one orientation."""
+    edges = np.concatenate([asset.faces[:, [0, 1]], asset.faces[:, [1, 2]], asset.faces[:, [2, 0]]]).astype(np.int64)
+    forward = edges[:, 0] * len(asset.vertices) + edges[:, 1]
+    backward = edges[:, 1] * len(asset.vertices) + edges[:, 0]
+    directed, uses = np.unique(forward, return_counts=True)
+    return int((uses > 1).sum() + (~np.isin(directed, backward)).sum())

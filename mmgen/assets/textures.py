@@ -1,0 +1,97 @@
+"""Textures of assets: encode, decode with limits, resize without seams, sample."""
+
+import io
+import warnings
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmgen.errors import ItemError
+
+TextureCodec = Literal["png", "jpeg"]
+MIME_TYPES: dict[TextureCodec, str] = {"png": "image/png", "jpeg": "image/jpeg"}
+SUFFIXES: dict[TextureCodec, str] = {"png": ".png", "jpeg": ".jpg"}
+JPEG_QUALITY = 92
+MAX_TEXTURE_SIDE = 16384
+MAX_TEXELS = 1 << 26
+
+
+def encode_texture(texture: NDArray[np.uint8], codec: TextureCodec) -> bytes:
+    """[H, W, 3] uint8 sRGB to PNG (exact) or JPEG (quality 92, full colour resolution) bytes; the same every time."""
+    buffer = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(texture))
+    if codec == "png":
+        image.save(buffer, format="PNG", compress_level=9)
+    else:
+        image.save(buffer, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return buffer.getvalue()
+
+
+def decode_texture(data: bytes) -> NDArray[np.uint8]:
+    """PNG or JPEG bytes to [H, W, 3] uint8.
+
+    Raises:
+        ItemError: `texture_unreadable` or `texture_too_large`; the size is checked before any pixel is decoded.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own, lower limit is checked below
+            with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
+                if max(image.size) > MAX_TEXTURE_SIDE or image.width * image.height > MAX_TEXELS:
+                    raise ItemError(
+                        "texture_too_large",
+                        f"the texture has {image.width} x {image.height} texels",
+                        f"Make the mesh again with a texture of at most {MAX_TEXTURE_SIDE} texels a side.",
+                    )
+                return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ItemError(
+            "texture_unreadable", f"the texture is no readable PNG or JPEG: {error}", "Make the mesh again."
+        ) from error
+
+
+def resize_texture(texture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Resize to powers of two whose longer side is `side`, the shape kept as nearly as they allow.
+
+    Rows wrap around (v repeats) and columns do not, so no seam appears where the soles join.
+
+    Args:
+        texture: [H, W, 3] uint8.
+        side: Texels of the longer side, a power of two.
+    """
+    height, width = texture.shape[:2]
+    shorter = min(side, max(1, round_to_power_of_two(side * min(height, width) / max(height, width))))
+    new_height, new_width = (side, shorter) if height >= width else (shorter, side)
+    if (new_height, new_width) == (height, width):
+        return texture
+    wrapped = Image.fromarray(np.ascontiguousarray(np.tile(texture, (3, 1, 1))))
+    resized = wrapped.resize((new_width, 3 * new_height), Image.Resampling.LANCZOS)
+    return np.asarray(resized, dtype=np.uint8)[new_height : 2 * new_height]
+
+
+def round_to_power_of_two(value: float) -> int:
+    """The power of two that is nearest on a logarithmic scale, at least 1."""
+    return 1 << max(0, round(float(np.log2(value))))
+
+
+def sample_texture(texture: NDArray[np.uint8], uv: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Bilinear colours at texture coordinates.
+
+    Args:
+        texture: [H, W, 3] uint8.
+        uv: [..., 2]; u right and clamped, v up and wrapped.
+
+    Returns:
+        [..., 3] in 0..255, sRGB.
+    """
+    height, width = texture.shape[:2]
+    column = np.clip(uv[..., 0] * width - 0.5, 0, width - 1)
+    row = (1 - uv[..., 1]) * height - 0.5
+    left, top = np.floor(column).astype(np.int64), np.floor(row).astype(np.int64)
+    right = np.minimum(left + 1, width - 1)
+    along_u, along_v = (column - left)[..., None], (row - top)[..., None]
+    upper = texture[top % height, left] * (1 - along_u) + texture[top % height, right] * along_u
+    lower = texture[(top + 1) % height, left] * (1 - along_u) + texture[(top + 1) % height, right] * along_u
+    return np.asarray(upper * (1 - along_v) + lower * along_v)

@@ -1,0 +1,65 @@
+"""Which GLB files a command means: one file, or a folder tree without the rejected ones."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mmgen.errors import FatalError
+from mmgen.listing import display_name
+
+REJECTED_FOLDER = "rejected"
+"""Where `mmgen reconstruct` puts meshes that are below the quality limits, at the top of its output folder."""
+
+
+@dataclass(frozen=True, order=True)
+class GlbFile:
+    """One mesh file.
+
+    Attributes:
+        relative: Its place below the folder that was named; its bare name if it was named itself.
+        path: How to open it.
+    """
+
+    relative: PurePosixPath
+    path: Path
+
+
+def list_glbs(meshes: Path, with_rejected: bool = False) -> list[GlbFile]:
+    """Find GLB files, sorted by relative path; hidden files and folders are passed over.
+
+    Args:
+        meshes: A folder, searched with its sub-folders, or one file.
+        with_rejected: Also look into the `rejected` folder at the top.
+
+    Raises:
+        FatalError: `meshes_missing` or `no_meshes`, naming `mmgen reconstruct` as the way to get some.
+    """
+    if not meshes.exists():
+        raise FatalError(
+            "meshes_missing",
+            f"there is no {display_name(meshes)}",
+            f"Make meshes first: mmgen reconstruct photos/ --out {display_name(meshes)}",
+        )
+    if meshes.is_file():
+        return [GlbFile(PurePosixPath(meshes.name), meshes)]
+    found = sorted(_walk(meshes, with_rejected))
+    if not found:
+        raise FatalError(
+            "no_meshes",
+            f"no .glb files in {display_name(meshes)}",
+            f"Make meshes first: mmgen reconstruct photos/ --out {display_name(meshes)}",
+        )
+    return found
+
+
+def _walk(root: Path, with_rejected: bool) -> Iterator[GlbFile]:
+    for folder, folders, names in os.walk(root):
+        at_top = Path(folder) == root
+        folders[:] = [
+            name for name in folders if name[0] != "." and (with_rejected or not (at_top and name == REJECTED_FOLDER))
+        ]
+        for name in names:
+            if name.lower().endswith(".glb") and name[0] != ".":
+                path = Path(folder) / name
+                yield GlbFile(PurePosixPath(path.relative_to(root).as_posix()), path)

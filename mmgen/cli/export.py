@@ -1,0 +1,135 @@
+"""`mmgen export`: meshes to other formats."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmgen.cli import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE
+from mmgen.cli.options import (
+    PATH,
+    dry_run_option,
+    json_option,
+    limit_option,
+    out_option,
+    overwrite_option,
+)
+from mmgen.cli.output import print_json, say
+from mmgen.listing import display_name
+
+if TYPE_CHECKING:
+    from mmgen.assets.exporting import Job, Result
+
+FORMATS = ("glb", "gltf", "obj", "ply", "stl")
+
+
+class TextureSize(click.ParamType):
+    """A power of two between 16 and 8192."""
+
+    name = "texels"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Check one value; click shows the error as wrong usage."""
+        try:
+            size = int(value)
+        except ValueError:
+            size = 0
+        if not (16 <= size <= 8192 and size & (size - 1) == 0):
+            self.fail(f"'{value}' is not a power of two from 16 to 8192, such as 512", param, ctx)
+        return size
+
+
+@click.command()
+@click.argument("meshes", type=PATH, default="meshes")
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(FORMATS),
+    multiple=True,
+    default=("glb",),
+    show_default=True,
+    help="Format to write; repeat it for several. stl is in millimetres, the others in metres.",
+)
+@out_option("exports")
+@click.option(
+    "--texture-size",
+    type=TextureSize(),
+    help="Texels of the texture's longer side, a power of two.  [default: as it is]",
+)
+@click.option(
+    "--texture-codec",
+    type=click.Choice(("png", "jpeg")),
+    default="png",
+    show_default=True,
+    help="png is exact; jpeg is about four times smaller.",
+)
+@click.option(
+    "--height",
+    "height_m",
+    type=click.FloatRange(0.01, 100),
+    metavar="METRES",
+    help="Scale every mesh to this height.  [default: as it is]",
+)
+@limit_option("Only the first N meshes, in sorted order.")
+@overwrite_option
+@json_option
+@dry_run_option
+def command(
+    meshes: Path,
+    formats: tuple[str, ...],
+    out: Path,
+    limit: int | None,
+    overwrite: bool,
+    as_json: bool,
+    dry_run: bool,
+    **changes: Any,
+) -> None:
+    """Convert MESHES (a folder that `mmgen reconstruct` wrote, or one .glb file; default: meshes/) to other formats.
+
+    Outputs mirror the folder tree. A second run skips what is up to date: same mesh, same options, untouched outputs.
+    Meshes in MESHES/rejected are left out unless you name that folder.
+    """
+    from mmgen.assets.exporting import plan_jobs, run_jobs
+    from mmgen.assets.formats import ExportOptions
+    from mmgen.assets.tree import list_glbs
+    from mmgen.cli.progress import progress
+
+    options = ExportOptions(**changes)
+    jobs = plan_jobs(list_glbs(meshes)[:limit], formats, options, out)  # type: ignore[arg-type]
+    if dry_run:
+        _show_plan(jobs, out, as_json)
+        return
+    with progress("export", len(jobs)) as reporter:
+        results = run_jobs(
+            jobs, options, out, overwrite, lambda result: reporter.advance(failed=result.outcome == "failed")
+        )
+    _report(results, out, as_json)
+
+
+def _show_plan(jobs: "list[Job]", out: Path, as_json: bool) -> None:
+    rows = [
+        {"source": str(job.source.relative), "format": job.kind, "outputs": [str(name) for name in job.outputs]}
+        for job in jobs
+    ]
+    if as_json:
+        print_json({"schema": "mmgen.export/1", "dry_run": True, "out": str(out), "items": rows})
+        return
+    for job in jobs:
+        print(f"{display_name(job.source.path)} -> {', '.join(display_name(out / name) for name in job.outputs)}")
+
+
+def _report(results: "list[Result]", out: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in ("done", "skipped", "failed")}
+    failures = [result.record for result in results if result.outcome == "failed"]
+    for message, hint in dict.fromkeys((record.message, record.hint) for record in failures):
+        say(f"failed: {message}\n  hint: {hint}")
+    if as_json:
+        items = [asdict(result.record) | {"status": result.outcome} for result in results]
+        print_json({"schema": "mmgen.export/1", "out": str(out), **counts, "items": items})
+    else:
+        done, skipped, failed = counts.values()
+        print(f"{done} exported, {skipped} up to date, {failed} failed -> {display_name(out)}")
+    if counts["failed"]:
+        click.get_current_context().exit(EXIT_NOTHING_DONE if counts["failed"] == len(results) else EXIT_ITEMS_FAILED)

@@ -1,0 +1,118 @@
+"""One photo in, its mask out: alpha channel, file, or a guess by GrabCut."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmgen.decoding import decode_file
+from mmgen.errors import ItemError
+from mmgen.images import Photo
+from mmgen.listing import display_name
+from mmgen.masks import grabcut, lookup
+from mmgen.masks.cleaning import clean_mask
+from mmgen.masks.structures import MaskResult, MaskSource
+from mmgen.masks.values import fit_to_photo, mask_values
+
+_CURES = 'Give masks with --masks DIR, photos with an alpha channel, or install GrabCut: pip install "mmgen[masks]".'
+
+
+@dataclass(frozen=True)
+class _Raw:
+    values: NDArray[np.uint8]
+    source: str
+    name: str
+    path: Path | None = None
+    sha256: str | None = None
+    quality: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def find_mask(photo: Photo, source: MaskSource, relative: PurePath | None = None) -> MaskResult:
+    """Find, read, check and clean the mask of one photo.
+
+    Args:
+        photo: as read by `read_image`.
+        source: where to look.
+        relative: the photo's place below its input root, for mirrored trees; its bare name by default.
+
+    Raises:
+        ItemError: `mask_missing` with what was looked for, `mask_none`, `mask_size`, `mask_orientation`, `mask_empty`,
+            `mask_full`, `mask_inverted`, `mask_too_small`, `mask_unusable` (GrabCut), `grabcut_missing`, or `mask_...`
+            for a file that cannot be read.
+    """
+    raw = _look(photo, source, relative or PurePath(photo.path.name))
+    clean = clean_mask(raw.values, raw.name)
+    return MaskResult(
+        mask=clean.mask,
+        source=raw.source,
+        path=raw.path,
+        sha256=raw.sha256 or hashlib.sha256(raw.values.tobytes()).hexdigest(),
+        area_fraction=clean.area_fraction,
+        parts=clean.parts,
+        quality=raw.quality,
+        notes=raw.notes + clean.notes,
+    )
+
+
+def _look(photo: Photo, source: MaskSource, relative: PurePath) -> _Raw:
+    if source.kind == "alpha":
+        return _from_alpha(photo)
+    if source.kind == "folder":
+        assert source.folder is not None
+        return _from_folder(photo, source.folder, relative)
+    if source.kind == "grabcut":
+        return _from_grabcut(photo)
+    if source.kind == "none":
+        raise ItemError(
+            "mask_none", f"image {display_name(photo.path)} has no outline of its person with --masks none", _CURES
+        )
+    return _automatic(photo)
+
+
+def _automatic(photo: Photo) -> _Raw:
+    if photo.alpha is not None:
+        return _from_alpha(photo)
+    path = lookup.beside(photo.path)
+    if path is not None:
+        return _from_file(path, photo, "sibling")
+    if not grabcut.is_available():
+        looked = f"an alpha channel, {lookup.places(photo.path)}"
+        raise ItemError("mask_missing", f"image {display_name(photo.path)} has no mask; looked for {looked}", _CURES)
+    return _from_grabcut(photo)
+
+
+def _from_alpha(photo: Photo) -> _Raw:
+    name = f"the alpha channel of {display_name(photo.path)}"
+    if photo.alpha is None:
+        raise ItemError("mask_missing", f"image {display_name(photo.path)} has no alpha channel", _CURES)
+    return _Raw(photo.alpha, "alpha", name)
+
+
+def _from_folder(photo: Photo, folder: Path, relative: PurePath) -> _Raw:
+    path = lookup.in_tree(folder, relative)
+    if path is None:
+        wanted = display_name((folder / relative).with_suffix(".png"))
+        raise ItemError(
+            "mask_missing",
+            f"image {display_name(photo.path)} has no mask {wanted}",
+            "The folder mirrors the photos' tree; names differ only in their suffix.",
+        )
+    return _from_file(path, photo, "folder")
+
+
+def _from_file(path: Path, photo: Photo, source: str) -> _Raw:
+    name = f"mask {display_name(path)}"
+    decoded = decode_file(path, kind="mask")
+    values = mask_values(decoded.image, name)
+    values, notes = fit_to_photo(values, photo, name, is_upright=decoded.orientation != 1)
+    return _Raw(values, source, name, path, decoded.sha256, notes=decoded.notes + notes)
+
+
+def _from_grabcut(photo: Photo) -> _Raw:
+    name = f"the GrabCut mask of {display_name(photo.path)}"
+    guess = grabcut.guess_mask(photo.rgb, name)
+    note = f"mask guessed by GrabCut, quality {guess.quality:.2f}"
+    return _Raw(guess.mask, "grabcut", name, quality=guess.quality, notes=(note,))

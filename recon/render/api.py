@@ -1,0 +1,141 @@
+"""kaolin's DIB-R functions under kaolin's names, for any backend. Semantics: `recon.render.reference`."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from recon.render.backends import Backend, load_backend
+
+DEFAULT_MULTIPLIER = 1000.0
+"""kaolin's internal scale of coordinates; here it only scales the two small epsilons."""
+
+DEFAULT_EPS = 1e-8
+
+
+def rasterize(
+    height: int,
+    width: int,
+    face_vertices_z: Float[Tensor, "B F 3"],
+    face_vertices_image: Float[Tensor, "B F 3 2"],
+    face_features: Float[Tensor, "B F 3 _"] | Sequence[Float[Tensor, "B F 3 _"]],
+    valid_faces: Bool[Tensor, "B F"] | None = None,
+    multiplier: float | None = None,
+    eps: float | None = None,
+    backend: Backend = "auto",
+) -> tuple[Float[Tensor, "B H W _"] | tuple[Float[Tensor, "B H W _"], ...], Int[Tensor, "B H W"]]:
+    """Draw the nearest face per pixel and interpolate its features.
+
+    Gradients reach `face_features` and `face_vertices_image`, never `face_vertices_z`.
+
+    Args:
+        height: image height, pixels.
+        width: image width, pixels.
+        face_vertices_z: camera-frame z per corner; the larger is nearer.
+        face_vertices_image: NDC corner positions, y up.
+        face_features: features per corner, or several such tensors.
+        valid_faces: which faces to draw; None draws all, whichever way they look.
+        multiplier: kaolin's internal coordinate scale, default 1000.
+        eps: added to the doubled area, default 1e-8.
+        backend: see `load_backend`.
+
+    Returns:
+        Interpolated features, 0 where nothing was drawn (a tuple when a sequence was given), and the face index, -1 where none.
+
+    Raises:
+        ValueError: unknown backend or dtype.
+        BackendUnavailable: the backend cannot run here.
+    """
+    several = not isinstance(face_features, Tensor)
+    features = torch.cat(tuple(face_features), dim=-1) if several else face_features
+    if valid_faces is None:
+        valid_faces = torch.ones(face_vertices_z.shape[:2], dtype=torch.bool, device=face_vertices_z.device)
+    image, face_index = load_backend(backend, face_vertices_image).rasterize(
+        height,
+        width,
+        face_vertices_z,
+        face_vertices_image,
+        features,
+        valid_faces,
+        DEFAULT_MULTIPLIER if multiplier is None else multiplier,
+        DEFAULT_EPS if eps is None else eps,
+    )
+    if several:
+        return image.split([part.shape[-1] for part in face_features], dim=-1), face_index
+    return image, face_index
+
+
+def dibr_soft_mask(
+    face_vertices_image: Float[Tensor, "B F 3 2"],
+    selected_face_idx: Int[Tensor, "B H W"],
+    sigmainv: float = 7000,
+    boxlen: float = 0.02,
+    knum: int = 30,
+    multiplier: float | None = None,
+    backend: Backend = "auto",
+) -> Float[Tensor, "B H W"]:
+    """Soft silhouette that carries gradients to faces near uncovered pixels.
+
+    Args:
+        face_vertices_image: NDC corner positions, y up.
+        selected_face_idx: face index per pixel from `rasterize`, -1 where none.
+        sigmainv: sharpness, 1 / NDC^2.
+        boxlen: how far a face's box reaches, NDC.
+        knum: faces per pixel at most, the first by index.
+        multiplier: kaolin's internal coordinate scale, default 1000.
+        backend: see `load_backend`.
+
+    Returns:
+        Mask in 0..1, exactly 1 on covered pixels.
+
+    Raises:
+        ValueError: unknown backend or dtype.
+        BackendUnavailable: the backend cannot run here.
+    """
+    return load_backend(backend, face_vertices_image).soft_mask(
+        face_vertices_image,
+        selected_face_idx,
+        sigmainv,
+        boxlen,
+        knum,
+        DEFAULT_MULTIPLIER if multiplier is None else multiplier,
+    )
+
+
+def dibr_rasterization(
+    height: int,
+    width: int,
+    face_vertices_z: Float[Tensor, "B F 3"],
+    face_vertices_image: Float[Tensor, "B F 3 2"],
+    face_features: Float[Tensor, "B F 3 _"] | Sequence[Float[Tensor, "B F 3 _"]],
+    face_normals_z: Float[Tensor, "B F"],
+    sigmainv: float = 7000,
+    boxlen: float = 0.02,
+    knum: int = 30,
+    multiplier: float | None = None,
+    eps: float | None = None,
+    rast_backend: Backend = "auto",
+) -> tuple[
+    Float[Tensor, "B H W _"] | tuple[Float[Tensor, "B H W _"], ...], Float[Tensor, "B H W"], Int[Tensor, "B H W"]
+]:
+    """`rasterize` the faces with `face_normals_z >= 0`, then `dibr_soft_mask` of all faces.
+
+    Args:
+        face_normals_z: z of the camera-frame face normals; negative ones are culled from the hard pass.
+
+    The other arguments are those of the two functions. The signature is kaolin's.
+
+    Returns:
+        Features (a tuple when a sequence was given), soft mask, face index.
+
+    Raises:
+        ValueError: unknown backend or dtype.
+        BackendUnavailable: the backend cannot run here.
+    """
+    features, face_index = rasterize(
+        height, width, face_vertices_z, face_vertices_image, face_features,
+        face_normals_z >= 0, multiplier, eps, rast_backend,
+    )  # fmt: skip
+    mask = dibr_soft_mask(face_vertices_image, face_index, sigmainv, boxlen, knum, multiplier, rast_backend)
+    return features, mask, face_index

@@ -1,0 +1,61 @@
+"""Which implementation draws: choice by name, device and dtype, loaded only when used."""
+
+import importlib
+from types import ModuleType
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Backend = Literal["auto", "reference", "torch", "numba", "numba-cuda", "kaolin", "cuda"]
+
+_MODULES = {
+    "reference": "recon.render.reference",
+    "torch": "recon.render.torch_pairs",
+    "numba": "recon.render.numba_cpu",
+    "numba-cuda": "recon.render.numba_cuda",
+    "kaolin": "recon.render.kaolin_bridge",
+}
+
+BACKENDS = ("auto", "cuda", *_MODULES)
+
+
+class BackendUnavailable(RuntimeError):
+    """The renderer backend that was asked for cannot run here; the message says why and what to use."""
+
+
+def load_backend(name: str, like: Tensor) -> ModuleType:
+    """The module that draws tensors like `like`.
+
+    A backend module has `rasterize(height, width, face_vertices_z, face_vertices_image, face_features, valid_faces, multiplier, eps)`
+    and `soft_mask(face_vertices_image, face_index, sigmainv, boxlen, knum, multiplier)`.
+
+    Args:
+        name: one of `BACKENDS`. "auto" is numba for float32 on the CPU, else torch; "cuda", kaolin's own name, means "auto".
+        like: gives device and dtype.
+
+    Raises:
+        ValueError: unknown name, or a dtype other than float32 and float64.
+        BackendUnavailable: the backend cannot run on this machine, device or dtype.
+    """
+    if name not in BACKENDS:
+        raise ValueError(f"unknown renderer backend {name!r}; use one of {', '.join(BACKENDS)}")
+    if like.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"the renderer takes float32 or float64 tensors, not {like.dtype}; convert them first")
+    if name in ("auto", "cuda"):
+        name = "numba" if like.device.type == "cpu" and like.dtype == torch.float32 else "torch"
+    _check_fit(name, like)
+    try:
+        return importlib.import_module(_MODULES[name])
+    except ImportError as error:
+        raise BackendUnavailable(f"renderer backend {name!r} is not installed ({error}); use backend 'auto'") from error
+
+
+def _check_fit(name: str, like: Tensor) -> None:
+    wanted = {"numba": ("cpu",), "numba-cuda": ("cuda",), "kaolin": ("cuda",)}.get(name, (like.device.type,))
+    if like.device.type not in wanted:
+        raise BackendUnavailable(
+            f"renderer backend {name!r} draws {wanted[0]} tensors, these are on {like.device.type}; use backend 'auto'"
+        )
+    if name in ("numba", "numba-cuda") and like.dtype != torch.float32:
+        raise BackendUnavailable(f"renderer backend {name!r} is float32 only, not {like.dtype}; use backend 'torch'")

@@ -1,0 +1,140 @@
+"""The renderer's one entry: a textured mesh and a camera in, image and soft mask out."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from recon.camera import project
+from recon.geometry import face_corners
+from recon.render.api import dibr_rasterization
+from recon.render.backends import Backend
+from recon.render.shading import composite, sample_texture, spherical_harmonic_lighting
+from recon.structures import Camera, TexturedMesh
+
+SLIVER_AREA = 1e-10
+"""Doubled NDC area below which a face cannot be interpolated: 1e-5 of a pixel at 512 x 512."""
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How to draw.
+
+    Attributes:
+        sigmainv: sharpness of the soft mask, 1 / NDC^2.
+        boxlen: how far the soft mask reaches beyond a face's box, NDC.
+        knum: faces per pixel in the soft mask at most, the first by index.
+        backend: see `recon.render.backends.load_backend`.
+        drop_degenerate: keep faces without area out of the image; kaolin lets one claim the pixel centres it runs through.
+        shade_background: multiply the background by the light of a zero normal, as published; otherwise it is left untouched.
+    """
+
+    sigmainv: float = 7000.0
+    boxlen: float = 0.02
+    knum: int = 30
+    backend: Backend = "auto"
+    drop_degenerate: bool = True
+    shade_background: bool = False
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What was drawn.
+
+    Attributes:
+        image: [B, 3, H, W], RGB, 0..1, over the background (white when none was given).
+        mask: [B, H, W] soft silhouette, 0..1, exactly 1 on covered pixels.
+        face_index: [B, H, W] index of the visible face, -1 where none.
+    """
+
+    image: Float[Tensor, "B 3 H W"]
+    mask: Float[Tensor, "B H W"]
+    face_index: Int[Tensor, "B H W"]
+
+
+def render(
+    mesh: TexturedMesh,
+    camera: Camera,
+    size: tuple[int, int],
+    *,
+    light: Float[Tensor, "B 9"] | None = None,
+    background: Float[Tensor, "B 3 H W"] | None = None,
+    settings: RenderSettings = RenderSettings(),
+) -> Rendering:
+    """Draw textured meshes, differentiably (DIB-R).
+
+    Gradients reach vertices, camera, texture, light and background. Depth order has none; silhouettes learn through `mask`.
+
+    Args:
+        mesh: B meshes, world frame.
+        camera: B cameras.
+        size: (height, width), pixels.
+        light: spherical harmonics in the camera frame, one normal per face; None leaves texture colours unchanged.
+        background: what shows beside the mesh; None is white.
+        settings: see `RenderSettings`.
+
+    Returns:
+        Image, soft mask, face index.
+
+    Raises:
+        ValueError: a dtype other than float32 and float64.
+        BackendUnavailable: the backend asked for cannot run here.
+    """
+    vertices_ndc, vertices_camera = project(mesh.vertices, camera, *size)
+    return render_projected(
+        mesh, vertices_ndc, vertices_camera, size, light=light, background=background, settings=settings
+    )
+
+
+def render_projected(
+    mesh: TexturedMesh,
+    vertices_ndc: Float[Tensor, "B V 2"],
+    vertices_camera: Float[Tensor, "B V 3"],
+    size: tuple[int, int],
+    *,
+    light: Float[Tensor, "B 9"] | None = None,
+    background: Float[Tensor, "B 3 H W"] | None = None,
+    settings: RenderSettings = RenderSettings(),
+) -> Rendering:
+    """`render` for vertices that were projected already, for instance by `recon.camera.project_matrices`.
+
+    Args:
+        mesh: faces, texture coordinates and texture; its vertices are not used.
+        vertices_ndc: projected vertices, y up.
+        vertices_camera: the same vertices in the camera frame.
+
+    The other arguments, the result and the errors are those of `render`.
+    """
+    corners_ndc = face_corners(vertices_ndc, mesh.faces)
+    corners_camera = face_corners(vertices_camera, mesh.faces)
+    normals = torch.linalg.cross(
+        corners_camera[:, :, 1] - corners_camera[:, :, 0], corners_camera[:, :, 2] - corners_camera[:, :, 0]
+    )
+    facing = normals[..., 2].detach()
+    if settings.drop_degenerate:
+        facing = torch.where(_doubled_area(corners_ndc.detach()) < SLIVER_AREA, -torch.ones_like(facing), facing)
+    features = [mesh.face_uv.expand(len(mesh), -1, -1, -1)]
+    if light is not None:
+        gain = spherical_harmonic_lighting(torch.nn.functional.normalize(normals, dim=-1), light)
+        features.append(gain[:, :, None, None].expand(-1, -1, 3, 1))
+    drawn, mask, face_index = dibr_rasterization(
+        *size, corners_camera[..., 2].detach(), corners_ndc, features, facing,
+        settings.sigmainv, settings.boxlen, settings.knum, rast_backend=settings.backend,
+    )  # fmt: skip
+    colours = sample_texture(mesh.texture, drawn[0])
+    if light is not None:
+        colours = colours * drawn[1].permute(0, 3, 1, 2)
+        background = _shaded(background, light, colours) if settings.shade_background else background
+    return Rendering(composite(colours, face_index >= 0, background), mask, face_index)
+
+
+def _doubled_area(corners: Tensor) -> Tensor:
+    u, v = corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0]
+    return (u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]).abs()
+
+
+def _shaded(background: Tensor | None, light: Tensor, like: Tensor) -> Tensor:
+    """The background times the gain of a zero normal."""
+    gain = spherical_harmonic_lighting(light.new_zeros(len(light), 1, 3), light)[..., None, None]
+    return gain * (torch.ones_like(like) if background is None else background)

@@ -23,15 +23,20 @@ class InputItem:
 
     Attributes:
         path: Where it is.
-        root: The folder that was given, or the one the file stands in.
-        name: Path relative to `root` with forward slashes, printable; names the item in the run record.
+        root: The folder that was given, or the one the file stands in; absolute.
+        relative: The photo's place below `root`.
         output: Path of the GLB relative to the output folder, with forward slashes.
     """
 
     path: Path
     root: Path
-    name: str
+    relative: PurePath
     output: str
+
+    @property
+    def name(self) -> str:
+        """`relative` with forward slashes, printable; names the item in the run record."""
+        return display_name(self.relative.as_posix())
 
     @property
     def rejected_output(self) -> str:
@@ -53,7 +58,9 @@ def list_inputs(sources: Sequence[Path], out: Path, skipped_folders: Iterable[Pa
     """
     for source in sources:
         _check_source(source, out)
+    roots = [os.path.realpath(source) for source in sources]
     hidden = [os.path.realpath(folder) for folder in (out, *skipped_folders)]
+    hidden = [folder for folder in hidden if _is_below(folder, roots)]
     found = [file for file in list_images(sources) if not _is_below(os.path.realpath(file.path), hidden)]
     if not found:
         raise FatalError(
@@ -112,7 +119,7 @@ def _item(file: ImageFile) -> InputItem:
     root = Path(os.path.abspath(file.path))
     for _ in file.relative.parts:
         root = root.parent
-    return InputItem(file.path, root, display_name(file.relative.as_posix()), _output(file.relative))
+    return InputItem(file.path, root, file.relative, _output(file.relative))
 
 
 def _output(relative: PurePath) -> str:

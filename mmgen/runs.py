@@ -1,6 +1,27 @@
-"""What a batch run is and what it leaves behind: parts, and one record per input in the output folder."""
+"""What a batch run leaves behind: one record per input in `manifest.jsonl`, whole or in parts.
 
-from dataclasses import dataclass
+A record file only grows while a run works, so that a kill costs at most its last, half-written line; at the end it is
+sorted and rewritten with one line per input. A run that does part i of n writes `manifest-<i>-of-<n>.jsonl`; readers
+take all record files of a folder together.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from mmgen.errors import FatalError
+from mmgen.files import write_text_atomic
+from mmgen.listing import display_name
+
+MANIFEST_NAME = re.compile(r"^manifest(-\d+-of-\d+)?\.jsonl$")
+SYNC_INTERVAL_S = 1.0
+
+Status = Literal["ok", "rejected", "failed"]
 
 
 @dataclass(frozen=True)
@@ -11,9 +32,151 @@ class Shard:
     count: int = 1
 
     @property
-    def is_whole(self) -> bool:
-        """Whether this part is everything."""
-        return self.count == 1
+    def manifest_name(self) -> str:
+        """The record file of this part."""
+        return "manifest.jsonl" if self.count == 1 else f"manifest-{self}.jsonl"
 
     def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
+        return f"{self.index}-of-{self.count}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one input.
+
+    Attributes:
+        input: Path relative to the input folder, printable; one record per input.
+        status: `ok`, `rejected` (written, but to `rejected/`: too weak), `failed`.
+        error: Error class of a failure or a rejection; None when ok.
+        hint: What to do about it.
+        message: What is wrong, one line.
+        output: Path of the GLB relative to the run folder; None when failed.
+        mask_source: Where the mask came from, such as `file`, `alpha`, `grabcut`.
+        mask_iou: Overlap of the silhouette with the mask, 0..1.
+        ssim: Likeness of the rendered to the real photo inside the crop, 0..1.
+        seconds: Time this item took.
+        key: Hash of all that decides the result; equal key means equal bytes.
+        input_sha256: Of the photo's bytes; None if it could not be read.
+        mask_sha256: Of the mask that was used.
+        output_sha256: Of the GLB's bytes.
+        options_sha256: Of the options that decide the result.
+        weights_sha256: Of the weights file; `none` where none is used.
+        notes: Remarks, such as `first of 12 frames`.
+        root: Input folder, as an absolute path.
+        finished_at: UTC time, ISO 8601.
+        version: Of mmgen.
+    """
+
+    input: str
+    status: Status
+    error: str | None = None
+    hint: str | None = None
+    message: str | None = None
+    output: str | None = None
+    mask_source: str | None = None
+    mask_iou: float | None = None
+    ssim: float | None = None
+    seconds: float | None = None
+    key: str | None = None
+    input_sha256: str | None = None
+    mask_sha256: str | None = None
+    output_sha256: str | None = None
+    options_sha256: str | None = None
+    weights_sha256: str = "none"
+    notes: tuple[str, ...] = ()
+    root: str = ""
+    finished_at: str = ""
+    version: str = ""
+
+    def to_line(self) -> str:
+        """One JSON line, with its line end."""
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False) + "\n"
+
+    @staticmethod
+    def from_row(row: dict[str, Any]) -> "Record":
+        """From a parsed line; fields that a newer version added are dropped."""
+        known = {field.name for field in fields(Record)}
+        row = {name: value for name, value in row.items() if name in known}
+        return Record(**{**row, "notes": tuple(row.get("notes", ()))})
+
+
+def manifest_files(folder: Path) -> list[Path]:
+    """The record files of a run folder, sorted by name; empty where there was no run."""
+    if not folder.is_dir():
+        return []
+    return [folder / name for name in sorted(os.listdir(folder)) if MANIFEST_NAME.match(name)]
+
+
+def read_records(folder: Path) -> dict[str, Record]:
+    """All records of a run folder by input, sorted by input; the newest one where an input has several.
+
+    Raises:
+        FatalError: `manifest_damaged`, naming file and line.
+    """
+    newest: dict[str, Record] = {}
+    for path in manifest_files(folder):
+        for record in read_manifest(path):
+            other = newest.get(record.input)
+            if other is None or other.finished_at <= record.finished_at:
+                newest[record.input] = record
+    return dict(sorted(newest.items()))
+
+
+def read_manifest(path: Path) -> Iterator[Record]:
+    """The records of one file in order of writing. A last line that was cut off is passed over.
+
+    Raises:
+        FatalError: `manifest_damaged`, naming file and line.
+    """
+    *lines, _cut_off = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield Record.from_row(json.loads(line))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise FatalError(
+                "manifest_damaged",
+                f"{display_name(path)}, line {number}, is no run record",
+                "delete that line; its input will be done again",
+            ) from error
+
+
+def compact_manifest(path: Path) -> None:
+    """Rewrite a record file sorted, with the last record of each input only."""
+    last = {record.input: record for record in read_manifest(path)}
+    write_text_atomic(path, "".join(record.to_line() for _, record in sorted(last.items())))
+
+
+class ManifestWriter:
+    """Appends to one record file; every record reaches the disk within about a second, and at the end at the latest."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: BinaryIO = path.open("ab")
+        self._last_sync = time.monotonic()
+        _drop_cut_line(path)
+
+    def __enter__(self) -> "ManifestWriter":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._sync()
+        self._file.close()
+
+    def append(self, record: Record) -> None:
+        """Add one record."""
+        self._file.write(record.to_line().encode("utf-8"))
+        self._file.flush()
+        if time.monotonic() - self._last_sync > SYNC_INTERVAL_S:
+            self._sync()
+
+    def _sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._last_sync = time.monotonic()
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Cut a half-written last line away, so that the next record starts on a line of its own."""
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        os.truncate(path, data.rfind(b"\n") + 1)

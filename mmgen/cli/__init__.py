@@ -9,7 +9,7 @@ import sys
 import click
 
 from mmgen.cli.output import say
-from mmgen.errors import FatalError, MmgenError
+from mmgen.errors import FatalError, ItemError, MmgenError
 from mmgen.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Command name to (module, one-line help). Each module holds one click command named `command`."""
 
+EXIT_USAGE = 2
 EXIT_ITEMS_FAILED = 3
 EXIT_NOTHING_DONE = 4
 EXIT_READER_LEFT = 141
@@ -80,7 +81,7 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except MmgenError as error:
             say(f"error: {error.message}\nhint: {error.hint}")
-            ctx.exit(EXIT_NOTHING_DONE if isinstance(error, FatalError) else EXIT_ITEMS_FAILED)
+            ctx.exit(exit_code_of(error))
         except BrokenPipeError:
             drop_stdout()
             ctx.exit(EXIT_READER_LEFT)
@@ -89,6 +90,13 @@ class LazyGroup(click.Group):
                 raise
             say(f"error: {error.strerror}: {error.filename or '(unnamed)'}\nhint: {STORAGE_HINTS[error.errno]}")
             ctx.exit(EXIT_NOTHING_DONE)
+
+
+def exit_code_of(error: MmgenError) -> int:
+    """4 where nothing can be done, 3 where one item is at fault, 2 where the command line is."""
+    if isinstance(error, FatalError):
+        return EXIT_NOTHING_DONE
+    return EXIT_ITEMS_FAILED if isinstance(error, ItemError) else EXIT_USAGE
 
 
 def drop_stdout() -> None:

@@ -18,6 +18,9 @@ class Reporter(Protocol):
     def advance(self, failed: bool = False) -> None:
         """One more item is finished."""
 
+    def note(self, text: str) -> None:
+        """Show a line above the bar, or as a line of its own."""
+
 
 @contextmanager
 def progress(
@@ -75,6 +78,9 @@ class _BarReporter:
         self._failed += failed
         self._bar.update(self._task, advance=1, failed=self._failed)
 
+    def note(self, text: str) -> None:
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
 
 class _PlainReporter:
     def __init__(self, label: str, total: int, stream: TextIO, interval_s: float) -> None:
@@ -90,6 +96,9 @@ class _PlainReporter:
         self._failed += failed
         if time.monotonic() - self._last_line >= self._interval_s:
             self._tell()
+
+    def note(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
         if self._done > self._told:

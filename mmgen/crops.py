@@ -21,7 +21,6 @@ PERSON_MARGIN = 0.08
 """Free space around the person on each side, as a share of the person's own box."""
 
 _THRESHOLD = 128
-Affine = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,10 @@ def apply_crop(
         uint8 [h, w, 3] or [h, w]; Lanczos for colours, a triangle filter for masks (no overshoot).
     """
     height, width = image.shape[:2]
-    left, top, right, bottom = floor(box.left) - 1, floor(box.top) - 1, ceil(box.right) + 1, ceil(box.bottom) + 1
+    # The filter looks beyond the box: by three pixels of the result at most (Lanczos).
+    across, down = (ceil(3 * max(span, 1.0)) for span in (box.width / size[1], box.height / size[0]))
+    left, right = floor(box.left) - across, ceil(box.right) + across
+    top, bottom = floor(box.top) - down, ceil(box.bottom) + down
     rows, columns = np.arange(top, bottom), np.arange(left, right)
     cut = image[np.clip(rows, 0, height - 1)[:, None], np.clip(columns, 0, width - 1)[None, :]]
     if beyond == "zero":
@@ -120,15 +122,14 @@ def paste_back(crop: NDArray[np.uint8], box: CropBox, photo_size: tuple[int, int
     Returns:
         uint8 [H, W, 3] or [H, W].
     """
-    source = Image.fromarray(crop)
-    # A shrinking affine step would alias: shrink with a filter first, then only move and enlarge.
-    smaller = (min(crop.shape[1], max(ceil(box.width), 1)), min(crop.shape[0], max(ceil(box.height), 1)))
-    if smaller != source.size:
-        source = source.resize(smaller, Image.Resampling.BOX)
-    x_scale, y_scale = source.width / box.width, source.height / box.height
-    to_source: Affine = (x_scale, 0, -box.left * x_scale, 0, y_scale, -box.top * y_scale)
-    size = (photo_size[1], photo_size[0])
-    return np.array(source.transform(size, Image.Transform.AFFINE, to_source, Image.Resampling.BILINEAR))
+    height, width = photo_size
+    x_scale, y_scale = 1 / _scale(box, (crop.shape[0], crop.shape[1]))
+    photo_in_crop = CropBox(-box.left * x_scale, -box.top * y_scale, width * x_scale, height * y_scale)
+    pasted = apply_crop(crop, photo_in_crop, photo_size)
+    columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
+    pasted[(rows < box.top) | (rows >= box.bottom)] = 0
+    pasted[:, (columns < box.left) | (columns >= box.right)] = 0
+    return pasted
 
 
 def _scale(box: CropBox, size: tuple[int, int]) -> NDArray[np.float64]:

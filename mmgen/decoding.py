@@ -4,6 +4,7 @@ import hashlib
 import stat
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ MAX_PIXELS = 80_000_000
 
 MAX_FILE_BYTES = 256 * 2**20
 
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
 # Formats that Pillow reads by running another program (EPS) or by guessing (TGA) are left out on purpose.
 
 _STARTS_OF_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"II*\0", b"MM\0*", b"GIF8", b"\0\0\0\x0cjP")
@@ -112,7 +113,7 @@ def _read_bytes(path: Path, kind: str) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         cause = getattr(error, "strerror", None) or str(error)
         raise ItemError(
-            f"{kind}_unreadable", f"{name} cannot be read: {cause}", "Check its rights (chmod u+r)."
+            f"{kind}_unreadable", f"{name} cannot be read: {cause}", "Check its path and its rights (chmod u+r)."
         ) from error
     if not data:
         raise ItemError(f"{kind}_empty", f"{name} has no bytes", "Copy or download it again.")
@@ -131,9 +132,16 @@ def _folder_error(path: Path, kind: str) -> ItemError:
     return ItemError(f"{kind}_not_a_file", f"{kind} {display_name(path)} is a folder", "Give a file.")
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of `_FORMATS` that this build of Pillow has; naming another makes it fail on every file."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
 def _open(data: bytes, name: str, kind: str) -> Image.Image:
     try:
-        return Image.open(BytesIO(data), formats=_FORMATS)
+        return Image.open(BytesIO(data), formats=_formats())
     except Image.DecompressionBombError as error:
         raise _too_large(name, kind, str(error)) from error
     except Exception as error:  # a decoder given hostile bytes may raise anything

@@ -42,13 +42,19 @@ def load_backend(name: str, like: Tensor) -> ModuleType:
         raise ValueError(f"unknown renderer backend {name!r}; use one of {', '.join(BACKENDS)}")
     if like.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"the renderer takes float32 or float64 tensors, not {like.dtype}; convert them first")
-    if name in ("auto", "cuda"):
-        name = "numba" if like.device.type == "cpu" and like.dtype == torch.float32 else "torch"
+    name = resolve_backend(name, like)
     _check_fit(name, like)
     try:
         return importlib.import_module(_MODULES[name])
     except ImportError as error:
         raise BackendUnavailable(f"renderer backend {name!r} is not installed ({error}); use backend 'auto'") from error
+
+
+def resolve_backend(name: str, like: Tensor) -> str:
+    """The backend that "auto" (or kaolin's "cuda") means for tensors like `like`; other names are returned as they are."""
+    if name not in ("auto", "cuda"):
+        return name
+    return "numba" if like.device.type == "cpu" and like.dtype == torch.float32 else "torch"
 
 
 def _check_fit(name: str, like: Tensor) -> None:

@@ -1,8 +1,6 @@
 """The fast CPU backend: autograd functions around the numba kernels. float32 only."""
 
-import logging
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +11,9 @@ from torch.autograd.function import once_differentiable
 
 from recon.render import numba_hard, numba_soft
 from recon.render.numba_common import padded_centres
+from recon.render.numba_glue import announce_compilation, as_array
 from recon.render.reference import EDGE_EPS
 from recon.render.workers import in_chunks
-
-log = logging.getLogger(__name__)
 
 _centres = cache(padded_centres)
 
@@ -59,11 +56,11 @@ class _Hard(torch.autograd.Function):
         image = xy.new_empty(batch, height, width, depth)
         index = torch.empty(batch, height, width, dtype=torch.int64)
         weights = xy.new_empty(batch, height * width, 3)
-        _announce_compilation()
+        announce_compilation(numba_hard.hard_forward)
         arrays = (
-            _array(z), _array(xy).reshape(batch, faces, 6), _array(features), _array(valid),
+            as_array(z), as_array(xy).reshape(batch, faces, 6), as_array(features), as_array(valid),
             _centres(width), _centres(height), np.float32(eps[0]),
-            _array(image).reshape(batch, -1, depth), _array(index).reshape(batch, -1), _array(weights),
+            as_array(image).reshape(batch, -1, depth), as_array(index).reshape(batch, -1), as_array(weights),
         )  # fmt: skip
         in_chunks(lambda first, last: numba_hard.hard_forward(first, last, *arrays), batch)
         ctx.save_for_backward(index, weights, xy, features)
@@ -81,9 +78,9 @@ class _Hard(torch.autograd.Function):
         batch, faces, _, depth = features.shape
         grad_features, grad_xy = torch.empty_like(features), torch.empty_like(xy)
         arrays = (
-            _array(grad).reshape(batch, -1, depth), _array(index).reshape(batch, -1), _array(weights),
-            _array(xy).reshape(batch, faces, 6), _array(features), np.float32(ctx.eps),
-            _array(grad_features), _array(grad_xy).reshape(batch, faces, 6),
+            as_array(grad).reshape(batch, -1, depth), as_array(index).reshape(batch, -1), as_array(weights),
+            as_array(xy).reshape(batch, faces, 6), as_array(features), np.float32(ctx.eps),
+            as_array(grad_features), as_array(grad_xy).reshape(batch, faces, 6),
         )  # fmt: skip
         in_chunks(lambda first, last: numba_hard.hard_backward(first, last, *arrays), batch)
         return None, None, grad_xy, grad_features, None, None
@@ -96,10 +93,10 @@ class _Soft(torch.autograd.Function):
         batch, height, width = index.shape
         xy = xy.contiguous()
         mask = xy.new_empty(batch, height, width)
-        _announce_compilation()
+        announce_compilation(numba_soft.soft_forward)
         arrays = (
-            _array(xy).reshape(batch, -1, 6), _array(index).reshape(batch, -1), _centres(width), _centres(height),
-            np.float32(sigmainv), np.float32(boxlen), knum, np.float32(edge_eps), _array(mask).reshape(batch, -1),
+            as_array(xy).reshape(batch, -1, 6), as_array(index).reshape(batch, -1), _centres(width), _centres(height),
+            np.float32(sigmainv), np.float32(boxlen), knum, np.float32(edge_eps), as_array(mask).reshape(batch, -1),
         )  # fmt: skip
         ctx.pairs = in_chunks(lambda first, last: (first, numba_soft.soft_forward(first, last, *arrays)), batch)
         ctx.save_for_backward(xy, mask)
@@ -118,26 +115,10 @@ class _Soft(torch.autograd.Function):
         pairs = dict(ctx.pairs)
         grad_xy = torch.empty_like(xy)
         arrays = (
-            _array(grad).reshape(batch, -1), _array(mask).reshape(batch, -1), _array(xy).reshape(batch, -1, 6),
+            as_array(grad).reshape(batch, -1), as_array(mask).reshape(batch, -1), as_array(xy).reshape(batch, -1, 6),
             np.float32(sigmainv), np.float32(edge_eps),
         )  # fmt: skip
-        out = _array(grad_xy).reshape(batch, -1, 6)
+        out = as_array(grad_xy).reshape(batch, -1, 6)
         for first, chunk in pairs.items():
             numba_soft.soft_backward(first, first + len(chunk[-1]) - 1, *arrays, chunk, out)
         return grad_xy, None, None
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().contiguous().numpy()
-
-
-@cache
-def _announce_compilation() -> None:
-    """Say once that the first call compiles, unless the kernels are already in numba's cache."""
-    kernels = (numba_hard.hard_forward, numba_hard.hard_backward, numba_soft.soft_forward, numba_soft.soft_backward)
-    for kernel in kernels:
-        folder = Path(kernel.stats.cache_path)
-        name = kernel.py_func.__module__.rpartition(".")[2] + "." + kernel.py_func.__qualname__
-        if not any(folder.glob(f"{name}-*.nbi")):
-            log.warning("compiling the CPU renderer for this machine: some ten seconds, once")
-            return

@@ -19,7 +19,6 @@ implemented by NVIDIA kaolin 0.12 to 0.18. Differences on purpose: kaolin lets a
 image origin fill its box; here the first does not exist and the second is a point.
 """
 
-
 EDGE_EPS = 1e-7
 """Added to squared edge lengths, in units of 1 / multiplier."""
 

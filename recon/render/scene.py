@@ -1,5 +1,6 @@
 """The renderer's one entry: a textured mesh and a camera in, image and soft mask out."""
 
+import importlib
 from dataclasses import dataclass
 
 import torch
@@ -7,10 +8,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.camera import project
-from recon.geometry import face_corners
+from recon.geometry import face_normals
 from recon.render.api import dibr_rasterization
-from recon.render.backends import Backend
-from recon.render.shading import composite, sample_texture, spherical_harmonic_lighting
+from recon.render.backends import Backend, resolve_backend
+from recon.render.faces import gather_corners
+from recon.render.shading import shade, spherical_harmonic_lighting
 from recon.structures import Camera, TexturedMesh
 
 SLIVER_AREA = 1e-10
@@ -106,35 +108,25 @@ def render_projected(
 
     The other arguments, the result and the errors are those of `render`.
     """
-    corners_ndc = face_corners(vertices_ndc, mesh.faces)
-    corners_camera = face_corners(vertices_camera, mesh.faces)
-    normals = torch.linalg.cross(
-        corners_camera[:, :, 1] - corners_camera[:, :, 0], corners_camera[:, :, 2] - corners_camera[:, :, 0]
+    fast = resolve_backend(settings.backend, vertices_ndc) == "numba"
+    surface = importlib.import_module("recon.render.numba_glue") if fast else None
+    gather, paint = (surface.gather_corners, surface.shade) if surface else (gather_corners, shade)
+    corners, z, facing = gather(
+        vertices_ndc, vertices_camera, mesh.faces, SLIVER_AREA if settings.drop_degenerate else 0.0
     )
-    facing = normals[..., 2].detach()
-    if settings.drop_degenerate:
-        facing = torch.where(_doubled_area(corners_ndc.detach()) < SLIVER_AREA, -torch.ones_like(facing), facing)
     features = [mesh.face_uv.expand(len(mesh), -1, -1, -1)]
     if light is not None:
-        gain = spherical_harmonic_lighting(torch.nn.functional.normalize(normals, dim=-1), light)
+        gain = spherical_harmonic_lighting(face_normals(vertices_camera, mesh.faces), light)
         features.append(gain[:, :, None, None].expand(-1, -1, 3, 1))
+        background = _shaded(background, light, size) if settings.shade_background else background
     drawn, mask, face_index = dibr_rasterization(
-        *size, corners_camera[..., 2].detach(), corners_ndc, features, facing,
+        *size, z, corners, torch.cat(features, dim=-1), facing,
         settings.sigmainv, settings.boxlen, settings.knum, rast_backend=settings.backend,
     )  # fmt: skip
-    colours = sample_texture(mesh.texture, drawn[0])
-    if light is not None:
-        colours = colours * drawn[1].permute(0, 3, 1, 2)
-        background = _shaded(background, light, colours) if settings.shade_background else background
-    return Rendering(composite(colours, face_index >= 0, background), mask, face_index)
+    return Rendering(paint(drawn, face_index, mesh.texture, background), mask, face_index)
 
 
-def _doubled_area(corners: Tensor) -> Tensor:
-    u, v = corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0]
-    return (u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]).abs()
-
-
-def _shaded(background: Tensor | None, light: Tensor, like: Tensor) -> Tensor:
+def _shaded(background: Tensor | None, light: Tensor, size: tuple[int, int]) -> Tensor:
     """The background times the gain of a zero normal."""
     gain = spherical_harmonic_lighting(light.new_zeros(len(light), 1, 3), light)[..., None, None]
-    return gain * (torch.ones_like(like) if background is None else background)
+    return gain * (light.new_ones(len(light), 3, *size) if background is None else background)

@@ -1,7 +1,7 @@
 """From interpolated texture coordinates to colours: texture lookup, spherical-harmonic light, composition."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -59,10 +59,25 @@ def spherical_harmonic_lighting(normals: Float[Tensor, "B *N 3"], light: Float[T
     return (basis @ light[:, :, None])[..., 0].reshape(x.shape)
 
 
-def composite(
-    colours: Float[Tensor, "B 3 H W"], covered: Bool[Tensor, "B H W"], background: Float[Tensor, "B 3 H W"] | None
+def shade(
+    features: Float[Tensor, "B H W D"],
+    face_index: Int[Tensor, "B H W"],
+    texture: Float[Tensor, "B 3 Ht Wt"],
+    background: Float[Tensor, "B 3 H W"] | None,
 ) -> Float[Tensor, "B 3 H W"]:
-    """Colours where covered, else the background (white when None), clamped to 0..1."""
-    if background is None:
-        background = colours.new_ones(())
-    return torch.where(covered[:, None], colours, background).clamp(0, 1)
+    """Texture, light and background to an image.
+
+    Args:
+        features: interpolated (u, v) or (u, v, gain).
+        face_index: visible face, -1 where the background shows.
+        texture: see `sample_texture`.
+        background: white when None.
+
+    Returns:
+        Colours clamped to 0..1, the only clamp.
+    """
+    colours = sample_texture(texture, features[..., :2])
+    if features.shape[-1] > 2:
+        colours = colours * features[..., 2][:, None]
+    behind = colours.new_ones(()) if background is None else background
+    return torch.where(face_index[:, None] >= 0, colours, behind).clamp(0, 1)

@@ -1,0 +1,99 @@
+"""The portable backend: flat (pixel, face) pair lists from bounding boxes, scatter reductions, autograd. Any device and dtype."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from recon.render.reference import (
+    EDGE_EPS,
+    away_from_zero,
+    combine_chances,
+    edge_functions,
+    finite_faces,
+    interpolate,
+    pixel_centres,
+    squared_distance,
+)
+
+
+def rasterize(
+    height: int,
+    width: int,
+    face_vertices_z: Float[Tensor, "B F 3"],
+    face_vertices_image: Float[Tensor, "B F 3 2"],
+    face_features: Float[Tensor, "B F 3 D"],
+    valid_faces: Bool[Tensor, "B F"],
+    multiplier: float,
+    eps: float,
+) -> tuple[Float[Tensor, "B H W D"], Int[Tensor, "B H W"]]:
+    """Hard rasterisation, see `recon.render.api.rasterize`."""
+    pixels = pixel_centres(height, width, face_vertices_image)
+    drawn = valid_faces & finite_faces(face_vertices_image)
+    with torch.no_grad():
+        face_index = _winners(pixels, (height, width), face_vertices_z, face_vertices_image, drawn, eps / multiplier**2)
+    features = interpolate(pixels, face_index, face_vertices_image, face_features, multiplier, eps)
+    return features.unflatten(1, (height, width)), face_index.unflatten(1, (height, width))
+
+
+def soft_mask(
+    face_vertices_image: Float[Tensor, "B F 3 2"],
+    face_index: Int[Tensor, "B H W"],
+    sigmainv: float,
+    boxlen: float,
+    knum: int,
+    multiplier: float,
+) -> Float[Tensor, "B H W"]:
+    """Soft silhouette, see `recon.render.api.dibr_soft_mask`."""
+    size = (face_index.shape[1], face_index.shape[2])
+    with torch.no_grad():
+        face, pixel = _box_pairs(face_vertices_image, finite_faces(face_vertices_image), size, boxlen)
+        image_pixel = face // max(face_vertices_image.shape[1], 1) * (size[0] * size[1]) + pixel
+        open_pair = (face_index.flatten() < 0)[image_pixel]
+        face, pixel, image_pixel = face[open_pair], pixel[open_pair], image_pixel[open_pair]
+        first = _first_by_pixel(image_pixel, face_index.numel(), knum)
+        face, pixel, image_pixel = face[first], pixel[first], image_pixel[first]
+    point = pixel_centres(*size, face_vertices_image)[pixel]
+    distance = squared_distance(face_vertices_image.flatten(0, 1)[face], point, EDGE_EPS / multiplier**2)
+    return combine_chances(torch.exp(-sigmainv * distance), image_pixel, face_index)
+
+
+def _winners(pixels: Tensor, size: tuple[int, int], z: Tensor, xy: Tensor, drawn: Tensor, eps: float) -> Tensor:
+    """The visible face per image and pixel, [B, P]; -1 where none."""
+    batch, faces = drawn.shape
+    face, pixel = _box_pairs(xy, drawn, size, 0.0)
+    w = edge_functions(xy.flatten(0, 1)[face], pixels[pixel])
+    depth = (w / away_from_zero(w.sum(dim=-1), eps)[:, None] * z.flatten(0, 1)[face]).sum(dim=-1)
+    inside = ((w >= 0).all(dim=-1) | (w <= 0).all(dim=-1)) & (depth > -torch.inf)
+    face, pixel, depth = face[inside], pixel[inside], depth[inside]
+    target = face // max(faces, 1) * len(pixels) + pixel
+    nearest = depth.new_full((batch * len(pixels),), -torch.inf).scatter_reduce(0, target, depth, "amax")
+    wins = depth == nearest[target]
+    none = batch * faces
+    index = face.new_full((batch * len(pixels),), none).scatter_reduce(0, target[wins], face[wins], "amin")
+    return torch.where(index < none, index % max(faces, 1), -1).view(batch, -1)
+
+
+def _box_pairs(xy: Tensor, wanted: Tensor, size: tuple[int, int], margin: float) -> tuple[Tensor, Tensor]:
+    """All (face, pixel) pairs with the pixel in the face's enlarged half-open box; faces ascending, counted over the batch."""
+    height, width = size
+    centres = pixel_centres(height, width, xy).view(height, width, 2)
+    columns, rows = centres[:1, :, 0].flatten().contiguous(), centres[:, :1, 1].flatten().neg().contiguous()
+    corners = xy.detach().flatten(0, 1)[wanted.flatten()]
+    low, high = corners.amin(dim=1) - margin, corners.amax(dim=1) + margin
+    j0, j1 = (torch.searchsorted(columns, edge.contiguous()) for edge in (low[:, 0], high[:, 0]))
+    i0, i1 = (torch.searchsorted(rows, -edge, right=True) for edge in (high[:, 1], low[:, 1]))
+    across = j1 - j0
+    count = across * (i1 - i0)
+    owner = torch.repeat_interleave(count)
+    step = torch.arange(len(owner), device=xy.device) - (count.cumsum(0) - count)[owner]
+    pixel = (i0[owner] + step // across[owner]) * width + j0[owner] + step % across[owner]
+    return wanted.flatten().nonzero()[:, 0][owner], pixel
+
+
+def _first_by_pixel(pixel: Tensor, pixels: int, knum: int) -> Tensor:
+    """Which pairs are among the first `knum` of their pixel, in the order given."""
+    count = torch.bincount(pixel, minlength=pixels)
+    order = torch.argsort(pixel, stable=True)
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=pixel.device) - (count.cumsum(0) - count)[pixel[order]]
+    return rank < knum

@@ -53,9 +53,11 @@ def list_inputs(sources: Sequence[Path], out: Path, skipped_folders: Iterable[Pa
         skipped_folders: Further folders to pass over, such as one of masks.
 
     Raises:
-        UsageError: a source does not exist, `out` is an input folder, or two inputs would get one output.
+        UsageError: a source does not exist, `out` is a file or an input folder, or two inputs would get one output.
         FatalError: there is no photo at all.
     """
+    if out.exists() and not out.is_dir():
+        raise UsageError("out_not_a_folder", f"--out {display_name(out)} is a file", "name a folder")
     for source in sources:
         _check_source(source, out)
     roots = [os.path.realpath(source) for source in sources]

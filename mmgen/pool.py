@@ -1,4 +1,4 @@
-"""A fixed number of spawned processes, each with a pipe of its own, so that it is known whose work a death takes along."""
+"""Spawned processes, each with a pipe of its own, so that it is known whose work a death takes along."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from mmgen.errors import FatalError, ItemError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Work = Callable[[Sequence[Item]], Iterable[tuple[int, Result]]]
-"""Handles one chunk: yields one (position in the chunk, result) per item, in any order; FatalError ends the whole run."""
+"""Handles one chunk: yields a (position in the chunk, result) per item, in any order; FatalError ends the whole run."""
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -1,0 +1,177 @@
+"""What a reconstruction run is: its options, its content keys, and the records that it writes."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from mmgen.assets.asset import Asset
+from mmgen.errors import ItemError
+from mmgen.files import sha256_bytes, sha256_file
+from mmgen.inputs import InputItem
+from mmgen.listing import display_name
+from mmgen.masks import MaskSource, lookup
+from mmgen.runs import Record
+from mmgen.version import __version__
+
+RESULT_FORMAT = 1
+"""Raised by hand whenever the same photo and options shall give other bytes than before; old ones are then redone."""
+
+
+class ReconstructedLike(Protocol):
+    """What a reconstruction gives for one photo; see `mmgen.reconstruction.Reconstructed`."""
+
+    @property
+    def asset(self) -> Asset:
+        """The mesh."""
+
+    @property
+    def mask_iou(self) -> float:
+        """Overlap of the silhouette with the mask, 0..1."""
+
+    @property
+    def ssim(self) -> float:
+        """Likeness of the rendered to the real photo."""
+
+    @property
+    def mask_source(self) -> str:
+        """Where the mask came from."""
+
+    @property
+    def input_sha256(self) -> str:
+        """Of the photo's bytes, as read."""
+
+    @property
+    def mask_sha256(self) -> str:
+        """Of the mask that was used."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks for the record."""
+
+
+class ReconstructorLike(Protocol):
+    """Turns photos into assets; see `mmgen.reconstruction.Reconstructor`. A result must not depend on its batch."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """Of the weights file, or `none`."""
+
+    def prepare(self, item: InputItem) -> Any:
+        """Read the photo and its mask; raises ItemError."""
+
+    def reconstruct(self, batch: list[Any]) -> Sequence[ReconstructedLike | ItemError]:
+        """One outcome per prepared photo, in order."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every item of a run has in common; picklable.
+
+    Attributes:
+        out: The output folder.
+        build: Makes the reconstructor; called once in each process.
+        options: The options that change the bytes, JSON values only.
+        masks: Where masks come from.
+        min_iou: Assets whose MaskIoU is below go to `rejected/`.
+        log: File for the tracebacks of unexpected errors.
+    """
+
+    out: Path
+    build: Callable[[], ReconstructorLike]
+    options: Mapping[str, Any]
+    masks: MaskSource
+    min_iou: float
+    log: Path
+
+    @property
+    def options_sha256(self) -> str:
+        """Hash of the options that change the bytes."""
+        return _hash_json(dict(self.options))
+
+    def content_key(self, item: InputItem, input_sha256: str, weights_sha256: str) -> str:
+        """Hash of all that decides the item's bytes; the mask file is read for it."""
+        mask = self._mask_file(item)
+        return _hash_json(
+            {
+                "format": RESULT_FORMAT,
+                "input": input_sha256,
+                "mask_kind": self.masks.kind,
+                "mask": sha256_file(mask) if mask else None,
+                "weights": weights_sha256,
+                "options": self.options_sha256,
+            }
+        )
+
+    def _mask_file(self, item: InputItem) -> Path | None:
+        if self.masks.folder is not None:
+            return lookup.in_tree(self.masks.folder, item.relative)
+        return lookup.beside(item.path) if self.masks.kind == "auto" else None
+
+
+def failure_record(job: Job, item: InputItem, error: ItemError, seconds: float | None) -> Record:
+    """The record of an item that gave no file."""
+    record = Record(
+        input=item.name,
+        status="failed",
+        error=error.code,
+        hint=error.hint,
+        message=error.message,
+        options_sha256=job.options_sha256,
+        root=display_name(item.root),
+    )
+    return stamped(record, seconds)
+
+
+def success_record(
+    job: Job, item: InputItem, result: ReconstructedLike, output_sha256: str, weights_sha256: str
+) -> Record:
+    """The record of a finished asset, with its place as `job.min_iou` decides; not yet stamped."""
+    record = Record(
+        input=item.name,
+        status="ok",
+        mask_source=result.mask_source,
+        mask_iou=round(float(result.mask_iou), 6),
+        ssim=round(float(result.ssim), 6),
+        key=job.content_key(item, result.input_sha256, weights_sha256),
+        input_sha256=result.input_sha256,
+        mask_sha256=result.mask_sha256,
+        output_sha256=output_sha256,
+        options_sha256=job.options_sha256,
+        weights_sha256=weights_sha256,
+        notes=tuple(result.notes),
+        root=display_name(item.root),
+    )
+    return judged(record, item, job.min_iou)
+
+
+def judged(record: Record, item: InputItem, min_iou: float) -> Record:
+    """The record of a finished asset with status, place and reason as `min_iou` decides."""
+    iou = record.mask_iou
+    if iou is None or iou >= min_iou:
+        return replace(record, status="ok", output=item.output, error=None, message=None, hint=None)
+    return replace(
+        record,
+        status="rejected",
+        output=item.rejected_output,
+        error="weak_silhouette",
+        message=f"MaskIoU {iou:.3f} of {item.name} is below {min_iou:g}",
+        hint="check its mask, raise --refine, or lower --min-iou",
+    )
+
+
+def stamped(record: Record, seconds: float | None) -> Record:
+    """The record with its duration, the time and the version."""
+    rounded = None if seconds is None else round(seconds, 4)
+    return replace(record, seconds=rounded, finished_at=utc_now(), version=__version__)
+
+
+def utc_now() -> str:
+    """UTC, ISO 8601, to the millisecond; sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _hash_json(value: Any) -> str:
+    return sha256_bytes(json.dumps(value, sort_keys=True, allow_nan=False).encode())

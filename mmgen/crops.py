@@ -122,13 +122,16 @@ def paste_back(crop: NDArray[np.uint8], box: CropBox, photo_size: tuple[int, int
     Returns:
         uint8 [H, W, 3] or [H, W].
     """
-    height, width = photo_size
-    x_scale, y_scale = 1 / _scale(box, (crop.shape[0], crop.shape[1]))
-    photo_in_crop = CropBox(-box.left * x_scale, -box.top * y_scale, width * x_scale, height * y_scale)
-    pasted = apply_crop(crop, photo_in_crop, photo_size)
-    columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
-    pasted[(rows < box.top) | (rows >= box.bottom)] = 0
-    pasted[:, (columns < box.left) | (columns >= box.right)] = 0
+    pasted = np.zeros((*photo_size, *crop.shape[2:]), np.uint8)
+    # Only the pixels whose centres the box holds; the whole photo at the crop's resolution could fill the memory.
+    left, right = (min(max(ceil(x - 0.5), 0), photo_size[1]) for x in (box.left, box.right))
+    top, bottom = (min(max(ceil(y - 0.5), 0), photo_size[0]) for y in (box.top, box.bottom))
+    if left < right and top < bottom:
+        x_scale, y_scale = 1 / _scale(box, (crop.shape[0], crop.shape[1]))
+        window = CropBox(
+            (left - box.left) * x_scale, (top - box.top) * y_scale, (right - left) * x_scale, (bottom - top) * y_scale
+        )
+        pasted[top:bottom, left:right] = apply_crop(crop, window, (bottom - top, right - left))
     return pasted
 
 

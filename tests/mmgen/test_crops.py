@@ -136,6 +136,15 @@ def test_outside_of_the_box_stays_empty() -> None:
     np.testing.assert_array_equal(back[..., 0], rectangle(100, 50, slice(20, 80), slice(10, 40)))
 
 
+def test_a_small_box_in_a_large_photo_costs_no_more_than_the_photo() -> None:
+    back = paste_back(np.full((256, 128), 255, np.uint8), CropBox(3000, 1000, 7, 14), (2000, 5000))
+    np.testing.assert_array_equal(back, rectangle(2000, 5000, slice(1000, 1014), slice(3000, 3007)))
+
+
+def test_a_box_beyond_the_photo_pastes_nothing() -> None:
+    assert paste_back(np.full((8, 4), 255, np.uint8), CropBox(50, 50, 4, 8), (20, 20)).max() == 0
+
+
 def test_pasting_a_large_crop_into_a_small_photo_does_not_alias() -> None:
     stripes = np.zeros((512, 256), np.uint8)
     stripes[:, ::2] = 255

@@ -1,6 +1,7 @@
 """Reading glTF binaries that may be hostile: header, chunks, JSON and accessors, every bound checked before use."""
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ JSON_CHUNK = 0x4E4F534A
 BINARY_CHUNK = 0x004E4942
 COMPONENT_TYPES: dict[int, str] = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 ELEMENT_COUNTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+MAX_NESTING = 64
 REMAKE = "The file is damaged or was cut off; make it again."
 
 
@@ -115,6 +117,31 @@ def whole_number(item: dict[str, Any], key: str, default: int | None = None) -> 
     return value
 
 
+def child(item: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The object at `item[key][key]...`; empty where a key is missing.
+
+    Raises:
+        ItemError: `glb_malformed`: something on the way is no object.
+    """
+    for key in keys:
+        item = item.get(key, {})
+        if not isinstance(item, dict):
+            raise malformed(f"{key} is no object")
+    return item
+
+
+def listing(item: dict[str, Any], key: str) -> list[Any]:
+    """The array at `item[key]`; empty where it is missing.
+
+    Raises:
+        ItemError: `glb_malformed`: it is no array.
+    """
+    value = item.get(key, [])
+    if not isinstance(value, list):
+        raise malformed(f"{key} is no array")
+    return value
+
+
 def malformed(what: str) -> ItemError:
     """The error for files that break the format."""
     return ItemError("glb_malformed", f"this is no sound GLB: {what}", REMAKE)
@@ -142,12 +169,31 @@ def _chunks(data: bytes) -> list[tuple[int, bytes]]:
 
 def _document(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+        document = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite_float)
     except (ValueError, RecursionError) as error:
         raise malformed(f"its JSON cannot be read ({type(error).__name__}: {error})"[:300]) from error
     if not isinstance(document, dict):
         raise malformed("its JSON is no object")
+    _refuse_deep_nesting(document)
     return document
+
+
+def _refuse_deep_nesting(document: dict[str, Any]) -> None:
+    """Whoever walks the document afterwards may then recurse."""
+    level: list[Any] = [document]
+    for _ in range(MAX_NESTING):
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+        level = [item for item in level if isinstance(item, dict | list)]
+        if not level:
+            return
+    raise malformed(f"its JSON is nested more than {MAX_NESTING} levels deep")
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text:.20} is too large")
+    return value
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,11 +1,12 @@
 """Assets to GLB bytes and back."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mmgen.assets.asset import Asset
-from mmgen.assets.container import Container, malformed, parse_glb, unsupported
+from mmgen.assets.container import Container, child, malformed, parse_glb, unsupported
 from mmgen.assets.gltf import build_gltf
 from mmgen.assets.textures import TextureCodec, decode_texture
 from mmgen.assets.wedges import weld
@@ -86,52 +87,60 @@ def read_file(path: Path) -> bytes:
 
 def asset_from_glb(data: bytes) -> Asset:
     """Like `read_glb`, from bytes; messages name no file."""
-    container = parse_glb(data)
-    node = _only_node(container)
-    mesh = container.element("meshes", node.get("mesh"))
-    primitives = mesh.get("primitives")
-    if not isinstance(primitives, list) or len(primitives) != 1 or not isinstance(primitives[0], dict):
-        raise unsupported("its mesh has not exactly one primitive")
-    positions, uv, faces = _geometry(container, primitives[0])
+    return asset_from_container(parse_glb(data))
+
+
+def asset_from_container(container: Container) -> Asset:
+    """Like `asset_from_glb`, from a file that is taken apart already."""
+    primitive = main_primitive(container)
+    positions, uv, faces = _geometry(container, primitive)
     vertices, welded_faces = weld(positions, faces)
     uv_up = np.stack([uv[:, 0], np.float32(1) - uv[:, 1]], axis=1)
     return Asset(
-        name=str(node.get("name", "asset")),
+        name=str(container.element("nodes", 0).get("name", "asset")),
         vertices=vertices,
         faces=welded_faces,
         face_uv=uv_up[faces],
-        texture=decode_texture(texture_bytes(container, primitives[0])),
+        texture=decode_texture(texture_bytes(container, primitive)),
         provenance=provenance_of(container),
     )
 
 
-def provenance_of(container: Container) -> dict[str, object]:
+def main_primitive(container: Container) -> dict[str, Any]:
+    """The only primitive of the only mesh of the only, unmoved node.
+
+    Raises:
+        ItemError: `glb_unsupported` for other layouts, `glb_malformed` for broken references.
+    """
+    nodes = container.document.get("nodes")
+    if not isinstance(nodes, list) or len(nodes) != 1:
+        raise unsupported("it has not exactly one node")
+    node = container.element("nodes", 0)
+    if any(key in node for key in ("matrix", "translation", "rotation", "scale")):
+        raise unsupported("its node is moved, turned or scaled")
+    primitives = container.element("meshes", node.get("mesh")).get("primitives")
+    if not isinstance(primitives, list) or len(primitives) != 1 or not isinstance(primitives[0], dict):
+        raise unsupported("its mesh has not exactly one primitive")
+    return primitives[0]
+
+
+def provenance_of(container: Container) -> dict[str, Any]:
     """`asset.extras.mmgen` of a document; empty if it has none.
 
     Raises:
         ItemError: `glb_malformed`: one of the levels is no object.
     """
-    level: object = container.document
-    for key in ("asset", "extras", "mmgen"):
-        level = level.get(key, {}) if isinstance(level, dict) else None
-        if not isinstance(level, dict):
-            raise malformed(f"{key} is no object")
-    assert isinstance(level, dict)
-    return level
+    return child(container.document, "asset", "extras", "mmgen")
 
 
-def texture_bytes(container: Container, primitive: dict[str, object]) -> bytes:
+def texture_bytes(container: Container, primitive: dict[str, Any]) -> bytes:
     """The encoded base colour texture of a primitive.
 
     Raises:
         ItemError: `glb_malformed`, or `glb_unsupported` where there is no texture inside the file.
     """
     material = container.element("materials", primitive.get("material"))
-    info = material
-    for key in ("pbrMetallicRoughness", "baseColorTexture"):
-        info = info.get(key, {})
-        if not isinstance(info, dict):
-            raise malformed(f"{key} is no object")
+    info = child(material, "pbrMetallicRoughness", "baseColorTexture")
     if "index" not in info:
         raise unsupported("it has no base colour texture")
     image = container.element("images", container.element("textures", info["index"]).get("source"))
@@ -140,17 +149,7 @@ def texture_bytes(container: Container, primitive: dict[str, object]) -> bytes:
     return container.view_bytes(image["bufferView"])
 
 
-def _only_node(container: Container) -> dict[str, object]:
-    nodes = container.document.get("nodes")
-    if not isinstance(nodes, list) or len(nodes) != 1:
-        raise unsupported("it has not exactly one node")
-    node = container.element("nodes", 0)
-    if any(key in node for key in ("matrix", "translation", "rotation", "scale")):
-        raise unsupported("its node is moved, turned or scaled")
-    return node
-
-
-def _geometry(container: Container, primitive: dict[str, object]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _geometry(container: Container, primitive: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions [N, 3] and texture coordinates [N, 2] as stored, float32, and faces [F, 3] as int64."""
     attributes = primitive.get("attributes")
     if not isinstance(attributes, dict) or "extensions" in primitive or primitive.get("mode", 4) != 4:

@@ -41,11 +41,11 @@ def stl_bytes(asset: Asset) -> bytes:
     points = asset.vertices.astype(np.float64) * MILLIMETRES_PER_METRE
     a, b, c = points[asset.faces.T]
     volume = float((a * np.cross(b, c)).sum()) / 6
-    open_edges = _unpaired_edges(asset)
-    if open_edges or volume <= 0:
+    unpaired = open_edges(asset)
+    if unpaired or volume <= 0:
         raise ItemError(
             "mesh_not_watertight",
-            f"{asset.name!r} cannot be printed: {open_edges} open edges, volume {volume:.0f} mm³",
+            f"{asset.name!r} cannot be printed: {unpaired} open edges, volume {volume:.0f} mm³",
             "Export it as ply or obj, or close the mesh first.",
         )
     normals = np.cross(b - a, c - a)
@@ -67,7 +67,7 @@ def vertex_colors(asset: Asset) -> NDArray[np.uint8]:
     return np.rint(total / np.maximum(count, 1)).astype(np.uint8)
 
 
-def _unpaired_edges(asset: Asset) -> int:
+def open_edges(asset: Asset) -> int:
     """How many directed edges lack their one opposite: 0 for closed surfaces of one orientation."""
     edges = np.concatenate([asset.faces[:, [0, 1]], asset.faces[:, [1, 2]], asset.faces[:, [2, 0]]]).astype(np.int64)
     forward = edges[:, 0] * len(asset.vertices) + edges[:, 1]

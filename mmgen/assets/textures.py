@@ -40,16 +40,19 @@ def decode_texture(data: bytes) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own, lower limit is checked below
             with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
                 if max(image.size) > MAX_TEXTURE_SIDE or image.width * image.height > MAX_TEXELS:
-                    raise ItemError(
-                        "texture_too_large",
-                        f"the texture has {image.width} x {image.height} texels",
-                        f"Make the mesh again with a texture of at most {MAX_TEXTURE_SIDE} texels a side.",
-                    )
+                    raise _too_large(f"the texture has {image.width} x {image.height} texels")
                 return np.asarray(image.convert("RGB"), dtype=np.uint8)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise _too_large(f"the texture is too large: {error}") from error
+    except (OSError, ValueError, SyntaxError) as error:
         raise ItemError(
             "texture_unreadable", f"the texture is no readable PNG or JPEG: {error}", "Make the mesh again."
         ) from error
+
+
+def _too_large(message: str) -> ItemError:
+    hint = f"Make the mesh again with a texture of at most {MAX_TEXTURE_SIDE} texels a side, {MAX_TEXELS} in all."
+    return ItemError("texture_too_large", message, hint)
 
 
 def resize_texture(texture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -1,0 +1,142 @@
+"""What is in a GLB, a run folder or a folder of meshes, as plain JSON data."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from mmgen.assets.asset import Asset
+from mmgen.assets.container import Container, child, listing, parse_glb
+from mmgen.assets.glb import asset_from_glb, main_primitive, read_file, texture_bytes
+from mmgen.assets.gltf import UNLIT
+from mmgen.assets.polygons import open_edges
+from mmgen.assets.tree import GlbFile, list_glbs
+from mmgen.errors import FatalError, ItemError
+from mmgen.files import sha256_bytes
+from mmgen.listing import display_name
+from mmgen.runs import Record, manifest_files, read_records
+
+HISTOGRAM_BINS = 10
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """Describe a file or folder; the key `kind` says as what: `glb`, `run` or `folder`.
+
+    Raises:
+        FatalError: There is nothing that mmgen knows.
+        ItemError: The file is damaged or another tool's.
+    """
+    if path.is_dir() and manifest_files(path):
+        return inspect_run(path, list(read_records(path).values()))
+    files = list_glbs(path, with_rejected=True)
+    if path.is_dir():
+        return inspect_folder(path, files)
+    if path.suffix.lower() != ".glb":
+        raise FatalError(
+            "kind_unknown",
+            f"{display_name(path)} is nothing that inspect knows",
+            "Name a .glb file or a folder of them.",
+        )
+    return inspect_glb(path)
+
+
+def inspect_glb(path: Path) -> dict[str, Any]:
+    """Counts, size, texture, material and provenance of one GLB."""
+    data = read_file(path)
+    try:
+        container, asset = parse_glb(data), asset_from_glb(data)
+        return {
+            "kind": "glb",
+            "path": display_name(path),
+            "bytes": len(data),
+            "sha256": sha256_bytes(data),
+        } | _describe(container, asset)
+    except ItemError as error:
+        raise ItemError(error.code, f"{display_name(path)}: {error.message}", error.hint) from error
+
+
+def inspect_run(folder: Path, records: Sequence[Record]) -> dict[str, Any]:
+    """Counts by status, error classes, quality and time of a run."""
+    seconds = [record.seconds for record in records if record.seconds is not None]
+    return {
+        "kind": "run",
+        "path": display_name(folder),
+        "records": len(records),
+        "status": _counts(record.status for record in records),
+        "errors": _counts(record.error for record in records if record.error),
+        "mask_source": _counts(record.mask_source for record in records if record.mask_source),
+        "mask_iou": quality([record.mask_iou for record in records if record.mask_iou is not None]),
+        "ssim": quality([record.ssim for record in records if record.ssim is not None]),
+        "seconds": {"total": sum(seconds), "median": median(seconds), "max": max(seconds)} if seconds else None,
+        "weights_sha256": _counts(record.weights_sha256 for record in records),
+        "versions": _counts(record.version for record in records),
+    }
+
+
+def inspect_folder(folder: Path, files: Sequence[GlbFile]) -> dict[str, Any]:
+    """Sizes of the meshes in a folder without run records; unreadable ones are listed with their error."""
+    rows, broken = [], {}
+    for file in files:
+        try:
+            rows.append(inspect_glb(file.path))
+        except ItemError as error:
+            broken[str(file.relative)] = error.message
+    heights = [row["height_m"] for row in rows]
+    return {
+        "kind": "folder",
+        "path": display_name(folder),
+        "meshes": len(rows),
+        "bytes": sum(row["bytes"] for row in rows),
+        "height_m": {"min": min(heights), "max": max(heights)} if heights else None,
+        "vertices": _counts(str(row["vertices"]) for row in rows),
+        "textures": _counts(f"{row['texture']['width']}x{row['texture']['height']}" for row in rows),
+        "broken": broken,
+    }
+
+
+def quality(values: Sequence[float]) -> dict[str, Any] | None:
+    """Median, least and greatest of scores in 0..1, and a histogram with ten equal bins; None without scores."""
+    if not values:
+        return None
+    histogram, _ = np.histogram(np.clip(values, 0, 1), bins=HISTOGRAM_BINS, range=(0, 1))
+    return {"median": median(values), "min": min(values), "max": max(values), "histogram": histogram.tolist()}
+
+
+def _describe(container: Container, asset: Asset) -> dict[str, Any]:
+    primitive = main_primitive(container)
+    material = container.element("materials", primitive.get("material"))
+    surface = child(material, "pbrMetallicRoughness")
+    encoded = texture_bytes(container, primitive)
+    low, high = asset.vertices.min(axis=0), asset.vertices.max(axis=0)
+    return {
+        "name": asset.name,
+        "generator": child(container.document, "asset").get("generator"),
+        "vertices": len(asset.vertices),
+        "stored_vertices": len(container.array(primitive["attributes"]["POSITION"])),
+        "faces": len(asset.faces),
+        "open_edges": open_edges(asset),
+        "bounds_m": {"min": low.tolist(), "max": high.tolist()},
+        "height_m": asset.height_m,
+        "texture": {
+            "width": asset.texture.shape[1],
+            "height": asset.texture.shape[0],
+            "bytes": len(encoded),
+            "codec": "png" if encoded[:4] == b"\x89PNG" else "jpeg",
+        },
+        "material": {
+            "unlit": UNLIT in child(material, "extensions"),
+            "metallic": surface.get("metallicFactor", 1.0),
+            "roughness": surface.get("roughnessFactor", 1.0),
+            "alpha_mode": material.get("alphaMode", "OPAQUE"),
+            "double_sided": material.get("doubleSided", False),
+        },
+        "extensions": listing(container.document, "extensionsUsed"),
+        "provenance": asset.provenance,
+    }
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))

@@ -1,0 +1,127 @@
+"""Checks of a folder against its records: what `mmgen reconstruct` and `mmgen export` wrote down must be there."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mmgen.assets.export_record import ExportRecord
+from mmgen.assets.findings import Finding
+from mmgen.assets.tree import REJECTED_FOLDER
+from mmgen.files import TEMP_NAME, process_is_alive, sha256_file
+from mmgen.runs import Record, manifest_files
+
+SHARED_HASHES = ("input_sha256", "mask_sha256", "weights_sha256", "options_sha256")
+"""Fields that stand in a record and, under the same name, in the mesh's provenance."""
+
+
+@dataclass(frozen=True)
+class CheckedGlb:
+    """What the folder checks need to know about one mesh file; None where it could not be read."""
+
+    sha256: str | None
+    provenance: Mapping[str, Any]
+
+
+def check_run(folder: Path, records: Sequence[Record], glbs: Mapping[str, CheckedGlb]) -> Iterator[Finding]:
+    """Records against meshes.
+
+    Args:
+        folder: The run folder.
+        records: Newest record of each input.
+        glbs: All meshes in the folder by their path below it.
+    """
+    yield from _missing_parts(folder)
+    for record in records:
+        for message in _record_faults(record, glbs):
+            yield Finding("error", "record", record.output or record.input, message)
+    uses = Counter(record.output for record in records if record.output)
+    for name, count in sorted(uses.items()):
+        if count > 1:
+            yield Finding("error", "record", name, f"{count} records claim this output")
+    for name in sorted(set(glbs) - set(uses)):
+        yield Finding("error", "unrecorded", name, "no record knows this mesh")
+
+
+def check_exports(folder: Path, records: Iterable[ExportRecord]) -> Iterator[Finding]:
+    """Every exported file is there with the recorded bytes."""
+    for record in records:
+        for name, digest in record.outputs.items():
+            path = folder / name
+            if not _is_inside(name):
+                yield Finding("error", "export_record", name, "the record points outside the folder")
+            elif not path.is_file():
+                yield Finding("error", "export_record", name, "recorded as exported and not there")
+            elif sha256_file(path) != digest:
+                yield Finding("error", "export_record", name, "changed since it was exported")
+
+
+def stray_temp_files(folder: Path) -> Iterator[Finding]:
+    """Files that a killed run left half-written."""
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            match = TEMP_NAME.match(name)
+            if match is not None:
+                place = (Path(parent) / name).relative_to(folder).as_posix()
+                running = process_is_alive(int(match["pid"]))
+                yield Finding(
+                    "warning" if running else "error",
+                    "temp_file",
+                    place,
+                    "still being written" if running else "half-written file of a killed run; delete it",
+                )
+
+
+def _record_faults(record: Record, glbs: Mapping[str, CheckedGlb]) -> Iterator[str]:
+    if record.status == "failed":
+        if not record.error or not record.hint:
+            yield "recorded as failed without an error class and a hint"
+        return
+    if record.status not in ("ok", "rejected"):
+        yield f"the status is {record.status!r:.40}, none of ok, rejected, failed"
+        return
+    for name, value in (("mask_iou", record.mask_iou), ("ssim", record.ssim)):
+        if value is not None and not (isinstance(value, int | float) and value <= 1):
+            yield f"{name} is {value!r:.40}, not a number up to 1"
+    if not record.output or not _is_inside(record.output):
+        yield f"the output {record.output!r:.80} is no path inside the folder"
+        return
+    in_rejected = PurePosixPath(record.output).parts[0] == REJECTED_FOLDER
+    if record.status == "rejected" and not in_rejected:
+        yield f"recorded as rejected and not in {REJECTED_FOLDER}/"
+    glb = glbs.get(record.output)
+    if glb is None:
+        yield "recorded and not there"
+    elif glb.sha256 != record.output_sha256:
+        yield "its bytes are not the recorded ones; it was changed or damaged since"
+    else:
+        yield from _provenance_faults(record, glb)
+
+
+def _provenance_faults(record: Record, glb: CheckedGlb) -> Iterator[str]:
+    for name in SHARED_HASHES:
+        stated = glb.provenance.get(name)
+        if stated is not None and stated != getattr(record, name):
+            yield f"{name} is {stated!r:.80} in the mesh and {getattr(record, name)!r:.80} in the record"
+
+
+def _missing_parts(folder: Path) -> Iterator[Finding]:
+    """A run in n parts is whole when all n record files are there."""
+    parts: dict[int, set[int]] = {}
+    for path in manifest_files(folder):
+        words = path.stem.split("-")
+        if len(words) == 4:
+            parts.setdefault(int(words[3]), set()).add(int(words[1]))
+    for count, present in sorted(parts.items()):
+        missing = sorted(set(range(count)) - present)
+        if missing:
+            text = ", ".join(f"{index}/{count}" for index in missing)
+            yield Finding("error", "parts", "manifest.jsonl", f"parts of this run are missing: --shard {text}")
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts

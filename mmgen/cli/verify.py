@@ -1,0 +1,71 @@
+"""`mmgen verify`: is a GLB or a folder sound?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mmgen.cli import EXIT_ITEMS_FAILED
+from mmgen.cli.options import PATH, json_option
+from mmgen.cli.output import print_json, say
+from mmgen.listing import display_name
+
+if TYPE_CHECKING:
+    from mmgen.assets.verification import Verification
+
+
+@click.command()
+@click.argument("path", type=PATH)
+@json_option
+def command(path: Path, as_json: bool) -> None:
+    """Check that PATH is sound: a .glb file, or a folder that `mmgen reconstruct` or `mmgen export` wrote.
+
+    Meshes are checked by mmgen's own rules (format, geometry, texture, material, feet on the ground, provenance),
+    folders against their records (files there, hashes equal, nothing half-written). Where node and the npm package
+    gltf-validator are installed, the Khronos validator looks at every mesh too. Exit code 3 if there are errors.
+    """
+    from mmgen.assets.verification import verify
+
+    verdict = verify(path)
+    if as_json:
+        _print_json(verdict)
+    else:
+        _print_text(verdict)
+    if verdict.count("error"):
+        click.get_current_context().exit(EXIT_ITEMS_FAILED)
+
+
+def _print_json(verdict: "Verification") -> None:
+    from dataclasses import asdict
+
+    print_json(
+        {
+            "schema": "mmgen.verify/1",
+            "path": display_name(verdict.path),
+            "ok": verdict.count("error") == 0,
+            "glb_files": verdict.glb_files,
+            "records": verdict.records,
+            "errors": verdict.count("error"),
+            "warnings": verdict.count("warning"),
+            "khronos": asdict(verdict.khronos) if verdict.khronos else None,
+            "findings": [asdict(finding) for finding in verdict.findings],
+        }
+    )
+
+
+def _print_text(verdict: "Verification") -> None:
+    for finding in verdict.findings:
+        print(f"{finding.severity}: {display_name(finding.file)}: {finding.message} [{finding.rule}]")
+    records = ", ".join(f"{count} {status}" for status, count in verdict.records.items())
+    print(
+        f"{display_name(verdict.path)}: {verdict.glb_files} GLBs{', records: ' + records if records else ''}; "
+        f"{verdict.count('error')} errors, {verdict.count('warning')} warnings"
+    )
+    if verdict.khronos is None:
+        say("Checked by mmgen's own rules. For the Khronos validator too (optional): npm install gltf-validator")
+    else:
+        totals = verdict.khronos
+        print(
+            f"Khronos validator: {totals.errors} errors, {totals.warnings} warnings, {totals.infos} infos, "
+            f"{totals.hints} hints in {totals.files} files"
+        )

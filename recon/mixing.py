@@ -11,10 +11,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from recon.encoders.config import CameraRanges
+from recon.prototype import good_shapes
 from recon.structures import Attributes, Camera
-
-BAD_OFFSET = 0.4
-"""Mean absolute offset above which a shape counts as broken, template units (published code)."""
 
 
 def _uniform(count: int, generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -59,14 +57,6 @@ def random_cameras(ranges: CameraRanges, generator: torch.Generator, like: Camer
         distance=distance.to(like.azimuth_deg),
         offset=offset.to(like.azimuth_deg),
     )
-
-
-def good_shapes(offsets: Float[Tensor, "B V 3"]) -> Bool[Tensor, " B"]:
-    """Samples whose mean absolute offset, over all vertices and components, is at most `BAD_OFFSET`.
-
-    The published code looks at the last vertex only.
-    """
-    return offsets.detach().abs().mean(dim=(1, 2)) <= BAD_OFFSET
 
 
 def guarded_permutation(good: Bool[Tensor, " B"], generator: torch.Generator) -> Int[Tensor, " B"]:

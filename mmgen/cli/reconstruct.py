@@ -1,0 +1,261 @@
+"""`mmgen reconstruct`: photos to GLB meshes."""
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmgen.cli.options import (
+    PATH,
+    PixelSizeType,
+    device_option,
+    dry_run_option,
+    json_option,
+    limit_option,
+    masks_option,
+    out_option,
+    overwrite_option,
+    seed_option,
+    shard_option,
+    workers_option,
+)
+from mmgen.cli.output import print_json, say
+from mmgen.cli.progress import Reporter, duration, progress
+from mmgen.listing import display_name
+from mmgen.runs import Record, Shard
+
+if TYPE_CHECKING:
+    from mmgen.batch import Batch, Summary
+    from mmgen.planning import Forecast, Plan
+
+SHOWN_FAILURES = 100
+DEFAULT_HEIGHT_M = 1.70
+
+
+@click.command()
+@click.argument("sources", type=PATH, nargs=-1, required=True)
+@out_option("meshes", "Folder for the GLBs and the run record; mirrors the inputs' folders.")
+@masks_option(
+    "auto, alpha, grabcut, or a folder that mirrors the photos; auto looks for alpha, a mask file, then guesses."
+)
+@click.option(
+    "--refine", type=click.IntRange(0, 10_000), metavar="N", help="Fitting steps.  [default: the method's own]"
+)
+@click.option(
+    "--height",
+    type=click.FloatRange(0.1, 10),
+    metavar="METRES",
+    help=f"Height of the people.  [default: {DEFAULT_HEIGHT_M:.2f}, recorded as assumed]",
+)
+@click.option(
+    "--texture-size",
+    type=PixelSizeType(16, 4096),
+    help="Texture in texels.  [default: the method's own]",
+)
+@click.option(
+    "--template", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Body to start from (OBJ)."
+)
+@click.option(
+    "--min-iou",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Put assets whose silhouette fits worse than this into rejected/.",
+)
+@overwrite_option
+@click.option("--retry-failed", is_flag=True, help="Only what failed before.")
+@limit_option()
+@shard_option
+@workers_option
+@device_option
+@seed_option()
+@dry_run_option
+@json_option
+def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Turn photos into GLB meshes.
+
+    SOURCES are folders (with all below them), images, and lists of them (@FILE, *.txt, *.jsonl).
+
+    Run it again after an interruption, new photos or other options: what is finished and unchanged is not done again.
+    Every photo has a line in manifest.jsonl; a bad photo costs one line there and nothing else.
+    """
+    if options["retry_failed"] and options["overwrite"]:
+        raise click.UsageError("--retry-failed and --overwrite exclude each other")
+    batch = _batch(sources, out, options)
+    if dry_run:
+        code = _show_plan(batch, as_json)
+    else:
+        code = _run(batch, as_json)
+    click.get_current_context().exit(code)
+
+
+def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> "Batch":
+    from functools import partial
+
+    from mmgen.batch import Batch
+    from mmgen.devices import resolve_device
+    from mmgen.engine import default_workers
+    from mmgen.inputs import list_inputs, select
+    from mmgen.job import Job
+    from mmgen.locks import STATE_FOLDER
+    from mmgen.masks import MaskSource
+    from mmgen.reconstruction import Reconstructor
+
+    masks = MaskSource.parse(options["masks"])
+    items = list_inputs(sources, out, [masks.folder] if masks.folder else [])
+    shard: Shard = options["shard"]
+    device = resolve_device(options["device"])
+    method = _method_options({**options, "device": device})
+    job = Job(
+        out=out,
+        build=partial(Reconstructor, method),
+        options=method.result_options(),
+        masks=masks,
+        min_iou=options["min_iou"],
+        log=out / STATE_FOLDER / f"errors-{shard}.log",
+    )
+    return Batch(
+        items=select(items, shard, options["limit"]),
+        job=job,
+        shard=shard,
+        workers=options["workers"] or default_workers(device),
+        redo="all" if options["overwrite"] else "failed" if options["retry_failed"] else "changed",
+    )
+
+
+def _run(batch: "Batch", as_json: bool) -> int:
+    from mmgen.batch import Listener, run_batch
+
+    with ExitStack() as stack:
+        talk = _Talk(stack)
+        summary = run_batch(batch, Listener(talk.planned, talk.finished, talk.stopping))
+    if as_json:
+        print_json(_as_data(batch, summary))
+    _tell(batch, summary)
+    return summary.exit_code
+
+
+class _Talk:
+    """Progress and one line per failure, on stderr."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._reporter: Reporter | None = None
+        self._failures = 0
+
+    def planned(self, plan: "Plan") -> None:
+        if plan.done:
+            say(f"{len(plan.done)} of {len(plan.done) + len(plan.todo) + len(plan.moves)} are done already")
+        self._reporter = self._stack.enter_context(progress("reconstruct", len(plan.todo) + len(plan.moves)))
+
+    def finished(self, record: Record) -> None:
+        assert self._reporter is not None
+        self._reporter.advance(record.status == "failed")
+        if record.status == "ok":
+            return
+        self._failures += 1
+        if self._failures <= SHOWN_FAILURES:
+            self._reporter.note(f"{record.status}: {record.input}: {record.message} ({record.error}). {record.hint}")
+        elif self._failures == SHOWN_FAILURES + 1:
+            self._reporter.note("further failures are in the run record only")
+
+    def stopping(self) -> None:
+        """Runs inside the signal handler, where only a raw write is safe."""
+        os.write(2, b"\nstopping after the photos at work; once more stops at once\n")
+
+
+def _as_data(batch: "Batch", summary: "Summary") -> dict[str, Any]:
+    fatal = summary.ending.fatal
+    data = {name: value for name, value in asdict(summary).items() if name not in ("ending", "errors")}
+    return {
+        "schema": "mmgen.reconstruct/1",
+        "out": display_name(batch.job.out),
+        "manifest": display_name(batch.job.out / batch.shard.manifest_name),
+        **data,
+        "errors": [asdict(count) for count in summary.errors],
+        "interrupted": summary.ending.interrupted,
+        "fatal": {"error": fatal.code, "message": fatal.message, "hint": fatal.hint} if fatal else None,
+        "exit_code": summary.exit_code,
+    }
+
+
+def _tell(batch: "Batch", summary: "Summary") -> None:
+    out = display_name(batch.job.out)
+    quality = "" if summary.mean_mask_iou is None else f"; mean MaskIoU {summary.mean_mask_iou:.3f}"
+    say(
+        f"{summary.ok} ok ({summary.skipped} were there already), {summary.rejected} rejected, {summary.failed} failed"
+        f" in {duration(summary.seconds)}{quality}"
+    )
+    for error in summary.errors:
+        say(f"  {error.count} x {error.error}: {error.hint}")
+    if summary.ending.fatal is not None:
+        say(f"error: {summary.ending.fatal.message}\nhint: {summary.ending.fatal.hint}")
+    if summary.untouched:
+        say(f"{summary.untouched} not begun; the same command goes on from here")
+    if summary.ok + summary.rejected:
+        say(f"meshes in {out}, record in {display_name(batch.job.out / batch.shard.manifest_name)}")
+        say(f"next: mmgen gallery {out}")
+
+
+def _show_plan(batch: "Batch", as_json: bool) -> int:
+    from mmgen.planning import cheap_problems, make_plan, measure
+    from mmgen.runs import read_records
+
+    reconstructor = batch.job.build()
+    records = read_records(batch.job.out)
+    plan = make_plan(batch.items, records, batch.job, reconstructor.weights_sha256, batch.redo)
+    problems = cheap_problems(plan.todo, batch.job)
+    bad = {record.input for record in problems}
+    good = [item for item in plan.todo if item.name not in bad]
+    forecast = measure(good, batch.job, reconstructor, batch.workers)
+    if as_json:
+        rows = [{name: getattr(row, name) for name in ("input", "error", "message", "hint")} for row in problems]
+        print_json(
+            {
+                "schema": "mmgen.reconstruct.plan/1",
+                "todo": [item.name for item in plan.todo],
+                "done": len(plan.done),
+                "moves": len(plan.moves),
+                "problems": rows,
+                "forecast": asdict(forecast),
+            }
+        )
+    _tell_plan(plan, problems, forecast, batch)
+    return 3 if problems else 0
+
+
+def _tell_plan(plan: "Plan", problems: list[Record], forecast: "Forecast", batch: "Batch") -> None:
+    for record in problems[:SHOWN_FAILURES]:
+        say(f"will fail: {record.input}: {record.message} ({record.error}). {record.hint}")
+    say(
+        f"to do {len(plan.todo)}, done already {len(plan.done)}, to move {len(plan.moves)}, "
+        f"bad as far as one can see {len(problems)}; no two outputs collide"
+    )
+    if forecast.sampled:
+        say(
+            f"forecast from {forecast.sampled} photos with {batch.workers} workers: {duration(forecast.seconds)}, "
+            f"{forecast.disk_bytes / 1e6:.1f} MB of disk ({forecast.free_disk_bytes / 1e9:.1f} GB free), "
+            f"{forecast.memory_bytes / 1e9:.1f} GB of memory"
+        )
+    say("nothing was written")
+
+
+def _method_options(options: Mapping[str, Any]) -> Any:
+    from mmgen.reconstruction import ReconstructOptions
+
+    height = options["height"]
+    chosen = {
+        "texture_size": options["texture_size"],
+        "refine_steps": options["refine"],
+        "height_m": height or DEFAULT_HEIGHT_M,
+        "height_source": "given" if height else "assumed",
+        "seed": options["seed"],
+        "device": options["device"],
+        "template": str(options["template"]) if options["template"] else None,
+        "masks": options["masks"],
+    }
+    return ReconstructOptions(**{name: value for name, value in chosen.items() if value is not None})

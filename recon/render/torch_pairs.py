@@ -46,7 +46,7 @@ def soft_mask(
     """Soft silhouette, see `recon.render.api.dibr_soft_mask`."""
     size = (face_index.shape[1], face_index.shape[2])
     with torch.no_grad():
-        face, pixel = _box_pairs(face_vertices_image, finite_faces(face_vertices_image), size, boxlen)
+        face, pixel = box_pairs(face_vertices_image, finite_faces(face_vertices_image), size, boxlen)
         image_pixel = face // max(face_vertices_image.shape[1], 1) * (size[0] * size[1]) + pixel
         open_pair = (face_index.flatten() < 0)[image_pixel]
         face, pixel, image_pixel = face[open_pair], pixel[open_pair], image_pixel[open_pair]
@@ -60,7 +60,7 @@ def soft_mask(
 def _winners(pixels: Tensor, size: tuple[int, int], z: Tensor, xy: Tensor, drawn: Tensor, eps: float) -> Tensor:
     """The visible face per image and pixel, [B, P]; -1 where none."""
     batch, faces = drawn.shape
-    face, pixel = _box_pairs(xy, drawn, size, 0.0)
+    face, pixel = box_pairs(xy, drawn, size, 0.0)
     w = edge_functions(xy.flatten(0, 1)[face], pixels[pixel])
     depth = (w / away_from_zero(w.sum(dim=-1), eps)[:, None] * z.flatten(0, 1)[face]).sum(dim=-1)
     inside = ((w >= 0).all(dim=-1) | (w <= 0).all(dim=-1)) & (depth > -torch.inf)
@@ -73,7 +73,7 @@ def _winners(pixels: Tensor, size: tuple[int, int], z: Tensor, xy: Tensor, drawn
     return torch.where(index < none, index % max(faces, 1), -1).view(batch, -1)
 
 
-def _box_pairs(xy: Tensor, wanted: Tensor, size: tuple[int, int], margin: float) -> tuple[Tensor, Tensor]:
+def box_pairs(xy: Tensor, wanted: Tensor, size: tuple[int, int], margin: float) -> tuple[Tensor, Tensor]:
     """All (face, pixel) pairs with the pixel in the face's enlarged half-open box; faces ascending, counted over the batch."""
     height, width = size
     centres = pixel_centres(height, width, xy).view(height, width, 2)

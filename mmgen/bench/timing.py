@@ -1,0 +1,84 @@
+"""Fair timing on a shared machine: CPU time of one thread, competitors interleaved, medians with their spread."""
+
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Any
+
+import torch
+
+Task = Callable[[], object]
+
+
+def interleaved(tasks: Mapping[str, Task], repeats: Mapping[str, int], warm_up: int = 1) -> dict[str, list[float]]:
+    """CPU seconds of every task, all tasks in turn per round, so that a slow spell of the machine meets all of them.
+
+    Args:
+        tasks: what to time, by name.
+        repeats: timed runs per name; a task drops out of later rounds when it has had its runs.
+        warm_up: untimed runs of each task before the first round.
+    """
+    for task in tasks.values():
+        for _ in range(warm_up):
+            task()
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for turn in range(max(repeats[name] for name in tasks)):
+        for name, task in tasks.items():
+            if turn < repeats[name]:
+                start = time.process_time()
+                task()
+                seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def per_item_ms(seconds: Sequence[float], items: int) -> dict[str, float]:
+    """Median, lowest and highest milliseconds per item."""
+    ms = [1e3 * value / items for value in seconds]
+    return {"median": statistics.median(ms), "lowest": min(ms), "highest": max(ms)}
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch, and the renderer with it, on one thread inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "load_average_1min": load,
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def versions(*packages: str) -> dict[str, str | None]:
+    """Versions of Python and of packages; None where one is not installed."""
+    found: dict[str, str | None] = {"python": sys.version.split()[0]}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    except OSError:
+        return platform.processor() or "unknown"

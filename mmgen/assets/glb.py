@@ -161,6 +161,8 @@ def _geometry(container: Container, primitive: dict[str, Any]) -> tuple[np.ndarr
     indices = container.array(primitive["indices"])
     if positions.dtype != np.float32 or uv.dtype != np.float32 or positions.shape[1:] != (3,) or uv.shape[1:] != (2,):
         raise unsupported("its positions or texture coordinates are not plain float32")
+    if not (np.isfinite(positions).all() and np.isfinite(uv).all()):
+        raise malformed("it has positions or texture coordinates that are no finite numbers")
     if indices.ndim != 1 or indices.dtype.kind != "u" or len(indices) % 3:
         raise malformed("its indices are no triangles")
     if len(uv) != len(positions) or indices.max() >= len(positions):

@@ -48,8 +48,8 @@ def grid_asset(vertex_count: int) -> Asset:
     x = np.repeat(np.linspace(0, 1, rungs), 2)
     y = np.tile([0.0, 1.7], rungs)
     vertices = np.stack([x, y, np.zeros_like(x)], axis=1).astype(np.float32)
-    first = 2 * np.arange(rungs - 1)[:, None]
-    faces = np.concatenate([first + [0, 2, 1], first + [1, 2, 3]])
+    first = 2 * np.arange(rungs - 1)[:, None, None]
+    faces = (first + np.array([[0, 2, 1], [1, 2, 3]])).reshape(-1, 3)
     uv = np.stack([x, y / 1.7], axis=1).astype(np.float32)
     return Asset("strip", vertices, faces, uv[faces], spotted_texture(), {"input": "strip.jpg"})
 

@@ -4,12 +4,10 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { createRequire } = require("node:module");
 
-const validator = createRequire(path.join(process.argv[2], "from_here.js"))("gltf-validator");
-const files = JSON.parse(fs.readFileSync(0, "utf8"));
-
 async function main() {
+  const validator = createRequire(path.join(process.argv[2], "from_here.js"))("gltf-validator");
   const reports = {};
-  for (const file of files) {
+  for (const file of JSON.parse(fs.readFileSync(0, "utf8"))) {
     const folder = path.dirname(path.resolve(file));
     try {
       reports[file] = await validator.validateBytes(new Uint8Array(fs.readFileSync(file)), {
@@ -24,4 +22,7 @@ async function main() {
   process.stdout.write(JSON.stringify(reports));
 }
 
-main();
+main().catch((error) => {
+  console.error(String(error));
+  process.exitCode = 1;
+});

@@ -55,9 +55,7 @@ def test_stl_refuses_what_cannot_be_printed(kind_of_fault):
     else:
         faces[0] = faces[0, ::-1]
         asset = replace(asset, faces=faces)
-    with pytest.raises(
-        ItemError, match=r"'walker' cannot be printed: \d+ open edges, volume .*Export it as ply"
-    ):
+    with pytest.raises(ItemError, match=r"'walker' cannot be printed: \d+ open edges, volume .*Export it as ply"):
         export_files(asset, "a", "stl", PLAIN)
 
 

@@ -4,23 +4,27 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Container
+from collections.abc import Iterable
 from pathlib import Path
 
 HASH_BLOCK_BYTES = 1 << 20
+LONGEST_TEMP_STEM = 230
+"""File names may have 255 bytes; the rest is for the dot, `.tmp-` and the process id."""
+
 TEMP_NAME = re.compile(r"^\.(?P<name>.+)\.tmp-(?P<pid>\d+)$", re.DOTALL)
 
 
 def write_bytes_atomic(path: Path, data: bytes) -> None:
     """Write `data` so that a reader sees the old file, or the whole new one, and nothing else.
 
-    The bytes go to `.name.tmp-<pid>` in the same folder (made if missing), reach the disk, and are renamed.
+    The bytes go to `.name.tmp-<pid>` in the same folder (made if missing), reach the disk, and are renamed. Where that
+    name would be too long for a file system, a hash stands for it.
 
     Raises:
         OSError: as from the file system (full disk, no permission); the temp file is removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temp = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    temp = path.with_name(f".{_temp_stem(path.name)}.tmp-{os.getpid()}")
     try:
         with temp.open("wb") as file:
             file.write(data)
@@ -80,7 +84,7 @@ def process_is_alive(pid: int) -> bool:
     return True
 
 
-def sweep_temp_files(folder: Path, names: Container[str] | None = None) -> int:
+def sweep_temp_files(folder: Path, names: Iterable[str] | None = None) -> int:
     """Remove what killed writers left directly inside `folder`.
 
     Args:
@@ -93,14 +97,20 @@ def sweep_temp_files(folder: Path, names: Container[str] | None = None) -> int:
     if not folder.is_dir():
         return 0
     removed = 0
+    stems = None if names is None else {_temp_stem(name) for name in names}
     for entry in sorted(os.listdir(folder)):
         match = TEMP_NAME.match(entry)
-        if match is None or (names is not None and match["name"] not in names):
+        if match is None or (stems is not None and match["name"] not in stems):
             continue
         if not process_is_alive(int(match["pid"])):
             (folder / entry).unlink(missing_ok=True)
             removed += 1
     return removed
+
+
+def _temp_stem(name: str) -> str:
+    data = os.fsencode(name)
+    return name if len(data) <= LONGEST_TEMP_STEM else sha256_bytes(data)
 
 
 def _escaped(character: str) -> str:

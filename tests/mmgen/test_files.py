@@ -38,6 +38,20 @@ def test_failed_write_keeps_the_old_file_and_no_temp(tmp_path: Path, monkeypatch
     assert os.listdir(tmp_path) == ["x.bin"]
 
 
+def test_a_name_of_full_length_can_be_written_and_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / ("x" * 251 + ".glb")
+    files.write_bytes_atomic(path, b"whole")
+    assert path.read_bytes() == b"whole"
+    monkeypatch.setattr(os, "replace", lambda source, target: None)
+    files.write_bytes_atomic(path, b"half")
+    monkeypatch.undo()
+    [temp] = [entry for entry in os.listdir(tmp_path) if ".tmp-" in entry]
+    monkeypatch.setattr(files, "process_is_alive", lambda pid: False)
+    assert files.sweep_temp_files(tmp_path, {"other.glb"}) == 0
+    assert files.sweep_temp_files(tmp_path, {path.name}) == 1
+    assert temp not in os.listdir(tmp_path)
+
+
 def test_hash_of_a_file_longer_than_one_block(tmp_path: Path) -> None:
     data = bytes(range(256)) * (files.HASH_BLOCK_BYTES // 256 + 1)
     (tmp_path / "big").write_bytes(data)

@@ -113,11 +113,18 @@ def _walk(root: Path, recursive: bool) -> Iterator[ImageFile]:
             continue
         visited.add((status.st_dev, status.st_ino))
         names = [entry.name for entry in entries if not entry.name.startswith(".")]
-        folders = {entry.name for entry in entries if entry.is_dir()}
+        folders = {entry.name for entry in entries if _is_folder(entry)}
         if recursive:
             pending.extend(folder / name for name in names if name in folders and name.lower() not in _SKIPPED_FOLDERS)
         for name in photos_among([name for name in names if name not in folders]):
             yield ImageFile((folder / name).relative_to(root), folder / name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself; reading it reports what is wrong
+        return False
 
 
 def photos_among(names: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """The file names under which a photo's mask may stand."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
@@ -29,7 +30,9 @@ def places(photo: Path) -> str:
 
 
 def _first(candidates: Iterator[Path]) -> Path | None:
-    return next((path for path in candidates if path.is_file()), None)
+    return next(
+        (path for path in candidates if os.path.isfile(path)), None
+    )  # unlike is_file(), no error for long names
 
 
 def _beside(photo: Path) -> Iterator[Path]:

@@ -1,62 +1,8 @@
-"""`mmgen` and `python -m mmgen`: run the command group and turn every ending into an exit code."""
+"""`python -m mmgen`, and the entry point of the installed `mmgen` script."""
 
-import signal
 import sys
-import traceback
-from types import FrameType
 
-import click
-
-from mmgen.cli import EXIT_READER_LEFT, cli, drop_stdout
-from mmgen.cli.output import say
-
-EXIT_BUG = 1
-EXIT_INTERRUPTED = 130
-
-
-def main(args: list[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        args: The words after `mmgen`; those of this process when None.
-
-    Returns:
-        The exit code: 0 all good, 1 a bug, 2 usage, 3 some items failed, 4 nothing could be done, 130 interrupted, 141
-        the reader of our output went away.
-    """
-    _prepare_process()
-    try:
-        code = cli.main(args=args, prog_name="mmgen", standalone_mode=False)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        say("interrupted; everything finished so far is kept")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        drop_stdout()
-        return EXIT_READER_LEFT
-    except SystemExit as request:
-        return request.code if isinstance(request.code, int) else EXIT_BUG
-    except Exception:
-        traceback.print_exc()
-        say("error: this is a bug in mmgen\nhint: report the lines above with the command you ran")
-        return EXIT_BUG
-
-
-def _prepare_process() -> None:
-    """Names that are no UTF-8 must be printable, and a polite kill must keep what is finished."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _interrupt)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
+from mmgen.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

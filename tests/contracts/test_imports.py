@@ -1,0 +1,70 @@
+"""The import arrows, read from the syntax trees, so that a violation shows even where it would work."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("mmgen", "recon", "reid")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+FORBIDDEN = {"recon": {"mmgen", "reid", "click", "rich"}, "reid": {"mmgen", "recon", "click", "rich"}, "mmgen": set()}
+HEAVY = {
+    *("torch", "numpy", "PIL", "trimesh", "numba", "scipy", "skimage", "cv2", "pygltflib", "safetensors", "webdataset"),
+    *("jaxtyping", "rich", "recon", "reid", "timm", "torchvision", "torchreid"),
+}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported anywhere in the tree, with the names taken from it: `a.b` and `a.b.name`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where the arrow points"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def runs_on_import(tree: ast.Module) -> Iterator[ast.stmt]:
+    """The top-level statements, without those that only a type checker sees."""
+    for node in tree.body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_arrows(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    modules = set(imports(tree))
+    tops = {module.partition(".")[0] for module in modules}
+    package = path.relative_to(ROOT).parts[0]
+    assert not tops & FORBIDDEN[package]
+    in_cli = name_of(path).startswith("mmgen/cli/")
+    assert in_cli or "click" not in tops
+    if name_of(path) != "recon/render/numba_cuda.py":
+        assert not any(module == "numba.cuda" or module.startswith("numba.cuda.") for module in modules)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_only_the_command_line_prints(path: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    prints = [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
+    assert not prints or name_of(path).startswith("mmgen/cli/")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "mmgen" / "cli").glob("*.py")), ids=name_of)
+def test_commands_import_nothing_heavy_before_they_run(path: Path) -> None:
+    statements = runs_on_import(ast.parse(path.read_text("utf-8")))
+    tops = {module.partition(".")[0] for node in statements for module in imports(node)}
+    assert not tops & HEAVY
+
+
+def test_the_checks_see_what_they_look_for() -> None:
+    tree = ast.parse("import a.b\nfrom c.d import e\ndef f():\n    import g\n")
+    assert set(imports(tree)) == {"a.b", "c.d.e", "g"}
+    assert len(SOURCES) > 50

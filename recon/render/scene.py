@@ -126,6 +126,36 @@ def render_projected(
     return Rendering(paint(drawn, face_index, mesh.texture, background), mask, face_index)
 
 
+def render_silhouette(
+    vertices_ndc: Float[Tensor, "B V 2"],
+    vertices_camera: Float[Tensor, "B V 3"],
+    faces: Int[Tensor, "F 3"],
+    size: tuple[int, int],
+    settings: RenderSettings = RenderSettings(),
+) -> tuple[Float[Tensor, "B H W"], Int[Tensor, "B H W"]]:
+    """Soft mask and face index alone, for fitting shapes: no texture, no light.
+
+    Args:
+        vertices_ndc: projected vertices, y up.
+        vertices_camera: the same vertices in the camera frame.
+        faces: vertex indices.
+        size: (height, width), pixels.
+        settings: see `RenderSettings`.
+
+    Returns:
+        Soft mask (differentiable in `vertices_ndc`) and face index, -1 where none.
+    """
+    corners, z, facing = gather_corners(
+        vertices_ndc, vertices_camera, faces, SLIVER_AREA if settings.drop_degenerate else 0.0
+    )
+    nothing = corners.new_zeros(len(corners), len(faces), 3, 1)
+    _, mask, face_index = dibr_rasterization(
+        *size, z, corners, nothing, facing,
+        settings.sigmainv, settings.boxlen, settings.knum, rast_backend=settings.backend,
+    )  # fmt: skip
+    return mask, face_index
+
+
 def _shaded(background: Tensor | None, light: Tensor, size: tuple[int, int]) -> Tensor:
     """The background times the gain of a zero normal."""
     gain = spherical_harmonic_lighting(light.new_zeros(len(light), 1, 3), light)[..., None, None]

@@ -1,0 +1,173 @@
+"""`mmgen synth`: a data set of procedural clothed people."""
+
+import os
+import time
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmgen.cli.options import PATH, dry_run_option, json_option, seed_option, workers_option
+from mmgen.cli.output import print_json, say
+from mmgen.cli.progress import Reporter, duration, progress
+from mmgen.listing import display_name
+
+if TYPE_CHECKING:
+    from mmgen.engine import Ending
+    from mmgen.synth.layout import CrowdPlan, Entry
+
+EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 3, 4, 130
+
+
+@click.command()
+@click.argument("out", type=PATH)
+@click.option("--identities", type=click.IntRange(1, 9999), default=100, show_default=True, help="Number of people.")
+@click.option("--views", type=click.IntRange(1, 200), default=8, show_default=True, help="Pictures of each.")
+@click.option(
+    "--poses", type=click.IntRange(1, 200), default=2, show_default=True, help="Poses of each; views take turns."
+)
+@click.option(
+    "--test-fraction",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    show_default=True,
+    help="Share of people for bounding_box_test and query.",
+)
+@click.option("--height", type=click.IntRange(32, 2048), default=128, show_default=True, help="Image height, pixels.")
+@click.option("--width", type=click.IntRange(16, 2048), help="Image width, pixels.  [default: half the height]")
+@seed_option()
+@workers_option
+@dry_run_option
+@json_option
+def command(out: Path, dry_run: bool, as_json: bool, workers: int | None, **options: Any) -> None:
+    """Make a data set of people who do not exist, with masks and exact truth.
+
+    OUT gets images in Market-1501 layout, masks/ and truth/ beside them (mesh, colours, camera and light of every
+    picture), synth.json with all settings, and contact_sheet.jpg.
+
+    The same arguments give the same bytes. Run it again after an interruption: what is finished is not done again.
+    Train and test people are drawn from different random streams and never coincide, whatever the seeds.
+    """
+    from mmgen.engine import default_workers
+
+    plan = _plan(options)
+    workers = workers or default_workers("cpu")
+    code = _forecast(out, plan, workers, as_json) if dry_run else _run(out, plan, workers, as_json)
+    click.get_current_context().exit(code)
+
+
+def _plan(options: dict[str, Any]) -> "CrowdPlan":
+    from mmgen.synth.crowd import CrowdOptions
+    from mmgen.synth.layout import make_plan
+
+    views, height = options["views"], options["height"]
+    crowd = CrowdOptions(
+        seed=options["seed"],
+        views=views,
+        poses=min(options["poses"], views),
+        height=height,
+        width=options["width"] or height // 2,
+    )
+    return make_plan(options["identities"], options["test_fraction"], crowd)
+
+
+def _run(out: Path, plan: "CrowdPlan", workers: int, as_json: bool) -> int:
+    from mmgen.locks import run_lock
+    from mmgen.runs import Shard
+    from mmgen.synth.dataset import claim_folder, unfinished, write_index
+    from mmgen.synth.sheet import write_sheet
+
+    started = time.monotonic()
+    claim_folder(out, plan)
+    with run_lock(out, Shard(0, 1)):
+        todo = unfinished(out, plan)
+        if len(todo) < plan.identities:
+            say(f"{plan.identities - len(todo)} of {plan.identities} identities are there already")
+        ending, pictures = _work(out, plan, todo, workers)
+        missing = len(unfinished(out, plan))
+        if not missing:
+            write_index(out, plan)
+            write_sheet(out, plan)
+    seconds = time.monotonic() - started
+    _tell(out, plan, pictures, missing, seconds)
+    code = _exit_code(ending, missing)
+    if as_json:
+        print_json(_as_data(out, plan, pictures, missing, seconds, code))
+    return code
+
+
+def _work(out: Path, plan: "CrowdPlan", todo: "list[Entry]", workers: int) -> "tuple[Ending, int]":
+    from mmgen.engine import Callbacks, run_chunks
+    from mmgen.errors import ItemError
+    from mmgen.synth.dataset import CrowdWriter
+
+    pictures = 0
+    with ExitStack() as stack:
+        reporter: Reporter = stack.enter_context(progress("synth", len(todo)))
+
+        def deliver(count: int) -> None:
+            nonlocal pictures
+            pictures += count
+            reporter.advance()
+
+        def lost(entry: "Entry", error: ItemError) -> None:
+            reporter.advance(failed=True)
+            reporter.note(f"failed: identity {entry.label}: {error.message} ({error.code}). {error.hint}")
+
+        callbacks = Callbacks(deliver, lost, _stopping)
+        ending = run_chunks([[entry] for entry in todo], partial(CrowdWriter, out, plan), workers, callbacks)
+    return ending, pictures
+
+
+def _stopping() -> None:
+    """Runs inside the signal handler, where only a raw write is safe."""
+    os.write(2, b"\nstopping after the people at work; once more stops at once\n")
+
+
+def _exit_code(ending: "Ending", missing: int) -> int:
+    if ending.fatal is not None:
+        say(f"error: {ending.fatal.message}\nhint: {ending.fatal.hint}")
+        return EXIT_NOTHING_DONE
+    if ending.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_ITEMS_FAILED if missing else 0
+
+
+def _tell(out: Path, plan: "CrowdPlan", pictures: int, missing: int, seconds: float) -> None:
+    rate = f" ({pictures / seconds:.1f} images/s)" if pictures else ""
+    say(f"{plan.identities - missing} of {plan.identities} identities in {duration(seconds)}{rate}")
+    if missing:
+        say(f"{missing} identities are missing; the same command goes on from here")
+    else:
+        say(f"data set in {display_name(out)}; have a look at {display_name(out / 'contact_sheet.jpg')}")
+
+
+def _as_data(out: Path, plan: "CrowdPlan", pictures: int, missing: int, seconds: float, code: int) -> dict[str, Any]:
+    return {
+        "schema": "mmgen.synth.result/1",
+        "out": display_name(out),
+        "identities": plan.identities,
+        "test_identities": plan.test_identities,
+        "images": plan.identities * plan.options.views,
+        "images_made": pictures,
+        "missing_identities": missing,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(pictures / seconds, 3),
+        "exit_code": code,
+    }
+
+
+def _forecast(out: Path, plan: "CrowdPlan", workers: int, as_json: bool) -> int:
+    from mmgen.synth.forecast import forecast
+
+    expected = forecast(out, plan, workers)
+    if as_json:
+        print_json({"schema": "mmgen.synth.plan/1", "out": display_name(out), **expected})
+    say(
+        f"{expected['identities_todo']} identities to make, {expected['images_todo']} images; about "
+        f"{expected['bytes'] / 1e6:.0f} MB and {duration(expected['seconds'])} with {workers} workers"
+    )
+    say("nothing was written")
+    return 0

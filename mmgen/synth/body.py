@@ -1,0 +1,157 @@
+"""Solids of the body itself: trunk, neck, head, arms, hands, legs. Lengths fit a 1.75 m adult and are scaled."""
+
+from mmgen.synth.identity import Build, Identity
+from mmgen.synth.primitives import HEAD, SKIN, TRUNK, Group, Point, Radii, Solid
+from mmgen.synth.skeleton import BONE, SIDES, SIGN, Proportions
+
+TOP_THICKNESS_M = {"tshirt": 0.007, "shirt": 0.009, "sweater": 0.016, "hoodie": 0.02, "tank": 0.004}
+OUTER_THICKNESS_M = {"none": 0.0, "jacket": 0.017, "open_jacket": 0.017, "coat": 0.022, "open_coat": 0.022}
+
+
+def scaled(point: Point, factor: float) -> Point:
+    """A point, or three half-axes, times a factor."""
+    return point[0] * factor, point[1] * factor, point[2] * factor
+
+
+def ellipsoid(bone: int, region: int, group: str, centre: Point, half_axes: Point) -> Solid:
+    """An ellipsoid with half-axes sideways, upward and forward."""
+    sides: Radii = (half_axes[0], half_axes[2])
+    return Solid(bone, region, group, centre, centre, sides, sides, cap=half_axes[1])
+
+
+def cloth_thickness_m(identity: Identity) -> float:
+    """How far the clothes on the upper body stand off the skin."""
+    return TOP_THICKNESS_M[identity.outfit.top] + OUTER_THICKNESS_M[identity.outfit.outer]
+
+
+def groups(lengths: Proportions) -> dict[str, Group]:
+    """All groups in the order in which they are joined; the trunk comes first, rigid things last."""
+    s = lengths.scale
+    joined: dict[str, Group] = {"trunk": Group(0.05 * s)}
+    for name in SIDES:
+        shoulder, hip = (BONE[f"arm_{name}"], (0.0, 0.0, 0.0)), (BONE[f"thigh_{name}"], (0.0, 0.0, 0.0))
+        joined[f"arm_{name}"] = Group(0.02 * s, shoulder, 0.07 * s, 0.15 * s)
+        joined[f"leg_{name}"] = Group(0.025 * s, hip, 0.07 * s, 0.17 * s)
+    joined["head"] = Group(0.03 * s, (BONE["head"], (0.0, -0.1 * s, -0.02 * s)), 0.03 * s, 0.08 * s)
+    for name in SIDES:
+        joined[f"sleeve_{name}"] = Group(0.012 * s, (BONE[f"arm_{name}"], (0.0, 0.0, 0.0)), 0.05 * s, 0.13 * s)
+    joined["hem"] = Group(0.01, (BONE["pelvis"], (0.0, 0.17 * s, 0.0)), 0.06 * s, 0.28 * s)
+    joined["skirt"] = Group(0.01, (BONE["pelvis"], (0.0, 0.17 * s, 0.0)), 0.06 * s, 0.26 * s)
+    for name in ("hair", "hat", "collar", "hand_l", "hand_r", "shoe_l", "shoe_r", "bag"):
+        joined[name] = Group(0.012)
+    return joined
+
+
+def trunk(build: Build, lengths: Proportions, top_m: float, bottom_m: float) -> list[Solid]:
+    """Pelvis to neck with clothes that stand off by `top_m` above and `bottom_m` below the waist."""
+    s, g = lengths.scale, build.girth
+    pelvis, chest = BONE["pelvis"], BONE["chest"]
+    hip_x, waist_x, rib_x = 0.148 * build.hips * g * s, 0.133 * build.waist * g * s, 0.146 * build.shoulders * g * s
+    deep, wide = 0.1 * g * s, 0.105 * build.shoulders * s
+    up = lengths.shoulder_up
+    parts = [
+        Solid(pelvis, TRUNK, "trunk", (0, 0.012 * s, -0.008 * s), (0, 0.065 * s, -0.008 * s),
+              (hip_x + bottom_m, deep + bottom_m), (hip_x + bottom_m, deep + bottom_m), cap=0.075 * s),
+        Solid(pelvis, TRUNK, "trunk", (0, 0.07 * s, 0), (0, 0.9 * lengths.chest, 0.003 * s),
+              (0.95 * hip_x + top_m, 0.98 * deep + top_m), (waist_x + top_m, 0.94 * deep + top_m), cap=0.05 * s),
+        Solid(chest, TRUNK, "trunk", (0, -0.02 * s, 0), (0, 0.66 * up, -0.006 * s),
+              (waist_x + top_m, 0.93 * deep + top_m), (rib_x + top_m, 1.02 * deep + top_m), cap=0.06 * s),
+        Solid(chest, TRUNK, "trunk", (-wide, 0.95 * up, -0.012 * s), (wide, 0.95 * up, -0.012 * s),
+              (0.045 * s + top_m, 0.062 * g * s + top_m), (0.045 * s + top_m, 0.062 * g * s + top_m), cap=0.05 * s),
+        Solid(chest, SKIN, "trunk", (0, up, -0.014 * s), (0, up + 0.11 * s, 0.004 * s),
+              (0.057 * g * s, 0.058 * g * s), (0.052 * g * s, 0.056 * g * s), cap=0.03 * s),
+    ]  # fmt: skip
+    for sign in SIGN.values():
+        parts.append(
+            ellipsoid(
+                pelvis,
+                TRUNK,
+                "trunk",
+                (sign * 0.068 * s * build.hips, -0.02 * s, -0.052 * g * s),
+                scaled((0.078 * g, 0.085, 0.07 * g), s),
+            )
+        )
+        parts.append(
+            Solid(
+                chest,
+                TRUNK,
+                "trunk",
+                (sign * 0.105 * s, 1.0 * up, -0.016 * s),
+                (sign * 0.03 * s, up + 0.055 * s, -0.014 * s),
+                (0.038 * s + top_m, 0.04 * s + top_m),
+                (0.035 * s, 0.042 * s),
+            )
+        )
+        if build.bust_m > 0:
+            parts.append(
+                ellipsoid(
+                    chest,
+                    TRUNK,
+                    "trunk",
+                    (sign * 0.066 * s, 0.5 * up, 0.058 * s),
+                    (0.062 * s + top_m, 0.06 * s + top_m, 0.045 * s + build.bust_m + top_m),
+                )
+            )
+    if build.belly_m > 0.004:
+        parts.append(
+            ellipsoid(
+                pelvis,
+                TRUNK,
+                "trunk",
+                (0, 0.55 * lengths.chest, 0.02 * s),
+                (waist_x + top_m, 0.11 * s, deep + build.belly_m + top_m - 0.02 * s),
+            )
+        )
+    return parts
+
+
+def head(lengths: Proportions) -> list[Solid]:
+    """Cranium, jaw, nose and ears."""
+    bone, k = BONE["head"], lengths.head[1] / 0.116
+    parts = [
+        ellipsoid(bone, HEAD, "head", scaled((0, 0.014, -0.008), k), scaled((0.076, 0.102, 0.094), k)),
+        ellipsoid(bone, HEAD, "head", scaled((0, -0.052, 0.018), k), scaled((0.056, 0.064, 0.066), k)),
+        Solid(bone, HEAD, "head", scaled((0, -0.028, 0.096), k), scaled((0, 0.006, 0.086), k),
+              (0.013 * k, 0.014 * k), (0.009 * k, 0.01 * k)),
+    ]  # fmt: skip
+    for sign in SIGN.values():
+        parts.append(
+            ellipsoid(bone, HEAD, "head", scaled((sign * 0.078, -0.012, -0.008), k), scaled((0.012, 0.031, 0.02), k))
+        )
+    return parts
+
+
+def arm(build: Build, lengths: Proportions, name: str) -> list[Solid]:
+    """Bare arm from the shoulder to the wrist."""
+    bone, group, t = BONE[f"arm_{name}"], f"arm_{name}", build.girth * lengths.scale
+    return [
+        Solid(bone, SKIN, group, (0, 0, 0), (0, -lengths.arm, 0), (0.05 * t, 0.053 * t), (0.039 * t, 0.041 * t)),
+        Solid(bone + 1, SKIN, group, (0, 0, 0), (0, -lengths.forearm, 0),
+              (0.039 * t, 0.041 * t), (0.026 * t, 0.03 * t), bulge=0.004 * t),
+    ]  # fmt: skip
+
+
+def hand(lengths: Proportions, name: str) -> list[Solid]:
+    """Palm with fingers, and a thumb."""
+    bone, group, h = BONE[f"hand_{name}"], f"hand_{name}", lengths.hand / 0.175
+    inward = -SIGN[name]
+    return [
+        Solid(bone, SKIN, group, (0, 0.02 * h, 0), (0, -0.075 * h, 0.004 * h),
+              (0.024 * h, 0.032 * h), (0.019 * h, 0.04 * h)),
+        Solid(bone, SKIN, group, (inward * 0.004 * h, -0.075 * h, 0.004 * h),
+              (inward * 0.018 * h, -0.14 * h, 0.008 * h), (0.017 * h, 0.038 * h), (0.013 * h, 0.028 * h), cap=0.02 * h),
+        Solid(bone, SKIN, group, (inward * 0.008 * h, -0.03 * h, 0.028 * h), (inward * 0.018 * h, -0.09 * h, 0.052 * h),
+              (0.014 * h, 0.014 * h), (0.011 * h, 0.011 * h)),
+    ]  # fmt: skip
+
+
+def bare_leg(build: Build, lengths: Proportions, name: str) -> list[Solid]:
+    """Leg without trousers, from the hip to the ankle."""
+    bone, group, t, s = BONE[f"thigh_{name}"], f"leg_{name}", build.girth * lengths.scale, lengths.scale
+    return [
+        Solid(bone, SKIN, group, (0, 0.01 * s, 0), (0, -lengths.thigh, 0),
+              (0.083 * t, 0.09 * t), (0.052 * t, 0.055 * t)),
+        Solid(bone + 1, SKIN, group, (0, 0, 0), (0, -lengths.shank, 0), (0.05 * t, 0.053 * t), (0.035 * t, 0.039 * t)),
+        Solid(bone + 1, SKIN, group, (0, -0.07 * s, -0.012 * s), (0, -0.2 * s, -0.012 * s), (0.045 * t, 0.047 * t),
+              (0.036 * t, 0.038 * t), bulge=0.008 * t),
+    ]  # fmt: skip

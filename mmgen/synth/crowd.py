@@ -1,0 +1,99 @@
+"""Pictures of one identity after the other, in memory: for training, tests and the data set writer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmgen.synth.bags import carried_by
+from mmgen.synth.identity import Identity, identity
+from mmgen.synth.mesh import DEFAULT_STEP_M, BodyMesh, body_mesh
+from mmgen.synth.person import stride_limit
+from mmgen.synth.pose import Pose, sample_pose
+from mmgen.synth.streams import stream
+from mmgen.synth.street import CAMERA_COUNT, street_camera
+from mmgen.synth.view import Picture, render_view, sample_view
+
+
+@dataclass(frozen=True)
+class CrowdOptions:
+    """How every identity is photographed.
+
+    Attributes:
+        seed: Of everything.
+        views: Pictures per identity, >= 1.
+        poses: Poses per identity, 1..views; pictures take turns, those of one pose share the mesh.
+        height: Image rows.
+        width: Image columns.
+        step_m: Grid spacing of the meshes, metres.
+    """
+
+    seed: int = 0
+    views: int = 8
+    poses: int = 2
+    height: int = 128
+    width: int = 64
+    step_m: float = DEFAULT_STEP_M
+
+
+@dataclass(frozen=True)
+class Person:
+    """One picture of one identity.
+
+    Attributes:
+        identity: Who.
+        pose: Number of the pose, 0..poses - 1; equal numbers share the mesh.
+        view: Number of the picture, 0..views - 1.
+        camera: 1..6.
+        picture: Image, mask and truth.
+    """
+
+    identity: Identity
+    pose: int
+    view: int
+    camera: int
+    picture: Picture
+
+
+def cameras_of(options: CrowdOptions, split: str, index: int) -> list[int]:
+    """Camera of every view: 1 to 6 cameras per identity, at least two views each as soon as there are four views."""
+    order = stream(options.seed, split, index, "cameras").permutation(CAMERA_COUNT) + 1
+    count = min(options.views, max(2, min(CAMERA_COUNT, options.views // 2)))
+    return [int(order[view * count // options.views]) for view in range(options.views)]
+
+
+def pose_of(options: CrowdOptions, who: Identity, number: int) -> Pose:
+    """Pose `number` of an identity: the first walks, later ones walk or stand."""
+    generator = stream(options.seed, who.split, who.index, f"pose/{number}")
+    kind = "walk" if number == 0 or generator.random() < 0.4 else "stand"
+    return sample_pose(generator, kind, carried_by(who), stride_limit(who))
+
+
+def person_pictures(options: CrowdOptions, split: str, index: int) -> Iterator[Person]:
+    """All pictures of one identity, by view number.
+
+    Args:
+        options: How.
+        split: `train` or `test`.
+        index: Identity within the split, from 0.
+    """
+    who = identity(options.seed, split, index)
+    meshes: dict[int, BodyMesh] = {}
+    for view, camera in enumerate(cameras_of(options, split, index)):
+        pose = view % options.poses
+        if pose not in meshes:
+            meshes[pose] = body_mesh(who, pose_of(options, who, pose), options.step_m)
+        generator = stream(options.seed, split, index, f"view/{view}")
+        chosen = sample_view(generator, street_camera(options.seed, camera), meshes[pose].height_m)
+        picture = render_view(meshes[pose], chosen, options.height, options.width)
+        yield Person(who, pose, view, camera, picture)
+
+
+def people(split: str, count: int, options: CrowdOptions | None = None) -> Iterator[Person]:
+    """Pictures of identities 0..count - 1 of a split, identity by identity.
+
+    Args:
+        split: `train` or `test`.
+        count: Number of identities.
+        options: How; the defaults when None.
+    """
+    for index in range(count):
+        yield from person_pictures(options or CrowdOptions(), split, index)

@@ -1,0 +1,107 @@
+"""Solids of hair and headwear, in the frame of the head (origin in its middle)."""
+
+from mmgen.synth.body import ellipsoid, scaled
+from mmgen.synth.identity import Identity
+from mmgen.synth.primitives import BOX, HAIR, HAT, LOFT, Point, Solid
+from mmgen.synth.skeleton import BONE, SIGN, Proportions
+
+SKULL_CAPS: dict[str, tuple[Point, Point]] = {
+    "short": ((0, 0.03, -0.014), (0.085, 0.098, 0.099)),
+    "cropped": ((0, 0.024, -0.012), (0.08, 0.097, 0.095)),
+    "long": ((0, 0.027, -0.014), (0.087, 0.1, 0.1)),
+    "bob": ((0, 0.027, -0.014), (0.089, 0.1, 0.101)),
+    "bun": ((0, 0.026, -0.012), (0.083, 0.097, 0.096)),
+    "ponytail": ((0, 0.026, -0.012), (0.083, 0.097, 0.096)),
+    "curly": ((0, 0.042, -0.022), (0.112, 0.108, 0.112)),
+}
+"""Centre and half-axes of the hair on the skull, metres on an adult's head."""
+
+
+def hair(identity: Identity, lengths: Proportions) -> list[Solid]:
+    """The hair; none under a headscarf."""
+    kind, bone, k = identity.head.hair, BONE["head"], lengths.head[1] / 0.116
+    if kind == "bald" or identity.head.headwear == "headscarf":
+        return []
+    centre, axes = SKULL_CAPS[kind]
+    if identity.head.headwear != "none" and kind == "curly":
+        centre, axes = SKULL_CAPS["bob"]
+    parts = [ellipsoid(bone, HAIR, "hair", scaled(centre, k), scaled(axes, k))]
+    if kind in ("long", "bob"):
+        end = (-0.23 - 0.02 * (identity.index % 5)) if kind == "long" else -0.1
+        parts.append(
+            Solid(
+                bone,
+                HAIR,
+                "hair",
+                scaled((0, end, -0.068), k),
+                scaled((0, 0.03, -0.035), k),
+                (0.078 * k, 0.036 * k),
+                (0.084 * k, 0.068 * k),
+                LOFT,
+                rounding=0.02 * k,
+            )
+        )
+        for sign in SIGN.values():
+            parts.append(
+                Solid(
+                    bone,
+                    HAIR,
+                    "hair",
+                    scaled((sign * 0.068, 0.04, 0.012), k),
+                    scaled((sign * 0.078, max(end, -0.16), -0.012), k),
+                    (0.026 * k, 0.034 * k),
+                    (0.02 * k, 0.03 * k),
+                )
+            )
+    elif kind == "bun":
+        parts.append(ellipsoid(bone, HAIR, "hair", scaled((0, 0.06, -0.112), k), scaled((0.044, 0.042, 0.04), k)))
+    elif kind == "ponytail":
+        parts.append(
+            Solid(
+                bone,
+                HAIR,
+                "hair",
+                scaled((0, 0.055, -0.105), k),
+                scaled((0, -0.02, -0.135), k),
+                (0.026 * k, 0.026 * k),
+                (0.034 * k, 0.03 * k),
+            )
+        )
+        parts.append(
+            Solid(
+                bone,
+                HAIR,
+                "hair",
+                scaled((0, -0.02, -0.135), k),
+                scaled((0, -0.14, -0.118), k),
+                (0.034 * k, 0.03 * k),
+                (0.018 * k, 0.016 * k),
+            )
+        )
+    return parts
+
+
+def headwear(identity: Identity, lengths: Proportions) -> list[Solid]:
+    """Cap, beanie, hat or headscarf."""
+    kind, bone, k = identity.head.headwear, BONE["head"], lengths.head[1] / 0.116
+    if kind == "cap":
+        return [
+            ellipsoid(bone, HAT, "hat", scaled((0, 0.05, -0.01), k), scaled((0.09, 0.083, 0.106), k)),
+            Solid(bone, HAT, "hat", scaled((0, 0.05, 0.115), k), scaled((0, 0.068, 0.115), k), (0.062 * k, 0.06 * k),
+                  (0.062 * k, 0.06 * k), BOX, rounding=0.009 * k),
+        ]  # fmt: skip
+    if kind == "beanie":
+        return [ellipsoid(bone, HAT, "hat", scaled((0, 0.058, -0.014), k), scaled((0.092, 0.092, 0.107), k))]
+    if kind == "hat":
+        return [
+            ellipsoid(bone, HAT, "hat", scaled((0, 0.06, -0.008), k), scaled((0.09, 0.09, 0.105), k)),
+            Solid(bone, HAT, "hat", scaled((0, 0.05, -0.004), k), scaled((0, 0.068, -0.004), k), (0.15 * k, 0.165 * k),
+                  (0.14 * k, 0.155 * k), LOFT, rounding=0.008 * k),
+        ]  # fmt: skip
+    if kind == "headscarf":
+        return [
+            ellipsoid(bone, HAT, "hair", scaled((0, 0.016, -0.016), k), scaled((0.09, 0.11, 0.106), k)),
+            Solid(bone, HAT, "hair", scaled((0, -0.2, -0.02), k), scaled((0, -0.05, -0.01), k), (0.115 * k, 0.1 * k),
+                  (0.08 * k, 0.088 * k), LOFT, rounding=0.02 * k),
+        ]  # fmt: skip
+    return []

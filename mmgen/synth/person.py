@@ -1,0 +1,201 @@
+"""One identity in one pose: solids, paint rules and bone frames, ready for the compiled code."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mmgen.synth import bags, body, clothes, headwear
+from mmgen.synth.identity import HAIRS, HEADWEAR, LOGOS, Identity
+from mmgen.synth.palette import PATTERNS, Fabric, plain, shade
+from mmgen.synth.pose import Pose
+from mmgen.synth.primitives import Packed, Solid, pack
+from mmgen.synth.skeleton import SIDES, Skeleton, pose_skeleton
+
+(
+    M_SKIN, M_HAIR, M_TOP, M_SLEEVE, M_OUTER, M_BOTTOM, M_SHOE, M_SOLE, M_SOCK, M_BAG, M_HAT, M_LOGO, MATERIALS,
+) = range(13)  # fmt: skip
+
+
+class Style(NamedTuple):
+    """What the paint rules need to know, as plain floats; lengths in metres, switches 0 or 1.
+
+    Attributes:
+        scale: Height of the person relative to 1.75 m.
+        head_scale: Size of the head relative to that of an average adult.
+        chest_y: Height of the chest bone over the hip joints.
+        shoulder_y: Height of the shoulders over the chest bone.
+        thigh: Length of the thigh.
+        shank: Length of the lower leg.
+        ankle: Height of the ankle over the sole.
+        waist_y: Height over the hips where the top gives way to the bottom.
+        neckline: Depth of the neckline; 0 is a high collar.
+        placket: Buttoned front and a collar.
+        belt: A belt is seen.
+        bare_legs: Skin below the bottom.
+        high_socks: Socks reach up the calf.
+        side_stripe: Stripe along the trouser seam.
+        has_outer: A jacket or coat is worn.
+        opening: Half-width of its open front; 0 is closed.
+        logo: Number in `identity.LOGOS`.
+        logo_size: Half-width.
+        logo_back: It is on the back, too.
+        strap: 0 none, 1 backpack, 2 across from the right shoulder to the left hip, 3 mirrored.
+        hair: Number in `identity.HAIRS`.
+        headwear: Number in `identity.HEADWEAR`.
+        beard: Worn.
+        glasses: Worn.
+        variation: Person-specific offset of all noise.
+    """
+
+    scale: float
+    head_scale: float
+    chest_y: float
+    shoulder_y: float
+    thigh: float
+    shank: float
+    ankle: float
+    waist_y: float
+    neckline: float
+    placket: float
+    belt: float
+    bare_legs: float
+    high_socks: float
+    side_stripe: float
+    has_outer: float
+    opening: float
+    logo: float
+    logo_size: float
+    logo_back: float
+    strap: float
+    hair: float
+    headwear: float
+    beard: float
+    glasses: float
+    variation: float
+
+
+@dataclass(frozen=True)
+class Person:
+    """An identity in a pose.
+
+    Attributes:
+        identity: Who.
+        pose: How.
+        skeleton: Bone frames in the world, metres.
+        packed: Solids as arrays.
+        style: Paint rules' parameters.
+        materials: [MATERIALS, 9] float64: pattern number, colour, accent, period, phase.
+    """
+
+    identity: Identity
+    pose: Pose
+    skeleton: Skeleton
+    packed: Packed
+    style: Style
+    materials: np.ndarray
+
+    def moved(self, shift: np.ndarray) -> "Person":
+        """The same person translated by `shift`, metres."""
+        return assemble(self.identity, self.pose, self.skeleton.moved(shift))
+
+
+def stride_limit(identity: Identity) -> float:
+    """How long a stride the clothes allow, 1 = free."""
+    if identity.outfit.bottom in ("skirt", "dress"):
+        return 0.75 - 0.3 * identity.outfit.bottom_length
+    return 0.8 if identity.outfit.outer in ("coat", "open_coat") else 1.0
+
+
+def assemble(identity: Identity, pose: Pose, skeleton: Skeleton | None = None) -> Person:
+    """Dress the posed skeleton.
+
+    Args:
+        identity: Who.
+        pose: How.
+        skeleton: Where, if not with the hips at the world origin.
+    """
+    skeleton = skeleton or pose_skeleton(identity.build, pose)
+    packed = pack(_solids(identity, skeleton), body.groups(skeleton.proportions), skeleton)
+    return Person(identity, pose, skeleton, packed, _style(identity, skeleton), _materials(identity))
+
+
+def _solids(identity: Identity, skeleton: Skeleton) -> list[Solid]:
+    build, outfit, lengths = identity.build, identity.outfit, skeleton.proportions
+    top_m = body.cloth_thickness_m(identity)
+    solids = body.trunk(build, lengths, top_m, 0.008) + body.head(lengths)
+    solids += headwear.hair(identity, lengths) + headwear.headwear(identity, lengths) + bags.bag(identity, lengths)
+    solids += clothes.upper_hem(identity, lengths)
+    for name in SIDES:
+        if outfit.sleeve != "long" and outfit.outer == "none":
+            solids += body.arm(build, lengths, name)
+        solids += clothes.sleeves(identity, lengths, name) + body.hand(lengths, name)
+        if outfit.bottom in ("trousers", "slim", "wide"):
+            solids += clothes.trousers(identity, lengths, name)
+        else:
+            solids += body.bare_leg(build, lengths, name)
+        if outfit.bottom == "shorts":
+            solids += clothes.shorts(identity, lengths, name)
+        solids += clothes.shoe(identity, lengths, name)
+    if outfit.bottom in ("skirt", "dress"):
+        solids += clothes.skirt(identity, skeleton)
+    if outfit.outer in ("coat", "open_coat"):
+        solids += clothes.coat(identity, skeleton)
+    return solids
+
+
+def _style(identity: Identity, skeleton: Skeleton) -> Style:
+    outfit, head, lengths = identity.outfit, identity.head, skeleton.proportions
+    one_piece = outfit.bottom == "dress"
+    straps = {"backpack": 1.0, "shoulder_bag": 2.0 + outfit.bag_side}
+    trousers = outfit.bottom in ("trousers", "slim", "wide")
+    return Style(
+        scale=lengths.scale,
+        head_scale=lengths.head[1] / 0.116,
+        chest_y=lengths.chest,
+        shoulder_y=lengths.shoulder_up,
+        thigh=lengths.thigh,
+        shank=lengths.shank,
+        ankle=lengths.ankle,
+        waist_y=-1.0 if one_piece else 0.1 * lengths.scale,
+        neckline=outfit.neckline_m * lengths.scale,
+        placket=float(outfit.top == "shirt"),
+        belt=float(outfit.tucked and trousers and identity.index % 2 == 0),
+        bare_legs=float(not trousers),
+        high_socks=float(identity.index % 3 == 0),
+        side_stripe=float(outfit.side_stripe),
+        has_outer=float(outfit.outer != "none"),
+        opening={"open_jacket": 0.05, "open_coat": 0.06}.get(outfit.outer, 0.0) * lengths.scale,
+        logo=float(LOGOS.index(outfit.logo)),
+        logo_size=outfit.logo_size_m * lengths.scale,
+        logo_back=float(outfit.logo_back),
+        strap=straps.get(outfit.bag, 0.0),
+        hair=float(HAIRS.index(head.hair)),
+        headwear=float(HEADWEAR.index(head.headwear)),
+        beard=float(head.beard),
+        glasses=float(head.glasses),
+        variation=float(identity.index % 997) * 1.37,
+    )
+
+
+def _materials(identity: Identity) -> np.ndarray:
+    outfit, head = identity.outfit, identity.head
+    table = np.zeros((MATERIALS, 9))
+    fabrics: dict[int, Fabric] = {
+        M_SKIN: Fabric("plain", head.skin, shade(head.skin, 0.8)),
+        M_HAIR: Fabric("plain", head.hair_colour, shade(head.hair_colour, 1.5)),
+        M_TOP: outfit.top_fabric,
+        M_SLEEVE: outfit.sleeve_fabric,
+        M_OUTER: outfit.outer_fabric,
+        M_BOTTOM: outfit.bottom_fabric,
+        M_SHOE: plain(outfit.shoe_colour),
+        M_SOLE: plain(outfit.sole_colour),
+        M_SOCK: plain(outfit.sock_colour),
+        M_BAG: outfit.bag_fabric,
+        M_HAT: head.headwear_fabric,
+        M_LOGO: plain(outfit.logo_colour),
+    }
+    for number, fabric in fabrics.items():
+        kind = PATTERNS.index(fabric.pattern)
+        table[number] = [kind, *fabric.colour, *fabric.accent, fabric.period_m, fabric.phase]
+    return table

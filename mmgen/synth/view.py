@@ -1,0 +1,221 @@
+"""One picture of a person: camera, light, street, sensor; with its exact truth."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from skimage.filters import gaussian
+
+from mmgen.synth.backdrop import draw_backdrop
+from mmgen.synth.mesh import BodyMesh
+from mmgen.synth.raster import rasterise
+from mmgen.synth.shading import Light, draw_person, project_pixels
+from mmgen.synth.street import STREET_LENGTH_M, StreetCamera
+from recon.camera import intrinsics_px, world_to_camera
+from recon.structures import DEFAULT_FOCAL, Camera
+
+
+@dataclass(frozen=True)
+class View:
+    """Where one picture is taken from, and by which light.
+
+    Attributes:
+        street: The fixed camera.
+        azimuth_deg: -180..180; 0 sees the front.
+        elevation_deg: Positive looks down.
+        distance: From the middle of the person, metres.
+        offset: Shift of the person in the camera frame, right and up, metres.
+        light: Sun and sky.
+        place_m: Where along the street.
+        exposure: Brightness of this picture.
+        noise_seed: Of the sensor noise.
+    """
+
+    street: StreetCamera
+    azimuth_deg: float
+    elevation_deg: float
+    distance: float
+    offset: tuple[float, float]
+    light: Light
+    place_m: float
+    exposure: float
+    noise_seed: int
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is exactly known about a picture; see `mmgen.synth.dataset` for the file it goes to.
+
+    Attributes:
+        vertices: [V, 3] float32, metres, world frame, +y up, facing +z.
+        faces: [F, 3] int32.
+        colors: [V, 3] float32 albedo, 0..1.
+        azimuth_deg, elevation_deg, distance: Scalars, float32.
+        offset: [2] float32, camera frame, metres.
+        world_to_camera: [4, 4] float32.
+        intrinsics: [3, 3] float32, pixels of this image.
+        light_direction_camera: [3] float32, unit, towards the sun.
+        light_ambient, light_sun: Scalars, float32.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    colors: np.ndarray
+    azimuth_deg: np.ndarray
+    elevation_deg: np.ndarray
+    distance: np.ndarray
+    offset: np.ndarray
+    world_to_camera: np.ndarray
+    intrinsics: np.ndarray
+    light_direction_camera: np.ndarray
+    light_ambient: np.ndarray
+    light_sun: np.ndarray
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All fields by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A rendered view.
+
+    Attributes:
+        image: [H, W, 3] uint8.
+        mask: [H, W] uint8, 255 where at least half of the pixel is person, else 0.
+        truth: What is known about it.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    truth: Truth
+
+
+def sample_view(generator: np.random.Generator, street: StreetCamera, person_height_m: float) -> View:
+    """A camera as in re-identification crops: 40 % of front views, 40 % of back views, the rest from anywhere.
+
+    The distance makes the person fill 75 to 92 % of the image's height, whatever their size, as a detector's box does.
+    """
+    centre = generator.random()
+    azimuth = generator.uniform(-180, 180) if centre > 0.8 else generator.normal(0.0 if centre < 0.4 else 180.0, 25.0)
+    fill = float(generator.uniform(0.75, 0.92))
+    distance = DEFAULT_FOCAL * person_height_m / 2 / fill
+    slack = (1.0 - fill) * distance / DEFAULT_FOCAL
+    offset = np.clip(generator.normal(0, 0.45, 2), -0.9, 0.9) * slack
+    direction = np.array(street.sun_direction) + generator.normal(0, 0.12, 3)
+    direction[1] = max(direction[1], 0.62)
+    direction /= np.linalg.norm(direction)
+    warmth = street.warmth
+    return View(
+        street=street,
+        azimuth_deg=float((azimuth + 180) % 360 - 180),
+        elevation_deg=float(np.clip(generator.normal(street.elevation_deg, 2.5), -10, 14)),
+        distance=float(distance),
+        offset=(float(offset[0]), float(offset[1])),
+        light=Light(
+            direction_camera=(float(direction[0]), float(direction[1]), float(direction[2])),
+            ambient=float(street.ambient * generator.uniform(0.93, 1.07)),
+            sun=float(street.sun * generator.uniform(0.7, 1.25)),
+            sky_colour=(1.0 - 0.6 * warmth, 1.0, 1.0 + 0.6 * warmth),
+            sun_colour=(1.0 + warmth, 1.0, 1.0 - warmth),
+        ),
+        place_m=float(generator.uniform(0, STREET_LENGTH_M)),
+        exposure=float(generator.uniform(0.9, 1.08)),
+        noise_seed=int(generator.integers(2**31)),
+    )
+
+
+def render_view(mesh: BodyMesh, view: View, height: int = 128, width: int = 64) -> Picture:
+    """Draw a person in the street.
+
+    Args:
+        mesh: The person.
+        view: Camera and light.
+        height: Rows.
+        width: Columns.
+    """
+    camera = Camera(
+        *(
+            torch.tensor([value], dtype=torch.float32)
+            for value in (view.azimuth_deg, view.elevation_deg, view.distance)
+        ),
+        offset=torch.tensor([view.offset], dtype=torch.float32),
+    )
+    rigid = world_to_camera(camera)[0].numpy()
+    intrinsics = intrinsics_px(camera, height, width).numpy()
+    samples = 3 if height <= 160 else 2
+    colour, coverage = draw_person(mesh, rigid.astype(np.float64), intrinsics.astype(np.float64), view.light,
+                                   (height, width, samples))  # fmt: skip
+    picture = _behind(mesh, view, rigid.astype(np.float64), intrinsics.astype(np.float64), (height, width))
+    picture = picture * (1.0 - coverage[:, :, None]) + colour
+    truth = Truth(
+        vertices=mesh.vertices,
+        faces=mesh.faces,
+        colors=mesh.colors,
+        azimuth_deg=camera.azimuth_deg.numpy()[0],
+        elevation_deg=camera.elevation_deg.numpy()[0],
+        distance=camera.distance.numpy()[0],
+        offset=camera.offset.numpy()[0],
+        world_to_camera=rigid,
+        intrinsics=intrinsics,
+        light_direction_camera=np.array(view.light.direction_camera, np.float32),
+        light_ambient=np.float32(view.light.ambient),
+        light_sun=np.float32(view.light.sun),
+    )
+    return Picture(_develop(picture, view, height), np.where(coverage >= 0.5, np.uint8(255), np.uint8(0)), truth)
+
+
+def _behind(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The street with the person's shadow, [H, W, 3], lit like the person."""
+    height, width = size
+    street = view.street
+    eye = -rigid[:3, :3].T @ rigid[:3, 3]
+    ahead = np.array([-rigid[2, 0], 0.0, -rigid[2, 2]])
+    ahead /= np.linalg.norm(ahead)
+    feet = mesh.feet()
+    scene_feet = np.stack([feet @ rigid[0, :3], feet @ ahead], axis=1) - [eye @ rigid[0, :3], 0.0]
+    pitch = np.deg2rad(view.elevation_deg)
+    pose = (eye[1] - mesh.ground_y, float(-eye @ ahead), np.sin(pitch), np.cos(pitch), view.place_m)
+    scene = (
+        np.array(street.ground),
+        np.array(street.ground_colours),
+        street.kerb_m,
+        street.wall,
+        np.array(street.wall_colour),
+        street.wall_m,
+        street.wall_height_m,
+        street.things,
+        street.variation,
+    )
+    picture = draw_backdrop(height, width, intrinsics, pose, scene, scene_feet)
+    ground, picture = picture[:, :, 3], gaussian(picture[:, :, :3], 0.9 * height / 128, channel_axis=2)
+    light = view.light
+    shadow = _shadow(mesh, light, rigid, intrinsics, size) * ground
+    shadow = gaussian(shadow, 1.1 * height / 128)
+    share = 0.75 * light.sun / (light.sun + light.ambient)
+    brightness = light.ambient + 0.75 * light.sun
+    return picture * (1.0 - share * shadow)[:, :, None] * brightness
+
+
+def _shadow(
+    mesh: BodyMesh, light: Light, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    """[H, W] 1 where the person's shadow falls on the ground plane."""
+    sun = rigid[:3, :3].T @ np.array(light.direction_camera)
+    vertices = mesh.vertices.astype(np.float64)
+    fallen = vertices - sun * ((vertices[:, 1:2] - mesh.ground_y) / max(sun[1], 0.3))
+    pixels, depth = project_pixels(fallen, rigid, intrinsics)
+    visible = mesh.faces[(depth > 0.3)[mesh.faces].all(axis=1)]
+    flipped = np.ascontiguousarray(visible[:, ::-1])
+    covered = [rasterise(pixels, np.maximum(depth, 0.3), faces, *size) >= 0 for faces in (visible, flipped)]
+    return (covered[0] | covered[1]).astype(np.float64)
+
+
+def _develop(picture: np.ndarray, view: View, height: int) -> np.ndarray:
+    """Lens and sensor: blur, gain, curve, noise, 8 bits."""
+    street = view.street
+    picture = gaussian(picture, street.blur_px * height / 128, channel_axis=2)
+    picture = np.clip(picture * np.array(street.gain) * view.exposure, 0.0, 1.0) ** street.gamma
+    generator = np.random.Generator(np.random.PCG64(view.noise_seed))
+    grain = generator.normal(0.0, street.noise, picture.shape)
+    return (np.clip(picture + grain, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)

@@ -14,6 +14,9 @@ TextureCodec = Literal["png", "jpeg"]
 MIME_TYPES: dict[TextureCodec, str] = {"png": "image/png", "jpeg": "image/jpeg"}
 SUFFIXES: dict[TextureCodec, str] = {"png": ".png", "jpeg": ".jpg"}
 JPEG_QUALITY = 92
+PNG_EFFORT = 6
+"""The highest effort, 9, takes three times longer and saves 1 %."""
+
 MAX_TEXTURE_SIDE = 16384
 MAX_TEXELS = 1 << 26
 
@@ -23,7 +26,7 @@ def encode_texture(texture: NDArray[np.uint8], codec: TextureCodec) -> bytes:
     buffer = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(texture))
     if codec == "png":
-        image.save(buffer, format="PNG", compress_level=9)
+        image.save(buffer, format="PNG", compress_level=PNG_EFFORT)
     else:
         image.save(buffer, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
     return buffer.getvalue()

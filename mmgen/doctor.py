@@ -33,6 +33,7 @@ CORE_MODULES = {
 
 REINSTALL = "pip install --force-reinstall mmgen"
 LEAST_FREE_BYTES = 1_000_000_000
+LONGEST_DETAIL = 200
 
 
 @dataclass(frozen=True)
@@ -240,4 +241,4 @@ def _version(distribution: str) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:LONGEST_DETAIL]

@@ -15,6 +15,7 @@ from mmgen.version import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("mmgen.cli.demo", "The whole tour on bundled photos: GLBs, a contact sheet, a gallery."),
     "synth": ("mmgen.cli.synth", "Make procedural clothed people with masks and exact truth."),
+    "prepare": ("mmgen.cli.prepare", "Check a data set, find or make masks, write an index."),
     "reconstruct": ("mmgen.cli.reconstruct", "Photos to GLB meshes: whole folders, resumable."),
     "export": ("mmgen.cli.export", "Convert meshes: formats, texture size, levels of detail."),
     "inspect": ("mmgen.cli.inspect", "Show what is in a GLB, a run folder or a weights file."),

@@ -1,0 +1,205 @@
+"""`mmgen reconstruct` as it is typed, with a reconstructor that costs nothing."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from bad_files import KINDS
+from click.testing import CliRunner, Result
+from fakes import FakeReconstructor, make_photos
+
+from mmgen.cli import cli
+from mmgen.runs import read_records
+
+
+@dataclass(frozen=True)
+class FakeOptions:
+    """The fields of `mmgen.reconstruction.ReconstructOptions`."""
+
+    masks: str
+    seed: int
+    device: str
+    height_m: float
+    height_source: str
+    texture_size: tuple[int, int] = (64, 32)
+    refine_steps: int = 9
+    template: str | None = None
+
+    def result_options(self) -> dict[str, Any]:
+        """Everything that changes the bytes."""
+        return {name: value for name, value in asdict(self).items() if name not in ("device", "masks")}
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[FakeOptions]:
+    """Puts the fake in the place of the real module; collects the options that reconstructors were made with."""
+    options: list[FakeOptions] = []
+
+    def build(method: FakeOptions) -> FakeReconstructor:
+        options.append(method)
+        return FakeReconstructor()
+
+    module = SimpleNamespace(ReconstructOptions=FakeOptions, Reconstructor=build)
+    monkeypatch.setitem(sys.modules, "mmgen.reconstruction", module)
+    monkeypatch.chdir(tmp_path)
+    make_photos(tmp_path / "in", ["a.png", "s/b.png"])
+    return options
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["reconstruct", *words, "--workers", "1", "--device", "cpu"])
+
+
+def test_the_line_that_everyone_types(made: list[FakeOptions], tmp_path: Path) -> None:
+    result = call("in/", "--out", "meshes/")
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "meshes" / "s" / "b.glb").read_bytes()[:4] == b"glTF"
+    assert [one.status for one in read_records(tmp_path / "meshes").values()] == ["ok", "ok"]
+    assert result.stdout == ""
+    assert "2 ok (0 were there already), 0 rejected, 0 failed" in result.stderr
+    assert "mean MaskIoU 0.900" in result.stderr
+    assert "meshes in meshes, record in meshes/manifest.jsonl\nnext: mmgen gallery meshes\n" in result.stderr
+    assert "reconstruct: 2/2 (100%)" in result.stderr
+    again = call("in", "-o", "meshes")
+    assert again.exit_code == 0 and "2 ok (2 were there already)" in again.stderr
+
+
+def test_options_reach_the_method(made: list[FakeOptions]) -> None:
+    words = ("--refine", "3", "--texture-size", "128x64", "--height", "1.82", "--seed", "5", "--masks", "alpha")
+    assert call("in", *words).exit_code == 0
+    assert made[-1] == FakeOptions("alpha", 5, "cpu", 1.82, "given", (128, 64), 3)
+    assert call("in").exit_code == 0
+    assert made[-1] == FakeOptions("auto", 0, "cpu", 1.70, "assumed")
+
+
+def test_bad_photos_cost_a_line_each_and_exit_3(made: list[FakeOptions], tmp_path: Path) -> None:
+    names = ["empty.jpg", "text.jpg", "phone.jpg", "tiny.png"]
+    for name in names:
+        (tmp_path / "in" / name).write_bytes(KINDS[name][1]())
+    result = call("in", "--json")
+    assert result.exit_code == 3
+    data = json.loads(result.stdout)
+    assert data["schema"] == "mmgen.reconstruct/1"
+    counts = ("ok", "failed", "rejected", "skipped", "untouched", "exit_code")
+    assert [data[name] for name in counts] == [2, 4, 0, 0, 0, 3]
+    assert len(data["errors"]) == 3 and all(error["count"] == 1 and error["hint"] for error in data["errors"])
+    assert data["interrupted"] is False and data["fatal"] is None
+    lines = [line for line in result.stderr.splitlines() if line.startswith("failed: ")]
+    assert [line.split(":")[1].strip() for line in lines] == sorted(names)
+    assert lines[0] == "failed: empty.jpg: image in/empty.jpg has no bytes (image_empty). Copy or download it again."
+
+
+def test_weak_assets_are_set_aside(made: list[FakeOptions], tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", ["weak.png"])
+    result = call("in", "--min-iou", "0.6")
+    assert result.exit_code == 3
+    assert "rejected: weak.png: MaskIoU 0.250 of weak.png is below 0.6 (weak_silhouette)." in result.stderr
+    assert (tmp_path / "meshes" / "rejected" / "weak.glb").exists()
+
+
+def test_a_dry_run_tells_and_writes_nothing(made: list[FakeOptions], tmp_path: Path) -> None:
+    (tmp_path / "in" / "empty.jpg").touch()
+    result = call("in", "--dry-run", "--json")
+    assert result.exit_code == 3
+    data = json.loads(result.stdout)
+    assert data["todo"] == ["a.png", "empty.jpg", "s/b.png"]
+    assert [(row["input"], row["error"]) for row in data["problems"]] == [("empty.jpg", "image_empty")]
+    assert data["forecast"]["sampled"] == 2 and data["forecast"]["disk_bytes"] > 0
+    assert os.listdir(tmp_path) == ["in"]
+    assert "will fail: empty.jpg" in result.stderr and "nothing was written" in result.stderr
+    (tmp_path / "in" / "empty.jpg").unlink()
+    call("in")
+    done = call("in", "--dry-run")
+    assert done.exit_code == 0 and "to do 0, done already 2" in done.stderr and done.stdout == ""
+
+
+def test_parts_and_limits(made: list[FakeOptions], tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", ["c.png", "d.png"])
+    assert call("in", "--limit", "3", "--shard", "0/2").exit_code == 0
+    assert sorted(read_records(tmp_path / "meshes")) == ["a.png", "d.png"]
+    assert call("in", "--limit", "3", "--shard", "1/2").exit_code == 0
+    assert sorted(read_records(tmp_path / "meshes")) == ["a.png", "c.png", "d.png"]
+    assert (tmp_path / "meshes" / "manifest-1-of-2.jsonl").exists()
+
+
+def test_retry_failed_and_overwrite(made: list[FakeOptions], tmp_path: Path) -> None:
+    (tmp_path / "in" / "late.png").touch()
+    assert call("in").exit_code == 3
+    make_photos(tmp_path / "in", ["late.png", "new.png"])
+    retried = call("in", "--retry-failed")
+    assert retried.exit_code == 0 and "1 ok (0 were there already)" in retried.stderr
+    inode = (tmp_path / "meshes" / "a.glb").stat().st_ino
+    assert call("in", "--overwrite").exit_code == 0
+    assert (tmp_path / "meshes" / "a.glb").stat().st_ino != inode
+    both = call("in", "--overwrite", "--retry-failed")
+    assert both.exit_code == 2 and "exclude each other" in both.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("nowhere",), 2, "error: nowhere does not exist\nhint: check the path\n"),
+        (("in", "--out", "in"), 2, "error: --out in is the input folder"),
+        (("in", "in/a.jpg"), 2, "would both be written to a.glb"),
+        (("in", "--shard", "2/2"), 2, "is not i/n with 0 <= i < n"),
+        (("in", "--template", "none.obj"), 2, "does not exist"),
+        (("in", "--height", "17"), 2, "is not in the range"),
+        (("empty",), 4, "error: no photos in empty"),
+        ((), 2, "Missing argument 'SOURCES...'"),
+    ],
+)
+def test_bad_command_lines(
+    made: list[FakeOptions], tmp_path: Path, words: Sequence[str], code: int, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    if "in/a.jpg" in words:
+        make_photos(tmp_path / "in", ["a.jpg"])
+    result = call(*words)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert not (tmp_path / "meshes").exists()
+
+
+def test_an_absent_gpu_is_exit_4(made: list[FakeOptions]) -> None:
+    result = CliRunner().invoke(cli, ["reconstruct", "in", "--device", "cuda:99"])
+    assert result.exit_code == 4
+    assert "error: device cuda:99 is not there" in result.stderr and "--device cpu" in result.stderr
+
+
+def test_an_interrupt_keeps_what_is_finished(
+    made: list[FakeOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_photos(tmp_path / "in", [f"{index:02}.png" for index in range(20)])
+    calls = []
+
+    def interrupting(self: FakeReconstructor, batch: list[Any]) -> Any:
+        calls.append(len(batch))
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return [self._one(item, photo) for item, photo in batch]
+
+    monkeypatch.setattr(FakeReconstructor, "reconstruct", interrupting)
+    result = call("in", "--json")
+    assert result.exit_code == 130
+    data = json.loads(result.stdout)
+    assert (data["ok"], data["untouched"], data["interrupted"]) == (16, 6, True)
+    assert "6 not begun; the same command goes on from here" in result.stderr
+    assert len(read_records(tmp_path / "meshes")) == 16
+    monkeypatch.undo()
+
+
+def test_odd_names_are_printable_everywhere(made: list[FakeOptions], tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", ["x\udcff.png", "y\nz.png"])
+    (tmp_path / "in" / "broken\udcfe.png").touch()
+    result = call("in", "--json")
+    assert result.exit_code == 3 and json.loads(result.stdout)["ok"] == 4
+    assert "failed: broken\\xfe.png: image in/broken\\xfe.png has no bytes" in result.stderr
+    assert (tmp_path / "meshes" / "x%FF.glb").exists() and (tmp_path / "meshes" / "y%0Az.glb").exists()
+    (tmp_path / "meshes" / "manifest.jsonl").read_text("utf-8")

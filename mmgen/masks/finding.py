@@ -7,11 +7,12 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+import mmgen.masks.grabcut as grabcut
+import mmgen.masks.lookup as lookup
 from mmgen.decoding import decode_file
 from mmgen.errors import ItemError
 from mmgen.images import Photo
 from mmgen.listing import display_name
-from mmgen.masks import grabcut, lookup
 from mmgen.masks.cleaning import clean_mask
 from mmgen.masks.structures import MaskResult, MaskSource
 from mmgen.masks.values import fit_to_photo, mask_values

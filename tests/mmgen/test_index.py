@@ -83,7 +83,7 @@ def test_newer_and_older_rows_are_read(tmp_path: Path) -> None:
 
 
 def test_missing_and_unreadable(tmp_path: Path) -> None:
-    with pytest.raises(FatalError, match="there is no .*index.jsonl.*mmgen prepare") as caught:
+    with pytest.raises(FatalError, match=r"there is no .*index\.jsonl.*mmgen prepare") as caught:
         read_index(tmp_path)
     assert caught.value.code == "index_missing"
     (tmp_path / INDEX_NAME).write_bytes(b"\xff\xfe\x00")

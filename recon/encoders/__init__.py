@@ -1,0 +1,31 @@
+"""Networks from photos to attributes: two sizes from one code base."""
+
+from recon.encoders.blocks import untracked_statistics
+from recon.encoders.camera import CameraPrediction
+from recon.encoders.config import CameraRanges, EncoderConfig
+from recon.encoders.model import ALL_GROUPS, GROUPS, AttributeEncoder, parameter_counts
+from recon.encoders.presets import (
+    CAMERA_RANGES,
+    ENCODER_PRESETS,
+    paper_config,
+    published_config,
+    small_config,
+    smr_config,
+)
+
+__all__ = [
+    "ALL_GROUPS",
+    "CAMERA_RANGES",
+    "ENCODER_PRESETS",
+    "GROUPS",
+    "AttributeEncoder",
+    "CameraPrediction",
+    "CameraRanges",
+    "EncoderConfig",
+    "paper_config",
+    "parameter_counts",
+    "published_config",
+    "small_config",
+    "smr_config",
+    "untracked_statistics",
+]

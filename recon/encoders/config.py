@@ -1,0 +1,162 @@
+"""Which networks to build: camera ranges, network sizes, and where the paper and its corrections differ."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+Trunks = Literal["small", "paper"]
+Conventions = Literal["corrected", "published"]
+Alignment = Literal["mean_camera", "predicted_camera"]
+AzimuthHead = Literal["vector", "bins"]
+BackHalf = Literal["independent", "mirrored"]
+TextureSource = Literal["flow", "blend"]
+InputBackground = Literal["grey", "white", "real"]
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "trunks": ("small", "paper"),
+    "conventions": ("corrected", "published"),
+    "alignment": ("mean_camera", "predicted_camera"),
+    "azimuth_head": ("vector", "bins"),
+    "back": ("independent", "mirrored"),
+    "texture_source": ("flow", "blend"),
+    "input_background": ("grey", "white", "real"),
+}
+
+
+@dataclass(frozen=True)
+class CameraRanges:
+    """What the camera encoder can say (paper section 4, table of settings).
+
+    Attributes:
+        elevation_deg: lowest and highest elevation.
+        distance: nearest and farthest distance, template units.
+        azimuth_scope_deg: full range of the azimuth, centred on the front.
+        offset_limit: largest predicted |offset| per axis, template units; 0 switches the offset off.
+        sampled_offset: largest |offset| of randomly drawn cameras, template units.
+    """
+
+    elevation_deg: tuple[float, float]
+    distance: tuple[float, float]
+    azimuth_scope_deg: float = 360.0
+    offset_limit: float = 1.0
+    sampled_offset: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("elevation_deg", "distance"):
+            low, high = getattr(self, name)
+            if not low < high:
+                raise ValueError(f"{name} must rise from low to high, not {low} to {high}")
+        if self.distance[0] <= 0:
+            raise ValueError(f"distance must be positive, not {self.distance[0]}")
+        if not 0 < self.azimuth_scope_deg <= 360:
+            raise ValueError(f"azimuth_scope_deg must lie in 0..360, not {self.azimuth_scope_deg}")
+        if self.offset_limit < 0 or self.sampled_offset < 0:
+            raise ValueError("offset_limit and sampled_offset must not be negative")
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "CameraRanges":
+        """From plain values, as in JSON: pairs may be lists and numbers whole."""
+        pairs = {name: (float(values[name][0]), float(values[name][1])) for name in ("elevation_deg", "distance")}
+        single = {name: float(value) for name, value in values.items() if name not in pairs}
+        return CameraRanges(**pairs, **single)  # type: ignore[arg-type]
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Mid-range elevation in degrees and distance: what an untrained camera encoder predicts."""
+        return sum(self.elevation_deg) / 2, sum(self.distance) / 2
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """All that decides the architecture of an `AttributeEncoder`.
+
+    Attributes:
+        height, width: image size in pixels; multiples of 16 (small) or of 32, at least 64 (paper).
+        ranges: camera ranges.
+        trunks: "small" networks for two CPU cores or those of the "paper".
+        conventions: "published" reproduces the paper's code where the corrections differ: template y upside down in
+            both vertex samplers and corners aligned in the shape sampler, template coordinates used raw, pooling that
+            depends on the order of the vertices, flow without a base grid, bicubic samples, upper half predicted,
+            look-at offset in the world frame, arbitrary initial azimuth.
+        alignment: where image features meet vertices and texels: under the "mean_camera" (encoders are independent, as
+            in the paper) or the "predicted_camera" (shape and texture see where the predicted camera puts the body).
+        azimuth_head: a (cos, sin) "vector", or 36 "bins" beside the vector.
+        back: back half of the texture "independent" or "mirrored" from the front.
+        texture_source: colours copied along a "flow", or a "blend" of those with directly predicted colours.
+        input_background: what encoders see outside the mask: mean "grey", "white", or the "real" background.
+        integration: False removes the integration module (the paper's "No IM").
+        background: True adds the background encoder.
+        camera_dropout, shape_dropout, texture_dropout: probabilities; camera's also serves light, texture's (halved)
+            also the background.
+        offset_rank: inner width of the offset output layer; 0 takes the full matrix.
+    """
+
+    height: int
+    width: int
+    ranges: CameraRanges
+    trunks: Trunks = "small"
+    conventions: Conventions = "corrected"
+    alignment: Alignment = "mean_camera"
+    azimuth_head: AzimuthHead = "vector"
+    back: BackHalf = "independent"
+    texture_source: TextureSource = "flow"
+    input_background: InputBackground = "grey"
+    integration: bool = True
+    background: bool = False
+    camera_dropout: float = 0.0
+    shape_dropout: float = 0.0
+    texture_dropout: float = 0.0
+    offset_rank: int = 128
+
+    def __post_init__(self) -> None:
+        self._check_size()
+        for name in ("camera_dropout", "shape_dropout", "texture_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)}")
+        if self.offset_rank < 0:
+            raise ValueError(f"offset_rank must not be negative, not {self.offset_rank}")
+        if self.azimuth_head == "bins" and self.ranges.azimuth_scope_deg != 360:
+            raise ValueError("azimuth_head 'bins' needs azimuth_scope_deg = 360")
+        asked = (self.alignment, self.back, self.texture_source, self.azimuth_head)
+        if self.is_published and asked != ("mean_camera", "mirrored", "flow", "vector"):
+            raise ValueError(
+                "conventions 'published' need alignment 'mean_camera', back 'mirrored', texture_source 'flow' and "
+                f"azimuth_head 'vector', not {', '.join(map(repr, asked))}"
+            )
+
+    def _check_size(self) -> None:
+        multiple, least = (16, 32) if self.trunks == "small" else (32, 64)
+        for name in ("height", "width"):
+            size = getattr(self, name)
+            if size < least or size % multiple:
+                raise ValueError(f"{name} must be a multiple of {multiple} and at least {least}, not {size}")
+
+    @property
+    def is_published(self) -> bool:
+        """True when the paper's code is to be reproduced."""
+        return self.conventions == "published"
+
+    @property
+    def texture_size(self) -> tuple[int, int]:
+        """Height and width of the whole texture map, pixels."""
+        return 2 * self.height, self.width
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON headers."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "EncoderConfig":
+        """Inverse of `to_dict`.
+
+        Raises:
+            ValueError: an unknown key, or a value out of range.
+        """
+        known = {field.name for field in fields(EncoderConfig)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"unknown encoder settings: {', '.join(unknown)}")
+        for name, choices in _CHOICES.items():
+            if values.get(name, choices[0]) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {values[name]!r}")
+        return EncoderConfig(**{**values, "ranges": CameraRanges.from_dict(values["ranges"])})

@@ -1,0 +1,134 @@
+"""Integration module: image features meet template vertices (paper section 3.1, table 11).
+
+Per vertex: the features where the vertex lies in the image, how they differ from those of its neighbours, the global
+feature, and the vertex's own position. What follows is always a linear layer, and sampling is linear too, so the layer
+is applied to the feature map *before* sampling: the same numbers with far less work (2048 channels at 8 places instead
+of at 642 vertices).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recon.camera import project
+from recon.encoders.config import CameraRanges
+from recon.geometry import MeshTopology
+from recon.structures import Camera
+
+
+def mean_camera(ranges: CameraRanges, like: Tensor) -> Camera:
+    """One camera in front, mid-range: what an untrained camera encoder predicts."""
+    elevation_deg, distance = ranges.middle
+    return Camera(
+        azimuth_deg=like.new_zeros(1),
+        elevation_deg=like.new_full((1,), elevation_deg),
+        distance=like.new_full((1,), distance),
+        offset=like.new_zeros(1, 2),
+    )
+
+
+def image_points(
+    vertices_world: Float[Tensor, "B V 3"], camera: Camera, height: int, width: int
+) -> Float[Tensor, "B V 2"]:
+    """Where vertices lie in the image, as sampler coordinates: x right, y **down**, -1 and 1 at the borders."""
+    ndc, _ = project(vertices_world, camera, height, width)
+    return ndc * ndc.new_tensor([1.0, -1.0])
+
+
+def published_points(vertices_world: Float[Tensor, "V 3"]) -> Float[Tensor, "1 V 2"]:
+    """Raw template x and y as sampler coordinates, as published: upside down and without a camera."""
+    return vertices_world[None, :, :2]
+
+
+def sampling_matrix(
+    points: Float[Tensor, "B V 2"], height: int, width: int, corners_aligned: bool = False
+) -> Float[Tensor, "B V HW"]:
+    """Bilinear sampling with zero padding as a matrix over the pixels of a map, row by row.
+
+    Args:
+        points: sampler coordinates, x right, y down.
+        height: rows of the map.
+        width: columns of the map.
+        corners_aligned: -1 and 1 are the centres of the corner pixels (else their outer borders).
+    """
+    x, y = points.unbind(dim=-1)
+    if corners_aligned:
+        column, row = (x + 1) / 2 * (width - 1), (y + 1) / 2 * (height - 1)
+    else:
+        column, row = ((x + 1) * width - 1) / 2, ((y + 1) * height - 1) / 2
+    across = (1 - (column[..., None] - torch.arange(width, device=points.device)).abs()).clamp(min=0)
+    down = (1 - (row[..., None] - torch.arange(height, device=points.device)).abs()).clamp(min=0)
+    return (down[..., :, None] * across[..., None, :]).flatten(-2)
+
+
+def neighbour_difference(x: Float[Tensor, "B V C"], topology: MeshTopology) -> Float[Tensor, "B V C"]:
+    """Mean over the neighbours minus the vertex itself: `uniform_laplacian`, four times as fast for many channels."""
+    mask = topology.neighbour_mask.to(x.dtype)
+    weights = mask / mask.sum(dim=1, keepdim=True).clamp(min=1)
+    by_vertex = x.transpose(0, 1).flatten(1)
+    means = functional.embedding_bag(topology.neighbours, by_vertex, mode="sum", per_sample_weights=weights)
+    return (means - by_vertex).unflatten(1, (x.shape[0], x.shape[2])).transpose(0, 1)
+
+
+def as_rows(feature_map: Float[Tensor, "B C H W"]) -> Float[Tensor, "B HW C"]:
+    """A feature map as one row per pixel; free for channels-last maps."""
+    return feature_map.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+class IntegratedLinear(nn.Module):
+    """A linear layer over the integrated features of every vertex.
+
+    Equals `Linear(concat(local, global, neighbour difference, position))`, local and neighbour parts for each map.
+    """
+
+    def __init__(self, map_channels: Sequence[int], global_features: int, out_features: int) -> None:
+        super().__init__()
+        self.out_features = out_features
+        self.sampled = nn.ModuleList(nn.Linear(c, 2 * out_features, bias=False) for c in map_channels)
+        self.overall = nn.Linear(global_features, out_features)
+        self.position = nn.Linear(3, out_features, bias=False)
+        std = (2 / (2 * sum(map_channels) + global_features + 3)) ** 0.5
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, 0, std)
+        nn.init.zeros_(self.overall.bias)
+
+    def forward(
+        self,
+        maps: Sequence[Float[Tensor, "B _ _ _"]],
+        overall: Float[Tensor, "B G"],
+        prototype: Float[Tensor, "V 3"],
+        matrices: Sequence[Float[Tensor, "K V _"]],
+        topology: MeshTopology,
+    ) -> Float[Tensor, "B V D"]:
+        """Vertex features.
+
+        Args:
+            maps: feature maps.
+            overall: global feature.
+            prototype: template vertices, world frame.
+            matrices: one sampling matrix per map, for each image (K = B) or for all of them (K = 1).
+            topology: vertex neighbours.
+        """
+        rows = torch.cat([layer(as_rows(m)) for layer, m in zip(self.sampled, maps, strict=True)], dim=1)
+        here = torch.cat(list(matrices), dim=2)
+        local, neighbour = rows.split(self.out_features, dim=2)
+        if len(here) == 1:
+            both = torch.cat((here, neighbour_difference(here, topology)), dim=2)
+            sampled = both[0] @ torch.cat((local, neighbour), dim=1)
+        else:
+            sampled = here @ local + neighbour_difference(here @ neighbour, topology)
+        return sampled + self.position(prototype) + self.overall(overall)[:, None]
+
+
+def vertex_moments(local: Float[Tensor, "B V C"], prototype: Float[Tensor, "V 3"]) -> Float[Tensor, "B C4"]:
+    """Pool vertex features independently of the order of the vertices.
+
+    Maximum, mean, and the means weighted by template x and by template y (left minus right, top minus bottom).
+    """
+    centred = prototype[:, :2] - prototype[:, :2].mean(dim=0)
+    weights = centred / centred.abs().sum(dim=0).clamp(min=1e-12)
+    moments = weights.T @ local
+    return torch.cat((local.amax(dim=1), local.mean(dim=1), moments.flatten(1)), dim=1)

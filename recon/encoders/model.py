@@ -1,0 +1,220 @@
+"""The whole encoder: photo and mask to camera, offsets, texture, light and background."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recon.camera import transform_points, world_to_camera
+from recon.encoders.background import BackgroundEncoder
+from recon.encoders.blocks import untracked_statistics
+from recon.encoders.camera import CameraEncoder, CameraPrediction
+from recon.encoders.config import EncoderConfig
+from recon.encoders.inputs import network_input, over_white
+from recon.encoders.integration import image_points, mean_camera, published_points
+from recon.encoders.light import LightEncoder
+from recon.encoders.shape import ShapeEncoder
+from recon.encoders.texture import TextureEncoder
+from recon.encoders.trunks import HrnetTrunk, ResnetTrunk, load_trunk
+from recon.geometry import vertex_normals
+from recon.structures import Attributes, Camera, Sample
+from recon.template import Template
+from recon.texture import (
+    TexelMap,
+    TextureFields,
+    assemble_halves,
+    enlarged,
+    fill_background,
+    paint_texture,
+    sample_flow_published,
+)
+
+GROUPS = ("camera", "shape", "texture", "light", "background")
+ALL_GROUPS = frozenset(GROUPS)
+FIELD_STEP = 4
+"""Texture pixels per texel of the coarse fields."""
+
+
+class AttributeEncoder(nn.Module):
+    """Independent encoders of the causes of a photo (paper section 3), one submodule per group.
+
+    The prototype's vertices are a buffer, hence part of the state: weights without their prototype would be useless.
+    """
+
+    def __init__(self, config: EncoderConfig, template: Template) -> None:
+        super().__init__()
+        self.config = config
+        self._template = template
+        self.prototype_vertices: Tensor
+        self.register_buffer("prototype_vertices", template.vertices.detach().clone())
+        self.camera = CameraEncoder(config)
+        self.shape = ShapeEncoder(config, len(template.vertices))
+        self.texture = TextureEncoder(config)
+        self.light = LightEncoder(config)
+        self.background = BackgroundEncoder(config) if config.background else None
+        height, width = config.texture_size
+        self.texels = TexelMap(template, height // FIELD_STEP, width // FIELD_STEP)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def prototype(self) -> Template:
+        """The template as it stands now."""
+        vertices = self.prototype_vertices
+        if self._template.faces.device != vertices.device:
+            self._template = self._template.to(vertices.device)
+        return self._template.with_vertices(vertices)
+
+    def set_prototype(self, vertices: Float[Tensor, "V 3"]) -> None:
+        """Move the prototype; its topology stays."""
+        self.prototype_vertices.copy_(vertices.detach())
+
+    def forward(
+        self, sample: Sample, trainable: frozenset[str] = ALL_GROUPS, camera: Camera | None = None
+    ) -> Attributes:
+        """Same as `encode_groups`; here so that wrappers of modules (data-parallel ones) can call it."""
+        return self.encode_groups(sample, trainable, camera)
+
+    def encode_groups(
+        self, sample: Sample, trainable: frozenset[str] = ALL_GROUPS, camera: Camera | None = None
+    ) -> Attributes:
+        """Encode photos; only the `trainable` groups receive gradients (the paper's encoder loop).
+
+        Frozen groups run as they do when trained (batch statistics in training mode) but without gradient and without
+        touching their running statistics.
+
+        Args:
+            sample: photos of the configured size.
+            trainable: names out of `GROUPS`.
+            camera: known cameras to take instead of predicting them.
+
+        Raises:
+            ValueError: photos of another size, or unknown groups.
+        """
+        self._check(sample, trainable)
+        inputs = self._inputs(sample)
+        if camera is None:
+            with self._as_trainable("camera", trainable):
+                camera = self.camera(inputs, self.prototype_vertices).camera
+        prototype = self.prototype
+        with self._as_trainable("shape", trainable):
+            points = self._points(prototype.vertices[None], camera)
+            offsets = self.shape(inputs, prototype.vertices, points, prototype.topology)
+        with self._as_trainable("texture", trainable):
+            fields = self._fields(inputs, prototype.vertices + offsets.detach(), camera)
+            texture = self._paint(fields, sample)
+        with self._as_trainable("light", trainable):
+            light = self.light(inputs)
+        background = None
+        if self.background is not None:
+            with self._as_trainable("background", trainable):
+                background = self.background(sample)
+        return Attributes(camera, offsets, texture, light, background)
+
+    def predict_camera(self, sample: Sample) -> CameraPrediction:
+        """Cameras alone, with what they were read from."""
+        self._check(sample, ALL_GROUPS)
+        return self.camera(self._inputs(sample), self.prototype_vertices)
+
+    def paint_from(
+        self, sample: Sample, attributes: Attributes, photo: Float[Tensor, "B 3 h w"], height: int, width: int
+    ) -> Float[Tensor, "B 3 Ht Wt"]:
+        """Paint textures of `height` x `width` from larger photos than the encoders see.
+
+        Args:
+            sample: what was encoded.
+            attributes: the result of encoding it.
+            photo: the same photos in any resolution, best with a filled background.
+            height: rows of the whole map.
+            width: columns.
+        """
+        vertices = self.prototype_vertices + attributes.offsets.detach()
+        fields = self._fields(self._inputs(sample), vertices, attributes.camera)
+        return self._whole(fields, photo, height, width)
+
+    def load_pretrained_trunk(self, group: str, weights: Mapping[str, Tensor]) -> None:
+        """Load ImageNet weights in timm's naming into the "shape" (HRNet) or "texture" (ResNet-34) trunk.
+
+        Raises:
+            ValueError: the group has no such trunk, or the weights belong to another network.
+        """
+        trunk: object = None
+        if group in ("shape", "texture"):
+            trunk = self.shape.trunk if group == "shape" else getattr(self.texture.net, "trunk", None)
+        if not isinstance(trunk, HrnetTrunk | ResnetTrunk):
+            raise ValueError(f"{group} has no trunk for pretrained weights; trunks 'paper' have, in shape and texture")
+        load_trunk(trunk, weights)
+
+    def _check(self, sample: Sample, trainable: frozenset[str]) -> None:
+        config = self.config
+        if tuple(sample.image.shape[2:]) != (config.height, config.width):
+            raise ValueError(
+                f"photos are {sample.image.shape[3]}x{sample.image.shape[2]} pixels, the encoder was built for "
+                f"{config.width}x{config.height}"
+            )
+        unknown = sorted(trainable - ALL_GROUPS)
+        if unknown:
+            raise ValueError(f"unknown encoder groups: {', '.join(unknown)}; there are {', '.join(GROUPS)}")
+
+    def _inputs(self, sample: Sample) -> Tensor:
+        return network_input(sample, self.config.input_background).contiguous(memory_format=torch.channels_last)
+
+    @contextmanager
+    def _as_trainable(self, group: str, trainable: frozenset[str]) -> Iterator[None]:
+        with ExitStack() as stack:
+            if group not in trainable:
+                stack.enter_context(torch.no_grad())
+                stack.enter_context(untracked_statistics(getattr(self, group)))
+            yield
+
+    def _points(self, vertices: Tensor, camera: Camera) -> Tensor:
+        """Sampler coordinates of vertices: per image under the predicted camera, else shared."""
+        config = self.config
+        if config.is_published:
+            return published_points(vertices[0])
+        with torch.no_grad():
+            if config.alignment == "mean_camera":
+                camera, vertices = mean_camera(config.ranges, vertices), vertices[:1]
+            else:
+                vertices = vertices.expand(len(camera), -1, -1)
+            return image_points(vertices, camera, config.height, config.width)
+
+    def _fields(self, inputs: Tensor, vertices: Tensor, camera: Camera) -> TextureFields:
+        if self.config.alignment == "mean_camera":
+            points = self._points(self.prototype_vertices[None], camera)
+            return self.texture(inputs, self.texels(points).clamp(-1, 1))
+        with torch.no_grad():
+            places, guides = self._surface_guides(vertices, camera)
+        return self.texture(inputs, places, guides)
+
+    def _surface_guides(self, vertices: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+        points = self._points(vertices, camera)
+        normals = vertex_normals(vertices, self.prototype.faces)
+        rotation = world_to_camera(camera).clone()
+        rotation[:, :, 3] = 0
+        facing = transform_points(normals, rotation)[..., 2:]
+        guides = self.texels(torch.cat((points, facing, vertices), dim=2))
+        return guides[:, :2].clamp(-1, 1), guides
+
+    def _paint(self, fields: TextureFields, sample: Sample) -> Tensor:
+        if self.config.is_published:
+            is_real = self.config.input_background == "real"
+            photo = sample.image if is_real else over_white(sample.image, sample.mask)
+            flow = enlarged(fields.flow, self.config.height, self.config.width)
+            return assemble_halves(sample_flow_published(photo, flow).flip(2))
+        return self._whole(fields, fill_background(sample.image, sample.mask), *self.config.texture_size)
+
+    def _whole(self, fields: TextureFields, photo: Tensor, height: int, width: int) -> Tensor:
+        if self.config.back == "independent":
+            return paint_texture(fields, photo, height, width)
+        return assemble_halves(paint_texture(fields, photo, height // 2, width))
+
+
+def parameter_counts(encoder: AttributeEncoder) -> dict[str, int]:
+    """Parameters per group."""
+    return {
+        name: sum(p.numel() for p in module.parameters())
+        for name in GROUPS
+        if (module := getattr(encoder, name)) is not None
+    }

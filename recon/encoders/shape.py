@@ -1,0 +1,95 @@
+"""Shape encoder: vertex offsets from the prototype (paper section 3.1, tables 6 and 11)."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recon.encoders.blocks import MixedPool, as_head, batch_norm_1d, batch_norm_2d, leaky, linear
+from recon.encoders.config import EncoderConfig
+from recon.encoders.integration import IntegratedLinear, sampling_matrix
+from recon.encoders.trunks import HRNET_CHANNELS, HrnetTrunk, SmallTrunk
+from recon.geometry import MeshTopology
+
+OFFSET_LIMIT = 0.5
+SMALL_SHAPE_WIDTHS = (32, 48, 64)
+SMALL_HIDDEN = 64
+PAPER_HIDDEN = 256
+
+
+class VertexNorm(nn.Module):
+    """Batch norm over images and vertices of [B, V, C]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = batch_norm_1d(channels)
+
+    def forward(self, x: Float[Tensor, "B V C"]) -> Float[Tensor, "B V C"]:
+        """Normalise."""
+        return self.norm(x.flatten(0, 1)).view_as(x)
+
+
+def offset_layer(in_features: int, out_features: int, rank: int) -> nn.Module:
+    """The last linear layer: a full matrix (rank 0), or two thin ones, far cheaper to run and to optimise."""
+    if rank == 0:
+        return as_head(nn.Linear(in_features, out_features))
+    return nn.Sequential(linear(in_features, rank, bias=False), as_head(nn.Linear(rank, out_features)))
+
+
+class ShapeEncoder(nn.Module):
+    """Image, prototype and where its vertices lie in the image, to vertex offsets with zero mean."""
+
+    def __init__(self, config: EncoderConfig, vertex_count: int) -> None:
+        super().__init__()
+        self.config = config
+        self.pool = MixedPool(1)
+        outputs = 3 * vertex_count
+        if config.trunks == "paper":
+            self.trunk: nn.Module = HrnetTrunk()
+            sampled: Sequence[int] = (HRNET_CHANNELS,)
+            hidden = PAPER_HIDDEN
+        else:
+            self.trunk = SmallTrunk(SMALL_SHAPE_WIDTHS)
+            sampled = SMALL_SHAPE_WIDTHS[1:]
+            hidden = SMALL_HIDDEN
+        overall = sampled[-1]
+        if config.integration:
+            self.integrated = IntegratedLinear(sampled, overall, hidden)
+            per_vertex = [VertexNorm(hidden), leaky(), nn.Dropout(config.shape_dropout), linear(hidden, 3)]
+            # As in the paper; without it the offset layer's input would start at an arbitrary scale.
+            self.per_vertex = nn.Sequential(*per_vertex, VertexNorm(3))
+            self.offsets = offset_layer(outputs, outputs, config.offset_rank)
+        else:
+            self.norm = batch_norm_2d(overall)
+            self.offsets = offset_layer(overall, outputs, config.offset_rank)
+
+    def forward(
+        self,
+        inputs: Float[Tensor, "B 4 H W"],
+        prototype: Float[Tensor, "V 3"],
+        points: Float[Tensor, "K V 2"],
+        topology: MeshTopology,
+    ) -> Float[Tensor, "B V 3"]:
+        """Predict offsets, each component within +-0.5 before the mean is removed.
+
+        Args:
+            inputs: normalised RGB and mask.
+            prototype: template vertices, world frame.
+            points: sampler coordinates of the vertices, per image (K = B) or shared (K = 1).
+            topology: vertex neighbours.
+        """
+        maps = self._maps(inputs)
+        pooled = self.pool(maps[-1])
+        if self.config.integration:
+            matrices = [sampling_matrix(points, m.shape[2], m.shape[3], self.config.is_published) for m in maps]
+            vertices = self.integrated(maps, pooled.flatten(1), prototype, matrices, topology)
+            features = self.per_vertex(vertices).flatten(1)
+        else:
+            features = self.norm(pooled).flatten(1)
+        offsets = OFFSET_LIMIT * torch.tanh(self.offsets(features)).unflatten(1, (-1, 3))
+        return offsets - offsets.mean(dim=1, keepdim=True)
+
+    def _maps(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        features = self.trunk(inputs)
+        return (features,) if isinstance(features, Tensor) else tuple(features[1:])

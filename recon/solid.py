@@ -7,8 +7,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 VOXELS_PER_HEIGHT = 48
-CHAMFER_SAMPLES = 1500
-_CANDIDATES = 6
+CHAMFER_SAMPLES = 600
+"""Points per surface: the mean distance of a body then has a standard error near 0.0003 heights."""
+
+_ANCHORS = 2000
+_PARTS = 6
 _CHUNK = 512
 
 
@@ -75,17 +78,20 @@ def surface_distance(
 ) -> Float[Tensor, " N"]:
     """Distance of every point to a surface.
 
-    Exact to the triangles that carry the nearest few of many surface points and face centres; a miss of the true
-    triangle costs at most a fraction of the spacing of those points.
+    Exact to the triangles of a few anchors (surface points and face centres): the nearest of all, and the nearest
+    within random parts. Where these miss the true triangle, the error is a fraction of the spacing of the anchors.
     """
-    samples, owner = sample_surface(vertices, faces, 2 * CHAMFER_SAMPLES, generator)
-    anchors = torch.cat((samples, vertices[faces].mean(dim=1)))
-    owner = torch.cat((owner, torch.arange(len(faces), device=faces.device)))
+    samples, owner = sample_surface(vertices, faces, _ANCHORS, generator)
     corners = vertices[faces]
+    anchors = torch.cat((samples, corners.mean(dim=1)))
+    owner = torch.cat((owner, torch.arange(len(faces), device=faces.device)))
+    order = torch.randperm(len(anchors), generator=generator, device=generator.device).to(faces.device)
+    parts = [order[start::_PARTS] for start in range(_PARTS)]
     result = []
     for chunk in points.split(_CHUNK):
-        near = torch.cdist(chunk.float(), anchors.float()).topk(min(_CANDIDATES, len(anchors)), largest=False).indices
-        result.append(triangle_distance(chunk[:, None], corners[owner[near]]).amin(dim=1))
+        near = [part[torch.cdist(chunk.float(), anchors[part].float()).argmin(dim=1)] for part in parts]
+        triangles = corners[owner[torch.stack(near, dim=1)]]
+        result.append(triangle_distance(chunk[:, None], triangles).amin(dim=1))
     return torch.cat(result)
 
 
@@ -191,8 +197,9 @@ def _candidate_columns(corners: Tensor, grid: VoxelGrid) -> tuple[Tensor, Tensor
     origin = corners.new_tensor(grid.origin[:2])
     limit = torch.tensor(grid.shape[:2], device=corners.device)
     flat = (corners[..., :2] - origin) / grid.pitch
-    low = flat.amin(dim=1).floor().long().clamp(min=0)
-    high = torch.minimum(flat.amax(dim=1).ceil().long(), limit - 1)
+    # The slack covers the rounding of this division; `_side` decides.
+    low = (flat.amin(dim=1) - 1e-6).ceil().long().clamp(min=0)
+    high = torch.minimum((flat.amax(dim=1) + 1e-6).floor().long(), limit - 1)
     size = (high - low + 1).clamp(min=0)
     counts = size.prod(dim=1)
     face = torch.repeat_interleave(torch.arange(len(corners), device=corners.device), counts)

@@ -1,0 +1,70 @@
+"""The figures of one item, in words."""
+
+from typing import Any
+
+from mmgen.assets.asset import Asset
+from mmgen.gallery.items import GalleryItem
+
+PROVENANCE_LABELS = {
+    "height_source": "Height",
+    "weights_sha256": "Weights",
+    "seed": "Seed",
+    "refine": "Refinement steps",
+    "version": "mmgen",
+}
+"""Provenance keys worth showing, with their labels."""
+
+HASH_LENGTH = 64
+
+
+def short_figures(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> str:
+    """One line for the card."""
+    parts = []
+    if item.ssim is not None:
+        parts.append(f"SSIM {item.ssim:.2f}")
+    if asset is not None and glb is not None:
+        parts += [_dimensions(asset), _file_size(len(glb))]
+    return " · ".join(parts)
+
+
+def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[tuple[str, str]]:
+    """(label, value) pairs for the large view."""
+    pairs: list[tuple[str, str]] = []
+    if item.status == "rejected":
+        pairs += [(label, text) for label, text in (("Set aside", item.message), ("What to do", item.hint)) if text]
+    if item.mask_iou is not None:
+        pairs.append(("Outline match (MaskIoU)", f"{item.mask_iou:.3f}"))
+    if item.ssim is not None:
+        pairs.append(("Likeness (SSIM)", f"{item.ssim:.3f}"))
+    if asset is not None and glb is not None:
+        height, width = asset.texture.shape[:2]
+        pairs += [
+            ("Size (w × h × d)", _dimensions(asset)),
+            ("Triangles", f"{len(asset.faces):,}"),
+            ("Texture", f"{width} × {height} px"),
+            ("File", _file_size(len(glb))),
+        ]
+        pairs += [
+            (label, _short(asset.provenance[key]))
+            for key, label in PROVENANCE_LABELS.items()
+            if key in asset.provenance
+        ]
+    if item.mask_source:
+        pairs.append(("Mask from", item.mask_source))
+    if item.seconds is not None:
+        pairs.append(("Made in", f"{item.seconds:.1f} s"))
+    return pairs
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text[:12] if len(text) == HASH_LENGTH else text
+
+
+def _dimensions(asset: Asset) -> str:
+    extent = asset.vertices.max(axis=0) - asset.vertices.min(axis=0)
+    return " × ".join(f"{metres:.2f}" for metres in extent) + " m"
+
+
+def _file_size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"

@@ -1,0 +1,89 @@
+"""What a gallery shows: the GLBs of a folder, joined with the run's records."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from mmgen.assets.tree import list_glbs
+from mmgen.errors import FatalError
+from mmgen.listing import display_name
+from mmgen.runs import Record, read_records
+
+
+@dataclass(frozen=True)
+class GalleryItem:
+    """One input of a run, or one GLB without a record.
+
+    Attributes:
+        name: Shown and searched.
+        status: `ok`, `rejected` or `failed`; `ok` for a GLB without a record.
+        glb: Where the mesh is, or None where there is none.
+        photo: Where the input photo is, or None where it is not known or gone.
+        error: Error class of a failed or rejected item.
+        message: What went wrong.
+        hint: What to do about it.
+        mask_iou: 0..1, or None.
+        ssim: 0..1, or None.
+        seconds: Time it took, or None.
+        mask_source: Where the mask came from, or None.
+    """
+
+    name: str
+    status: str = "ok"
+    glb: Path | None = None
+    photo: Path | None = None
+    error: str | None = None
+    message: str | None = None
+    hint: str | None = None
+    mask_iou: float | None = None
+    ssim: float | None = None
+    seconds: float | None = None
+    mask_source: str | None = None
+
+
+def collect_items(meshes: Path) -> list[GalleryItem]:
+    """Everything a gallery of `meshes` shows.
+
+    Args:
+        meshes: A folder of GLBs, with the record of the run that made them if there is one; or a single GLB.
+
+    Returns:
+        Sorted by name: one item per record, and one per GLB that no record names.
+
+    Raises:
+        FatalError: `meshes_missing`, `no_meshes`, or `manifest_damaged` from the run's record.
+    """
+    records = read_records(meshes)
+    recorded = {record.output for record in records.values()}
+    try:
+        glbs = list_glbs(meshes, with_rejected=True)
+    except FatalError:
+        if not records:
+            raise
+        glbs = []  # a run in which everything failed has records all the same
+    items = [_from_record(record, meshes) for record in records.values()]
+    for glb in glbs:
+        if str(glb.relative) not in recorded:
+            items.append(GalleryItem(name=_without_suffix(glb.relative), glb=glb.path))
+    return sorted(items, key=lambda item: item.name)
+
+
+def _without_suffix(path: str | PurePath) -> str:
+    return display_name(os.path.splitext(path)[0])
+
+
+def _from_record(record: Record, meshes: Path) -> GalleryItem:
+    photo = Path(record.root, record.input)
+    return GalleryItem(
+        name=_without_suffix(record.input),
+        status=record.status,
+        glb=None if record.output is None else meshes / record.output,
+        photo=photo if photo.is_file() else None,
+        error=record.error,
+        message=record.message,
+        hint=record.hint,
+        mask_iou=record.mask_iou,
+        ssim=record.ssim,
+        seconds=record.seconds,
+        mask_source=record.mask_source,
+    )

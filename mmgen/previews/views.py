@@ -1,0 +1,109 @@
+"""Single views of assets.
+
+The framing is that of the gallery's viewer (`gallery/viewer.js`): one view drawn here and there covers the same pixels.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmgen.assets.asset import Asset
+from recon.camera import world_to_camera
+from recon.render import render
+from recon.structures import Camera, TexturedMesh
+
+FOCAL = 3.5
+FILL = 1.0
+ELEVATION_DEG = 5.0
+SUPERSAMPLE = 2
+"""Pictures are rendered this many times larger each way and averaged down."""
+
+SHADOW_REACH = 1.5
+SHADOW_DEPTH = 0.34
+WALL, FLOOR, HORIZON = (248, 247, 244), (233, 230, 223), 0.62
+"""The backdrop: colours at the top and at the bottom, and how far down the wall keeps its colour."""
+
+Image8 = NDArray[np.uint8]
+
+
+def render_cutout(
+    asset: Asset, azimuth_deg: float, size: tuple[int, int], elevation_deg: float = ELEVATION_DEG
+) -> Image8:
+    """One view of an asset with its shadow on the floor and nothing behind it.
+
+    Args:
+        asset: What to draw.
+        azimuth_deg: 0 sees the front; positive moves the camera towards +x.
+        size: Height and width, pixels.
+        elevation_deg: Positive lifts the camera, -89..89.
+
+    Returns:
+        [height, width, 4] RGBA, colours not multiplied by alpha.
+    """
+    height, width = size
+    camera, centred = _framed(asset, azimuth_deg, elevation_deg, height / width)
+    drawn = render(centred, camera, (height * SUPERSAMPLE, width * SUPERSAMPLE))
+    cover = _averaged((drawn.face_index >= 0).float()[:, None])
+    paint = _averaged(drawn.image * (drawn.face_index >= 0)[:, None])
+    shadow = torch.from_numpy(_shadow(asset, camera, height, width))
+    alpha = cover + (1 - cover) * shadow
+    colour = paint / alpha.clamp_min(1e-6)
+    rgba = torch.cat((colour, alpha), dim=1)[0].permute(1, 2, 0)
+    return np.asarray((rgba * 255).round().clamp(0, 255).to(torch.uint8).numpy())
+
+
+def render_asset(
+    asset: Asset, azimuth_deg: float, size: tuple[int, int], elevation_deg: float = ELEVATION_DEG
+) -> Image8:
+    """`render_cutout` before a plain backdrop: [height, width, 3] RGB."""
+    cutout = render_cutout(asset, azimuth_deg, size, elevation_deg).astype(np.float32)
+    alpha = cutout[..., 3:] / 255
+    return np.asarray((cutout[..., :3] * alpha + _backdrop(size) * (1 - alpha)).round(), dtype=np.uint8)
+
+
+def _framed(asset: Asset, azimuth_deg: float, elevation_deg: float, aspect: float) -> tuple[Camera, TexturedMesh]:
+    """A camera that holds the asset turned any way, and the asset around the origin; `aspect` is height / width."""
+    low, high = asset.vertices.min(axis=0), asset.vertices.max(axis=0)
+    half = (high - low) / 2
+    radius = float(np.hypot(half[0], half[2]))
+    widest = float(max(half[0], half[2]))
+    distance = radius + FOCAL * max(float(half[1]), widest * aspect) / FILL
+    camera = Camera(
+        azimuth_deg=torch.tensor([float(azimuth_deg)]),
+        elevation_deg=torch.tensor([float(elevation_deg)]),
+        distance=torch.tensor([distance]),
+        offset=torch.zeros(1, 2),
+        focal=FOCAL,
+    )
+    mesh = TexturedMesh(
+        vertices=torch.from_numpy(asset.vertices - (low + high) / 2)[None],
+        faces=torch.from_numpy(asset.faces.astype(np.int64)),
+        face_uv=torch.from_numpy(asset.face_uv),
+        texture=torch.from_numpy(asset.texture.astype(np.float32) / 255).permute(2, 0, 1)[None],
+    )
+    return camera, mesh
+
+
+def _averaged(image: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.avg_pool2d(image, SUPERSAMPLE)
+
+
+def _shadow(asset: Asset, camera: Camera, height: int, width: int) -> NDArray[np.float32]:
+    """[height, width] darkness of a soft ellipse under the feet: each pixel's ray meets the floor."""
+    half = (asset.vertices.max(axis=0) - asset.vertices.min(axis=0)) / 2
+    rigid = world_to_camera(camera)[0].numpy()
+    rotation, centre = rigid[:3, :3], -rigid[:3, :3].T @ rigid[:3, 3]
+    x = (2 * np.arange(width) + 1 - width) / height / FOCAL
+    y = (height - 1 - 2 * np.arange(height)) / height / FOCAL
+    ray = np.stack(np.broadcast_arrays(x[None, :], y[:, None], -1.0), axis=-1) @ rotation
+    down = np.minimum(ray[..., 1], -1e-6)
+    place = centre + ray * ((-half[1] - centre[1]) / down)[..., None]
+    fade = 1 - (place[..., 0] / (SHADOW_REACH * half[0])) ** 2 - (place[..., 2] / (SHADOW_REACH * half[2])) ** 2
+    fade = np.where((ray[..., 1] < 0) & (centre[1] > -half[1]), np.maximum(fade, 0), 0)
+    return np.asarray(SHADOW_DEPTH * fade**2, dtype=np.float32)
+
+
+def _backdrop(size: tuple[int, int]) -> NDArray[np.float32]:
+    """[height, 1, 3] in 0..255."""
+    down = np.clip((np.linspace(0, 1, size[0]) - HORIZON) / (1 - HORIZON), 0, 1)[:, None, None]
+    return np.asarray(np.array(WALL) * (1 - down) + np.array(FLOOR) * down, dtype=np.float32)

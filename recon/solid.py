@@ -33,6 +33,14 @@ def canonical_frame(vertices: Float[Tensor, "V 3"]) -> Float[Tensor, "V 3"]:
     return (points - (low + high) / 2) / height
 
 
+def without_stray_vertices(
+    vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]
+) -> tuple[Float[Tensor, "W 3"], Int[Tensor, "F 3"]]:
+    """The mesh without vertices that no face uses, which would stretch its bounding box."""
+    used, compact = torch.unique(faces, return_inverse=True)
+    return vertices[used], compact
+
+
 def sample_surface(
     vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], count: int, generator: torch.Generator
 ) -> tuple[Float[Tensor, "N 3"], Int[Tensor, " N"]]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmgen.datasets.structures import Scan, SourceImage, wrong_layout
+from mmgen.datasets.structures import Scan, SourceImage, truth_of, wrong_layout
 from mmgen.listing import display_name, list_images
 
 
@@ -15,4 +15,11 @@ def scan(source: Path) -> Scan:
     if not source.is_dir():
         raise wrong_layout(display_name(source), "a folder of photos")
     files = list_images([source])
-    return Scan(tuple(SourceImage(file.path, file.relative.as_posix(), "train") for file in files))
+    names = [file.relative.as_posix() for file in files]
+    truths = [truth_of(source, name) for name in names]
+    return Scan(
+        tuple(
+            SourceImage(file.path, name, "train", truth=truth)
+            for file, name, truth in zip(files, names, truths, strict=True)
+        )
+    )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,6 +30,7 @@ class IndexRow:
         clean: the person fills about as much of the image as the template does; the prototype is updated from these.
         mask_source: `alpha`, `sibling`, `folder`, `grabcut`, or the layout's own `labels`.
         mask_quality: 0..1 for a guessed mask; None for a given one.
+        truth: file of exact geometry and camera, like `path`; None where there is none.
     """
 
     path: str
@@ -44,6 +45,7 @@ class IndexRow:
     clean: bool
     mask_source: str | None = None
     mask_quality: float | None = None
+    truth: str | None = None
 
     def to_line(self) -> str:
         """One JSON line, with its line end."""
@@ -85,6 +87,10 @@ class Index:
     def image_path(self, row: IndexRow) -> Path:
         """Where the image is."""
         return self.root / row.path
+
+    def truth_path(self, row: IndexRow) -> Path | None:
+        """Where its truth is."""
+        return None if row.truth is None else self.root / row.truth
 
     def mask_path(self, row: IndexRow) -> Path | None:
         """Where its mask is."""
@@ -134,12 +140,12 @@ def row_from_json(data: Any, where: str) -> IndexRow:
     values = {}
     for field in fields(IndexRow):
         if field.name not in data:
-            if field.name in ("mask_source", "mask_quality"):
+            if field.default is not MISSING:
                 continue
             raise _invalid(where, f"key {field.name!r} is missing")
         values[field.name] = _checked(data[field.name], field.type, f"key {field.name!r}", where)
     row = IndexRow(**values)
-    for path in (row.path, row.mask or "mask"):
+    for path in (row.path, row.mask or "none", row.truth or "none"):
         if path.startswith("/") or ".." in path.split("/") or not path:
             raise _invalid(where, f"path {path!r} leaves the data set folder")
     return row

@@ -32,10 +32,11 @@ class Done:
     row: IndexRow
 
     def is_intact(self, out: Path) -> bool:
-        """Whether image and mask are still there, unchanged."""
+        """Whether image and mask are still there, unchanged, and the truth, if any, is there."""
         image, mask = out / self.row.path, out / (self.row.mask or "")
         return (
-            image.is_file()
+            (self.row.truth is None or (out / self.row.truth).is_file())
+            and image.is_file()
             and mask.is_file()
             and sha256_file(mask) == self.mask_sha256
             and sha256_file(image) == self.row.sha256

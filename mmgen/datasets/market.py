@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmgen.datasets.structures import Scan, Skip, SourceImage, wrong_layout
+from mmgen.datasets.structures import Scan, Skip, SourceImage, truth_of, wrong_layout
 from mmgen.errors import FatalError, ItemError
 from mmgen.listing import IMAGE_SUFFIXES, display_name, photos_among
 
@@ -87,7 +87,7 @@ def _entry(root: Path, path: Path, split: str) -> SourceImage | Skip:
     identity, camera = parsed
     if identity == JUNK:
         return Skip(relative, split, "filtered", "junk", f"{relative} is marked as junk (-1)", "Nothing to do.")
-    return SourceImage(path, relative, split, identity, camera)
+    return SourceImage(path, relative, split, identity, camera, truth=truth_of(root, relative))
 
 
 def _refuse_leak(images: list[SourceImage]) -> None:

@@ -145,7 +145,8 @@ def prepare(order: Order, listener: Listener | None = None) -> Summary:
         done = [outcome.done for outcome in outcomes if outcome.done]
         rows = sorted((entry.row for entry in done), key=lambda row: row.path)
         skips = [*scan.skips, *(outcome.skip for outcome in outcomes if outcome.skip)]
-        summary = _summary(rows, sorted(skips, key=lambda skip: skip.path), scan.notes, ending)
+        notes = (*scan.notes, *_clean_note(rows, PROFILES[order.kind].clean))
+        summary = _summary(rows, sorted(skips, key=lambda skip: skip.path), notes, ending)
         if not ending.interrupted and ending.fatal is None:
             _write(order, rows, summary)
             write_journal(order.out, done)
@@ -200,6 +201,13 @@ def _without_collisions(scan: Scan) -> Scan:
         error = ItemError("duplicate_name", f"{name} and {display_name(first)} would share one mask", "Rename one.")
         skips.append(Skip.failed(name, image.split, error))
     return replace(scan, images=tuple(images), skips=tuple(skips))
+
+
+def _clean_note(rows: list[IndexRow], clean: Foreground) -> tuple[str, ...]:
+    trained = [row for row in rows if row.split == "train"]
+    if not trained or any(row.clean for row in trained):
+        return ()
+    return (f"no training image is clean: none is person to more than {clean.above} and less than {clean.below}",)
 
 
 def _summary(rows: list[IndexRow], skips: list[Skip], notes: tuple[str, ...], ending: Ending) -> Summary:

@@ -13,7 +13,7 @@ from mmgen.crops import CropBox
 from mmgen.datasets import atr, cub
 from mmgen.datasets.index import IndexRow
 from mmgen.datasets.journal import Done, result_key
-from mmgen.datasets.structures import Profile, Skip, SourceImage
+from mmgen.datasets.structures import TRUTH_FOLDER, Profile, Skip, SourceImage
 from mmgen.decoding import decode_file
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import sha256_bytes, sha256_file, write_bytes_atomic
@@ -231,12 +231,22 @@ def _stored(row: IndexRow, image: SourceImage, photo: Photo, outline: _Outline, 
         write_bytes_atomic(out / row.path, data)
     elif not settings.in_place:
         write_bytes_atomic(out / row.path, image.path.read_bytes())
-    row = replace(row, mask=mask_name(row.path))
+    row = replace(row, mask=mask_name(row.path), truth=_copy_truth(image, settings))
     assert row.mask is not None
     target = out / row.mask
     if outline.path is None or outline.path.absolute() != target.absolute():
         write_bytes_atomic(target, _encoded(mask, row.mask))
     return row
+
+
+def _copy_truth(image: SourceImage, settings: Settings) -> str | None:
+    """Truth is about the image as it is: an enlarged or cropped one has none."""
+    if image.truth is None or settings.upscale > 1 or image.box is not None:
+        return None
+    name = f"{TRUTH_FOLDER}/{PurePosixPath(image.relative).with_suffix('.npz')}"
+    if not settings.in_place:
+        write_bytes_atomic(settings.out / name, image.truth.read_bytes())
+    return name
 
 
 def _stored_name(image: SourceImage, settings: Settings) -> str:

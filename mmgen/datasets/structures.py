@@ -7,6 +7,8 @@ from typing import Literal
 from mmgen.crops import CropBox
 from mmgen.errors import FatalError, ItemError
 
+TRUTH_FOLDER = "truth"
+
 Outline = Literal["found", "labels", "votes"]
 
 
@@ -22,6 +24,7 @@ class SourceImage:
         camera: number; None where unknown.
         mask: the layout's own mask file; None: it is looked for.
         box: part of the image to keep; None: all.
+        truth: file of exact geometry and camera; None where unknown.
     """
 
     path: Path
@@ -31,6 +34,13 @@ class SourceImage:
     camera: int | None = None
     mask: Path | None = None
     box: CropBox | None = None
+    truth: Path | None = None
+
+
+def truth_of(root: Path, relative: str) -> Path | None:
+    """The truth file of an image in a data set folder, if there is one."""
+    path = (root / TRUTH_FOLDER / relative).with_suffix(".npz")
+    return path if path.is_file() else None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 It suits what re-id and fashion photos look like: one upright person, in the middle, nearly as high as the photo. The
 quality figure says how far to trust the guess: the product of
 
-- stability: IoU of the results from a slim and a broad prior;
+- stability: IoU of the results from a slim and a broad prior (the mask is their union);
 - shape: IoU with the prior silhouette, nothing up to 0.35, full marks from 0.65;
 - edges: how much stronger the image gradient is on the outline than elsewhere in the photo, full marks from twice;
 - freedom: 1 minus three times the share of the outline that lies on the limit set around the person.
@@ -83,9 +83,8 @@ def guess_mask(rgb: NDArray[np.uint8], name: str) -> Guess:
             f"{name} is not to be trusted: quality {quality:.2f}, at least {MIN_QUALITY} is needed",
             "Crop the photo to the person, or give a mask with --masks DIR.",
         )
-    soft = (slim.astype(np.float32) + broad) * 127.5
-    grown = Image.fromarray(np.rint(soft).astype(np.uint8)).resize((width, height), Image.Resampling.BILINEAR)
-    return Guess(np.array(grown), quality)
+    either = Image.fromarray(np.where(slim | broad, np.uint8(255), np.uint8(0)))
+    return Guess(np.array(either.resize((width, height), Image.Resampling.BILINEAR)), quality)
 
 
 def silhouette(height: int, width: int, factor: float = 1.0) -> NDArray[np.bool_]:

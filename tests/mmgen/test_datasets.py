@@ -104,7 +104,7 @@ def test_market_bad_names_fail_alone(tmp_path: Path) -> None:
 def test_market_leak_is_refused(tmp_path: Path) -> None:
     make_market(tmp_path)
     save_image(tmp_path / "query" / "0002_c5s1_000151_00.jpg")
-    with pytest.raises(FatalError, match="1 identities are in the training set and in query or .*: 0002") as caught:
+    with pytest.raises(FatalError, match=r"1 identities are in the training set and in query or .*: 0002") as caught:
         market.scan(tmp_path)
     assert caught.value.code == "identity_leak"
 

@@ -65,6 +65,7 @@ def without(key: str) -> str:
         (line(path="/a.jpg"), "path '/a.jpg' leaves"),
         (line(path=""), "path '' leaves"),
         (line(path="b.jpg", mask="masks/../../a.png"), "leaves the data set folder"),
+        (line(path="b.jpg", truth="/etc/passwd"), "path '/etc/passwd' leaves"),
         (line(), "line 2: path 'query/a.jpg' comes a second time"),
     ],
 )
@@ -75,8 +76,11 @@ def test_bad_lines(tmp_path: Path, text: str, message: str) -> None:
     assert caught.value.code == "index_invalid"
 
 
+LATER = ("mask_source", "mask_quality", "truth")
+
+
 def test_newer_and_older_rows_are_read(tmp_path: Path) -> None:
-    old = {name: value for name, value in asdict(ROW).items() if not name.startswith("mask_")}
+    old = {name: value for name, value in asdict(ROW).items() if name not in LATER}
     (tmp_path / INDEX_NAME).write_text(json.dumps({**old, "added_later": 1, "foreground_fraction": 1}) + "\n\n")
     (row,) = read_index(tmp_path).rows
     assert row == replace(ROW, mask_source=None, foreground_fraction=1.0)

@@ -69,6 +69,23 @@ def test_market(tmp_path: Path) -> None:
     assert (data["clean"], data["filtered"], data["failed"]) == (1, {"foreground": 2, "junk": 1}, {})
 
 
+def test_truth_goes_along_unless_the_image_is_changed(tmp_path: Path) -> None:
+    source = make_market(tmp_path / "m")
+    name = "query/0005_c1s1_000151_00"
+    (source / "truth" / "query").mkdir(parents=True)
+    (source / "truth" / f"{name}.npz").write_bytes(b"truth")
+    for upscale in (1, 2):
+        prepare(Order("market", source, tmp_path / f"out{upscale}", upscale=upscale))
+    index = read_index(tmp_path / "out1")
+    truths = {row.path: index.truth_path(row) for row in index.rows}
+    assert truths.pop(f"{name}.jpg") == tmp_path / "out1" / "truth" / f"{name}.npz"
+    assert (tmp_path / "out1" / "truth" / f"{name}.npz").read_bytes() == b"truth"
+    assert set(truths.values()) == {None}
+    assert {row.truth for row in read_index(tmp_path / "out2").rows} == {None}
+    prepare(Order("market", source, source))
+    assert read_index(source).of_split("query").rows[0].truth == f"truth/{name}.npz"
+
+
 def test_a_second_run_changes_no_byte_and_does_no_work(tmp_path: Path) -> None:
     order = Order("market", make_market(tmp_path / "m"), tmp_path / "out")
     first: list[Outcome] = []
@@ -201,6 +218,7 @@ def test_folder_keeps_the_tree_and_everything(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     (row,) = read_index(tmp_path / "out").rows
     assert (row.path, row.mask, row.identity, row.split) == ("x/a.png", "masks/x/a.png", None, "train")
+    assert "note: no training image is clean" in result.stderr
 
 
 def test_market_hq_masks_are_found(tmp_path: Path) -> None:

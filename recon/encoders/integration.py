@@ -13,34 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recon.camera import project
-from recon.encoders.config import CameraRanges
 from recon.geometry import MeshTopology
-from recon.structures import Camera
-
-
-def mean_camera(ranges: CameraRanges, like: Tensor) -> Camera:
-    """One camera in front, mid-range: what an untrained camera encoder predicts."""
-    elevation_deg, distance = ranges.middle
-    return Camera(
-        azimuth_deg=like.new_zeros(1),
-        elevation_deg=like.new_full((1,), elevation_deg),
-        distance=like.new_full((1,), distance),
-        offset=like.new_zeros(1, 2),
-    )
-
-
-def image_points(
-    vertices_world: Float[Tensor, "B V 3"], camera: Camera, height: int, width: int
-) -> Float[Tensor, "B V 2"]:
-    """Where vertices lie in the image, as sampler coordinates: x right, y **down**, -1 and 1 at the borders."""
-    ndc, _ = project(vertices_world, camera, height, width)
-    return ndc * ndc.new_tensor([1.0, -1.0])
-
-
-def published_points(vertices_world: Float[Tensor, "V 3"]) -> Float[Tensor, "1 V 2"]:
-    """Raw template x and y as sampler coordinates, as published: upside down and without a camera."""
-    return vertices_world[None, :, :2]
 
 
 def sampling_matrix(
@@ -81,16 +54,16 @@ def as_rows(feature_map: Float[Tensor, "B C H W"]) -> Float[Tensor, "B HW C"]:
 class IntegratedLinear(nn.Module):
     """A linear layer over the integrated features of every vertex.
 
-    Equals `Linear(concat(local, global, neighbour difference, position))`, local and neighbour parts for each map.
+    Equals `Linear(concat(local, global, neighbour difference, own))`, local and neighbour parts for each map.
     """
 
-    def __init__(self, map_channels: Sequence[int], global_features: int, out_features: int) -> None:
+    def __init__(self, map_channels: Sequence[int], global_features: int, own_features: int, out_features: int) -> None:
         super().__init__()
         self.out_features = out_features
         self.sampled = nn.ModuleList(nn.Linear(c, 2 * out_features, bias=False) for c in map_channels)
         self.overall = nn.Linear(global_features, out_features)
-        self.position = nn.Linear(3, out_features, bias=False)
-        std = (2 / (2 * sum(map_channels) + global_features + 3)) ** 0.5
+        self.own = nn.Linear(own_features, out_features, bias=False)
+        std = (2 / (2 * sum(map_channels) + global_features + own_features)) ** 0.5
         for parameter in self.parameters():
             nn.init.normal_(parameter, 0, std)
         nn.init.zeros_(self.overall.bias)
@@ -99,7 +72,7 @@ class IntegratedLinear(nn.Module):
         self,
         maps: Sequence[Float[Tensor, "B _ _ _"]],
         overall: Float[Tensor, "B G"],
-        prototype: Float[Tensor, "V 3"],
+        own: Float[Tensor, "J V P"],
         matrices: Sequence[Float[Tensor, "K V _"]],
         topology: MeshTopology,
     ) -> Float[Tensor, "B V D"]:
@@ -108,8 +81,8 @@ class IntegratedLinear(nn.Module):
         Args:
             maps: feature maps.
             overall: global feature.
-            prototype: template vertices, world frame.
-            matrices: one sampling matrix per map, for each image (K = B) or for all of them (K = 1).
+            own: what is known of each vertex, such as its position, per image (J = B) or shared (J = 1).
+            matrices: one sampling matrix per map, per image (K = B) or shared (K = 1).
             topology: vertex neighbours.
         """
         rows = torch.cat([layer(as_rows(m)) for layer, m in zip(self.sampled, maps, strict=True)], dim=1)
@@ -120,7 +93,7 @@ class IntegratedLinear(nn.Module):
             sampled = both[0] @ torch.cat((local, neighbour), dim=1)
         else:
             sampled = here @ local + neighbour_difference(here @ neighbour, topology)
-        return sampled + self.position(prototype) + self.overall(overall)[:, None]
+        return sampled + self.own(own) + self.overall(overall)[:, None]
 
 
 def vertex_moments(local: Float[Tensor, "B V C"], prototype: Float[Tensor, "V 3"]) -> Float[Tensor, "B C4"]:

@@ -7,18 +7,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.camera import transform_points, world_to_camera
+from recon.encoders.alignment import View, image_points, mean_camera, published_points, view_of
 from recon.encoders.background import BackgroundEncoder
 from recon.encoders.blocks import untracked_statistics
 from recon.encoders.camera import CameraEncoder, CameraPrediction
 from recon.encoders.config import EncoderConfig
 from recon.encoders.inputs import network_input, over_white
-from recon.encoders.integration import image_points, mean_camera, published_points
 from recon.encoders.light import LightEncoder
 from recon.encoders.shape import ShapeEncoder
 from recon.encoders.texture import TextureEncoder
 from recon.encoders.trunks import HrnetTrunk, ResnetTrunk, load_trunk
-from recon.geometry import vertex_normals
 from recon.structures import Attributes, Camera, Sample
 from recon.template import Template
 from recon.texture import (
@@ -99,8 +97,8 @@ class AttributeEncoder(nn.Module):
                 camera = self.camera(inputs, self.prototype_vertices).camera
         prototype = self.prototype
         with self._as_trainable("shape", trainable):
-            points = self._points(prototype.vertices[None], camera)
-            offsets = self.shape(inputs, prototype.vertices, points, prototype.topology)
+            seen = self._see(prototype.vertices[None], camera)
+            offsets = self.shape(inputs, prototype.vertices, prototype.topology, seen)
         with self._as_trainable("texture", trainable):
             fields = self._fields(inputs, prototype.vertices + offsets.detach(), camera)
             texture = self._paint(fields, sample)
@@ -168,34 +166,23 @@ class AttributeEncoder(nn.Module):
                 stack.enter_context(untracked_statistics(getattr(self, group)))
             yield
 
-    def _points(self, vertices: Tensor, camera: Camera) -> Tensor:
-        """Sampler coordinates of vertices: per image under the predicted camera, else shared."""
-        config = self.config
+    def _see(self, vertices: Tensor, camera: Camera) -> View | Tensor:
+        """How predicted cameras see vertices; or the prototype's shared places in every image."""
+        config, prototype = self.config, self.prototype_vertices
         if config.is_published:
-            return published_points(vertices[0])
-        with torch.no_grad():
-            if config.alignment == "mean_camera":
-                camera, vertices = mean_camera(config.ranges, vertices), vertices[:1]
-            else:
-                vertices = vertices.expand(len(camera), -1, -1)
-            return image_points(vertices, camera, config.height, config.width)
+            return published_points(prototype)
+        size = (config.height, config.width)
+        if config.alignment == "mean_camera":
+            return image_points(prototype[None], mean_camera(config.ranges, prototype), *size)
+        vertices = vertices.expand(len(camera), -1, -1)
+        return view_of(vertices, self.prototype.faces, camera, config.ranges, size)
 
     def _fields(self, inputs: Tensor, vertices: Tensor, camera: Camera) -> TextureFields:
-        if self.config.alignment == "mean_camera":
-            points = self._points(self.prototype_vertices[None], camera)
-            return self.texture(inputs, self.texels(points).clamp(-1, 1))
-        with torch.no_grad():
-            places, guides = self._surface_guides(vertices, camera)
-        return self.texture(inputs, places, guides)
-
-    def _surface_guides(self, vertices: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-        points = self._points(vertices, camera)
-        normals = vertex_normals(vertices, self.prototype.faces)
-        rotation = world_to_camera(camera).clone()
-        rotation[:, :, 3] = 0
-        facing = transform_points(normals, rotation)[..., 2:]
-        guides = self.texels(torch.cat((points, facing, vertices), dim=2))
-        return guides[:, :2].clamp(-1, 1), guides
+        seen = self._see(vertices, camera)
+        if not isinstance(seen, View):
+            return self.texture(inputs, self.texels(seen).clamp(-1, 1))
+        guides = self.texels(torch.cat((seen.points, seen.facing, vertices), dim=2))
+        return self.texture(inputs, guides[:, :2].clamp(-1, 1), guides)
 
     def _paint(self, fields: TextureFields, sample: Sample) -> Tensor:
         if self.config.is_published:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from recon.encoders.alignment import VIEW_CODE_SIZE, View
 from recon.encoders.blocks import MixedPool, as_head, batch_norm_1d, batch_norm_2d, leaky, linear
 from recon.encoders.config import EncoderConfig
 from recon.encoders.integration import IntegratedLinear, sampling_matrix
@@ -55,7 +56,9 @@ class ShapeEncoder(nn.Module):
             hidden = SMALL_HIDDEN
         overall = sampled[-1]
         if config.integration:
-            self.integrated = IntegratedLinear(sampled, overall, hidden)
+            aligned = config.alignment == "predicted_camera"
+            seen = (VIEW_CODE_SIZE, 1) if aligned else (0, 0)
+            self.integrated = IntegratedLinear(sampled, overall + seen[0], 3 + seen[1], hidden)
             per_vertex = [VertexNorm(hidden), leaky(), nn.Dropout(config.shape_dropout), linear(hidden, 3)]
             # As in the paper; without it the offset layer's input would start at an arbitrary scale.
             self.per_vertex = nn.Sequential(*per_vertex, VertexNorm(3))
@@ -68,27 +71,36 @@ class ShapeEncoder(nn.Module):
         self,
         inputs: Float[Tensor, "B 4 H W"],
         prototype: Float[Tensor, "V 3"],
-        points: Float[Tensor, "K V 2"],
         topology: MeshTopology,
+        seen: View | Float[Tensor, "1 V 2"],
     ) -> Float[Tensor, "B V 3"]:
         """Predict offsets, each component within +-0.5 before the mean is removed.
 
         Args:
             inputs: normalised RGB and mask.
             prototype: template vertices, world frame.
-            points: sampler coordinates of the vertices, per image (K = B) or shared (K = 1).
             topology: vertex neighbours.
+            seen: how each image's camera sees the vertices, or sampler coordinates shared by all images.
         """
         maps = self._maps(inputs)
         pooled = self.pool(maps[-1])
         if self.config.integration:
-            matrices = [sampling_matrix(points, m.shape[2], m.shape[3], self.config.is_published) for m in maps]
-            vertices = self.integrated(maps, pooled.flatten(1), prototype, matrices, topology)
-            features = self.per_vertex(vertices).flatten(1)
+            features = self._vertex_features(maps, pooled.flatten(1), prototype, topology, seen)
         else:
             features = self.norm(pooled).flatten(1)
         offsets = OFFSET_LIMIT * torch.tanh(self.offsets(features)).unflatten(1, (-1, 3))
         return offsets - offsets.mean(dim=1, keepdim=True)
+
+    def _vertex_features(
+        self, maps: Sequence[Tensor], overall: Tensor, prototype: Tensor, topology: MeshTopology, seen: View | Tensor
+    ) -> Tensor:
+        own = prototype[None]
+        if isinstance(seen, View):
+            overall = torch.cat((overall, seen.code), dim=1)
+            own = torch.cat((own.expand(len(overall), -1, -1), seen.facing), dim=2)
+        points = seen.points if isinstance(seen, View) else seen
+        matrices = [sampling_matrix(points, m.shape[2], m.shape[3], self.config.is_published) for m in maps]
+        return self.per_vertex(self.integrated(maps, overall, own, matrices, topology)).flatten(1)
 
     def _maps(self, inputs: Tensor) -> tuple[Tensor, ...]:
         features = self.trunk(inputs)

@@ -23,6 +23,13 @@ RESNET_CHANNELS = (64, 128, 256, 512)
 CAMERA_CHANNELS = 288
 
 
+def gathered_blocks(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
+    """Blocks of 4 x 4 pixels become channels, channels-last; `pixel_unshuffle` in another order and one cheap copy."""
+    batch, _, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(batch, height // STEM_STEP, STEM_STEP, width // STEM_STEP, -1)
+    return rows.transpose(2, 3).flatten(3).permute(0, 3, 1, 2)
+
+
 class SmallTrunk(nn.Module):
     """Three scales, 1/4, 1/8 and 1/16, from a pixel-unshuffle stem: few, wide steps suit a CPU."""
 
@@ -38,8 +45,7 @@ class SmallTrunk(nn.Module):
 
     def forward(self, x: Float[Tensor, "B 4 H W"]) -> tuple[Tensor, Tensor, Tensor]:
         """Maps at 1/4, 1/8 and 1/16 of the input."""
-        unshuffled = nn.functional.pixel_unshuffle(x, STEM_STEP).contiguous(memory_format=torch.channels_last)
-        fine = self.fourth(unshuffled)
+        fine = self.fourth(gathered_blocks(x))
         middle = self.eighth(fine)
         return fine, middle, self.sixteenth(middle)
 

@@ -14,6 +14,7 @@ from recon.encoders.blocks import (
 from recon.encoders.inputs import network_input
 from recon.encoders.light import LightEncoder
 from recon.encoders.presets import paper_config
+from recon.encoders.trunks import gathered_blocks
 from recon.structures import Sample
 
 
@@ -103,3 +104,12 @@ def test_background_sees_only_what_is_around_the_person():
     first = encoder(Sample(image, mask))
     torch.testing.assert_close(encoder(Sample(repainted, mask)), first)
     assert not torch.allclose(encoder(Sample(torch.rand_like(image), mask)), first)
+
+
+def test_gathered_blocks_hold_the_pixels_of_their_block():
+    x = torch.arange(2 * 4 * 8 * 12, dtype=torch.float32).view(2, 4, 8, 12)
+    blocks = gathered_blocks(x)
+    assert blocks.shape == (2, 64, 2, 3)
+    assert blocks.is_contiguous(memory_format=torch.channels_last)
+    expected = torch.nn.functional.pixel_unshuffle(x, 4)
+    torch.testing.assert_close(blocks.sort(dim=1).values, expected.sort(dim=1).values)

@@ -37,8 +37,11 @@ def loudened(encoder: AttributeEncoder) -> AttributeEncoder:
     return encoder
 
 
-@pytest.mark.parametrize("kind", SMALL_KINDS)
-@pytest.mark.parametrize("size", [(128, 64), (160, 96), (128, 128)])
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [(kind, (128, 64)) for kind in SMALL_KINDS]
+    + [(kind, size) for kind in ("default", "aligned") for size in ((160, 96), (128, 128))],
+)
 def test_shapes_and_ranges(tiny_template, photos, kind, size):
     encoder = loudened(build(tiny_template, height=size[0], width=size[1], **SMALL_KINDS[kind])).eval()
     sample = photos(encoder.config, batch=2)

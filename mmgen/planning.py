@@ -162,7 +162,7 @@ def measure(todo: Sequence[InputItem], job: Job, reconstructor: ReconstructorLik
         seconds=per_item * len(todo) / max(1, min(workers, len(todo))),
         disk_bytes=round(size * len(todo)),
         free_disk_bytes=shutil.disk_usage(_existing(job.out)).free,
-        memory_bytes=_peak_memory_bytes() * workers,
+        memory_bytes=peak_memory_bytes() * workers,
     )
 
 
@@ -171,7 +171,8 @@ def _existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def _peak_memory_bytes() -> int:
+def peak_memory_bytes() -> int:
+    """Most memory that this process has used so far."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

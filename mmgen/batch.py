@@ -170,7 +170,7 @@ class _Run:
         try:
             writer.append(record)
         except OSError as error:
-            hint = "free space or check the rights there, then run the same command again; finished files are kept"
+            hint = "Free space or check the rights there, then run the same command again; finished files are kept."
             raise FatalError(
                 "out_unwritable", f"the run record cannot be written: {error.strerror or error}", hint
             ) from error

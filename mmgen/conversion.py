@@ -91,7 +91,7 @@ class Converter:
             return error
         except Exception as error:
             if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS):
-                hint = "use fewer --workers, a smaller --texture-size or a smaller photo"
+                hint = "Use fewer --workers, a smaller --texture-size or a smaller photo."
                 return ItemError("oom", f"not enough memory for {display_name(item.path)}", hint)
             return _internal(item, error, self._job.log)
 
@@ -102,9 +102,9 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as error:
         cause = f"{display_name(path)} cannot be written: {error.strerror or error}"
         if error.errno in _STORAGE_ENDS:
-            hint = "free space or check the rights there, then run the same command again; finished files are kept"
+            hint = "Free space or check the rights there, then run the same command again; finished files are kept."
             raise FatalError("out_unwritable", cause, hint) from error
-        raise ItemError("output_unwritable", cause, "rename the photo, or choose another --out") from error
+        raise ItemError("output_unwritable", cause, "Rename the photo, or choose another --out.") from error
 
 
 def _internal(item: InputItem, error: Exception, log: Path) -> ItemError:
@@ -113,4 +113,4 @@ def _internal(item: InputItem, error: Exception, log: Path) -> ItemError:
     with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f"{utc_now()} {item.name}\n{''.join(traceback.format_exception(error))}\n")
     what = f"{display_name(item.path)}: {type(error).__name__}: {' '.join(str(error).split())}"
-    return ItemError("internal", what, f"this is a bug in mmgen; report it with {display_name(log)}")
+    return ItemError("internal", what, f"This is a bug in mmgen; report it with {display_name(log)}.")

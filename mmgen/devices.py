@@ -21,6 +21,6 @@ def resolve_device(name: str) -> str:
         raise FatalError(
             "device_missing",
             f"device {name} is not there: torch {torch.__version__} sees {count} CUDA devices",
-            "use --device cpu, or see `mmgen doctor` for what is missing",
+            "Use --device cpu, or see `mmgen doctor` for what is missing.",
         )
     return f"cuda:{index}"

@@ -6,6 +6,7 @@ once in each process by a picklable function. Results must not depend on how ite
 
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from mmgen.pool import Callbacks, Item, Pool, Result, Task, Work, one_thread
 __all__ = ["Callbacks", "Ending", "Work", "default_workers", "into_chunks", "run_chunks"]
 
 MAX_DEFAULT_WORKERS = 16
+ECHO_S = 0.5
+"""Two signals within this time are one: `timeout`, shells and schedulers signal a process and its group."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Ending:
 @dataclass
 class _Stop:
     requested: bool = False
+    since: float = 0.0
 
 
 def default_workers(device: str) -> int:
@@ -104,10 +108,12 @@ def _signals(stopping: Callable[[], None]) -> Iterator[_Stop]:
     stop = _Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.requested:
+        now = time.monotonic()
+        if not stop.requested:
+            stop.requested, stop.since = True, now
+            stopping()
+        elif now - stop.since > ECHO_S:
             raise KeyboardInterrupt
-        stop.requested = True
-        stopping()
 
     try:
         before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

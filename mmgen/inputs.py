@@ -57,7 +57,7 @@ def list_inputs(sources: Sequence[Path], out: Path, skipped_folders: Iterable[Pa
         FatalError: there is no photo at all.
     """
     if out.exists() and not out.is_dir():
-        raise UsageError("out_not_a_folder", f"--out {display_name(out)} is a file", "name a folder")
+        raise UsageError("out_not_a_folder", f"--out {display_name(out)} is a file", "Name a folder.")
     for source in sources:
         _check_source(source, out)
     roots = [os.path.realpath(source) for source in sources]
@@ -68,7 +68,7 @@ def list_inputs(sources: Sequence[Path], out: Path, skipped_folders: Iterable[Pa
         raise FatalError(
             "no_images",
             f"no photos in {', '.join(map(display_name, sources))} outside {display_name(out)}",
-            "give another folder, or another --out",
+            "Give another folder, or another --out.",
         )
     items = [_item(file) for file in found]
     refuse_collisions(items, out)
@@ -90,13 +90,13 @@ def refuse_collisions(items: Sequence[InputItem], out: Path) -> None:
                 raise UsageError(
                     "output_collision",
                     f"{display_name(other.path)} and {display_name(item.path)} would both be written to {output}",
-                    "rename one of them, or run them apart with another --out each",
+                    "Rename one of them, or run them apart with another --out each.",
                 )
             if os.path.abspath(out / output) in inputs:
                 raise UsageError(
                     "output_is_input",
                     f"{output} in {display_name(out)} would replace an input file",
-                    "choose another --out",
+                    "Choose another --out.",
                 )
 
 
@@ -108,12 +108,12 @@ def select(items: Sequence[InputItem], shard: Shard, limit: int | None) -> list[
 def _check_source(source: Path, out: Path) -> None:
     is_list = source.name.startswith("@")
     if not os.path.lexists(source.with_name(source.name[1:]) if is_list else source):
-        raise UsageError("input_missing", f"{display_name(source)} does not exist", "check the path")
+        raise UsageError("input_missing", f"{display_name(source)} does not exist", "Check the path.")
     if source.is_dir() and os.path.realpath(source) == os.path.realpath(out):
         raise UsageError(
             "out_is_input",
             f"--out {display_name(out)} is the input folder",
-            "choose another folder, such as --out meshes",
+            "Choose another folder, such as --out meshes.",
         )
 
 

@@ -158,7 +158,7 @@ def judged(record: Record, item: InputItem, min_iou: float) -> Record:
         output=item.rejected_output,
         error="weak_silhouette",
         message=f"MaskIoU {iou:.3f} of {item.name} is below {min_iou:g}",
-        hint="check its mask, raise --refine, or lower --min-iou",
+        hint="Check its mask, raise --refine, or lower --min-iou.",
     )
 
 

@@ -55,7 +55,7 @@ def _take(path: Path) -> BinaryIO:
         raise FatalError(
             "run_locked",
             f"another run is writing to {display_name(path.parent.parent)} ({holder})",
-            "wait for it or stop it; parts of one run may work at once only if all have the same n in --shard i/n",
+            "Wait for it or stop it; parts of one run may work at once only if all have the same n in --shard i/n.",
         ) from error
     return file
 

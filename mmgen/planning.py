@@ -98,7 +98,7 @@ def _stands(item: InputItem, record: Record, job: Job, weights_sha256: str) -> b
                 "output_taken",
                 f"{display_name(item.path)} would replace {record.output}, which was made from "
                 f"{record.input} in {record.root}",
-                "choose another --out, or allow it with --overwrite",
+                "Choose another --out, or allow it with --overwrite.",
             )
         return output_is_right and job.content_key(item, input_sha256, weights_sha256) == record.key
     except OSError:
@@ -140,7 +140,7 @@ def _mask_problem(item: InputItem, job: Job) -> ItemError | None:
     if folder is None or lookup.in_tree(folder, item.relative):
         return None
     what = f"image {display_name(item.path)} has no mask in {display_name(folder)}"
-    return ItemError("mask_missing", what, "the folder mirrors the photos' tree; names differ only in their suffix")
+    return ItemError("mask_missing", what, "The folder mirrors the photos' tree; names differ only in their suffix.")
 
 
 def measure(todo: Sequence[InputItem], job: Job, reconstructor: ReconstructorLike, workers: int) -> Forecast:

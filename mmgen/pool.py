@@ -148,7 +148,7 @@ class Pool(Generic[Item, Result]):
             raise FatalError(
                 "workers_die",
                 f"worker processes die while they start ({_how_it_ended(exit_code)})",
-                "often too little memory: use fewer --workers; --workers 1 starts none and shows what goes wrong",
+                "Often too little memory: use fewer --workers; --workers 1 starts none and shows what goes wrong.",
             )
 
 
@@ -226,5 +226,5 @@ def _worker_died(exit_code: int | None) -> ItemError:
     return ItemError(
         "worker_died",
         f"the process that worked on it died twice ({_how_it_ended(exit_code)})",
-        "often too little memory: use fewer --workers or a smaller photo, then --retry-failed",
+        "Often too little memory: use fewer --workers or a smaller photo, then --retry-failed.",
     )

@@ -136,7 +136,7 @@ def read_manifest(path: Path) -> Iterator[Record]:
             raise FatalError(
                 "manifest_damaged",
                 f"{display_name(path)}, line {number}, is no run record",
-                "delete that line; its input will be done again",
+                "Delete that line; its input will be done again.",
             ) from error
 
 

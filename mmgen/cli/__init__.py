@@ -33,15 +33,15 @@ EXIT_NOTHING_DONE = 4
 EXIT_READER_LEFT = 141
 
 STORAGE_HINTS = {
-    errno.ENOSPC: "free some space, or choose another --out; then run the same command again",
-    errno.EDQUOT: "your disk quota is used up; free some space, then run the same command again",
-    errno.EACCES: "check who may read and write there",
-    errno.EPERM: "check who may read and write there",
-    errno.EROFS: "this file system is read-only; choose another place",
-    errno.ENOENT: "check the path",
-    errno.ENOTDIR: "a part of this path is a file, not a folder",
-    errno.EISDIR: "this is a folder; name a file",
-    errno.ENAMETOOLONG: "use a shorter name",
+    errno.ENOSPC: "Free some space, or choose another --out; then run the same command again.",
+    errno.EDQUOT: "Your disk quota is used up; free some space, then run the same command again.",
+    errno.EACCES: "Check who may read and write there.",
+    errno.EPERM: "Check who may read and write there.",
+    errno.EROFS: "This file system is read-only; choose another place.",
+    errno.ENOENT: "Check the path.",
+    errno.ENOTDIR: "A part of this path is a file, not a folder.",
+    errno.EISDIR: "This is a folder; name a file.",
+    errno.ENAMETOOLONG: "Use a shorter name.",
 }
 """What to do about the errors of file systems that are no fault of the program."""
 

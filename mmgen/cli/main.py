@@ -42,7 +42,7 @@ def main(args: list[str] | None = None) -> int:
         return request.code if isinstance(request.code, int) else EXIT_BUG
     except Exception:
         traceback.print_exc()
-        say("error: this is a bug in mmgen\nhint: report the lines above with the command you ran")
+        say("error: this is a bug in mmgen\nhint: Report the lines above with the command you ran.")
         return EXIT_BUG
 
 

@@ -126,7 +126,18 @@ def test_the_first_signal_finishes_the_chunks_of_the_workers() -> None:
     assert len(run.squares) % 2 == 0 and len(run.squares) < 60
 
 
-def test_the_second_signal_drops_the_chunk() -> None:
+def test_an_echo_of_the_signal_is_no_second_one() -> None:
+    def twice(square: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    run = Run([[1, 2], [3]], workers=1, on_result=twice)
+    assert run.squares == [1, 4] and run.stops == 1
+
+
+def test_the_second_signal_drops_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "ECHO_S", -1.0)
+
     def twice(square: int) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)

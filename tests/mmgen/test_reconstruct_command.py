@@ -145,7 +145,7 @@ def test_retry_failed_and_overwrite(made: list[FakeOptions], tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (("nowhere",), 2, "error: nowhere does not exist\nhint: check the path\n"),
+        (("nowhere",), 2, "error: nowhere does not exist\nhint: Check the path.\n"),
         (("in", "--out", "in"), 2, "error: --out in is the input folder"),
         (("in", "in/a.jpg"), 2, "would both be written to a.glb"),
         (("in", "--shard", "2/2"), 2, "is not i/n with 0 <= i < n"),

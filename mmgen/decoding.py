@@ -1,8 +1,12 @@
 """From untrusted bytes to an upright Pillow image, or to one error that says what is wrong with which file."""
 
 import hashlib
+import logging
+import os
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -136,6 +140,8 @@ def _folder_error(path: Path, kind: str) -> ItemError:
 def _formats() -> tuple[str, ...]:
     """Those of `_FORMATS` that this build of Pillow has; naming another makes it fail on every file."""
     Image.init()
+    # Pillow also logs what it raises; without any handler Python would print that on stderr.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
@@ -178,7 +184,8 @@ def _check_header(image: Image.Image, name: str, kind: str, max_pixels: int) -> 
 
 def _load(image: Image.Image, name: str, kind: str) -> None:
     try:
-        image.load()
+        with _quiet_libtiff() if image.format == "TIFF" else nullcontext():
+            image.load()
     except Image.DecompressionBombError as error:
         raise _too_large(name, kind, str(error)) from error
     except MemoryError as error:
@@ -190,6 +197,23 @@ def _load(image: Image.Image, name: str, kind: str) -> None:
         raise ItemError(
             f"{kind}_damaged", f"{name} cannot be decoded: {cause}", "Save it again as PNG or JPEG."
         ) from error
+
+
+@contextmanager
+def _quiet_libtiff() -> Iterator[None]:
+    """libtiff writes its complaints straight to file descriptor 2, past Python; Pillow raises them anyway."""
+    try:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # no stderr at all
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _stored(image: Image.Image) -> tuple[tuple[int, int], int]:

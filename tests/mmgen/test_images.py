@@ -275,6 +275,15 @@ def test_truncated_photos_are_never_completed_with_grey(tmp_path: Path) -> None:
         assert caught.value.code in ("image_truncated", "image_damaged")
 
 
+def test_damaged_tiffs_print_nothing_of_their_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(encoded(noise(), "TIFF", compression="tiff_lzw"))
+    data[60:200] = bytes(140)
+    with pytest.raises(ItemError):
+        read_bytes(tmp_path, bytes(data))
+    os.write(2, b"stderr is back")
+    assert capfd.readouterr().err == "stderr is back"
+
+
 def test_the_decoder_sees_memory_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     original = Image.open

@@ -223,7 +223,7 @@ def test_grabcut_finds_a_plain_pedestrian(tmp_path: Path) -> None:
 def test_grabcut_refuses_scenes_without_a_person(tmp_path: Path, scene: str) -> None:
     rgb = np.full((160, 80, 3), 90, np.uint8)
     if scene == "noise":
-        rgb = np.asarray(noise(80, 160))
+        rgb = np.asarray(noise(20, 40))
     with pytest.raises(ItemError, match="is not to be trusted: quality 0") as caught:
         find(save(tmp_path / "a.png", Image.fromarray(rgb)))
     assert caught.value.code == "mask_unusable"

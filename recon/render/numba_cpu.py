@@ -11,9 +11,9 @@ from torch.autograd.function import once_differentiable
 
 from recon.render import numba_hard, numba_soft
 from recon.render.numba_common import padded_centres
-from recon.render.numba_glue import announce_compilation, as_array
+from recon.render.numba_glue import announce_compilation, flat
 from recon.render.reference import EDGE_EPS
-from recon.render.workers import in_chunks
+from recon.render.workers import for_each, in_chunks
 
 _centres = cache(padded_centres)
 
@@ -50,17 +50,14 @@ class _Hard(torch.autograd.Function):
     def forward(
         ctx: Any, size: tuple[int, int], z: Tensor, xy: Tensor, features: Tensor, valid: Tensor, eps: Any
     ) -> Any:
-        height, width = size
-        batch, faces, _, depth = features.shape
+        batch, depth = features.shape[0], features.shape[-1]
         xy, features = xy.contiguous(), features.contiguous()
-        image = xy.new_empty(batch, height, width, depth)
-        index = torch.empty(batch, height, width, dtype=torch.int64)
-        weights = xy.new_empty(batch, height * width, 3)
+        image, weights = xy.new_empty(batch, *size, depth), xy.new_empty(batch, *size, 3)
+        index = torch.empty(batch, *size, dtype=torch.int64)
         announce_compilation(numba_hard.hard_forward)
         arrays = (
-            as_array(z), as_array(xy).reshape(batch, faces, 6), as_array(features), as_array(valid),
-            _centres(width), _centres(height), np.float32(eps[0]),
-            as_array(image).reshape(batch, -1, depth), as_array(index).reshape(batch, -1), as_array(weights),
+            flat(z), flat(xy), flat(features), flat(valid), _centres(size[1]), _centres(size[0]), np.float32(eps[0]),
+            flat(image), flat(index), flat(weights),
         )  # fmt: skip
         in_chunks(lambda first, last: numba_hard.hard_forward(first, last, *arrays), batch)
         ctx.save_for_backward(index, weights, xy, features)
@@ -75,14 +72,12 @@ class _Hard(torch.autograd.Function):
         if grad is None:
             return (None,) * 6
         index, weights, xy, features = ctx.saved_tensors
-        batch, faces, _, depth = features.shape
         grad_features, grad_xy = torch.empty_like(features), torch.empty_like(xy)
         arrays = (
-            as_array(grad).reshape(batch, -1, depth), as_array(index).reshape(batch, -1), as_array(weights),
-            as_array(xy).reshape(batch, faces, 6), as_array(features), np.float32(ctx.eps),
-            as_array(grad_features), as_array(grad_xy).reshape(batch, faces, 6),
+            flat(grad), flat(index), flat(weights), flat(xy), flat(features), np.float32(ctx.eps),
+            flat(grad_features), flat(grad_xy),
         )  # fmt: skip
-        in_chunks(lambda first, last: numba_hard.hard_backward(first, last, *arrays), batch)
+        in_chunks(lambda first, last: numba_hard.hard_backward(first, last, *arrays), len(xy))
         return None, None, grad_xy, grad_features, None, None
 
 
@@ -95,10 +90,10 @@ class _Soft(torch.autograd.Function):
         mask = xy.new_empty(batch, height, width)
         announce_compilation(numba_soft.soft_forward)
         arrays = (
-            as_array(xy).reshape(batch, -1, 6), as_array(index).reshape(batch, -1), _centres(width), _centres(height),
-            np.float32(sigmainv), np.float32(boxlen), knum, np.float32(edge_eps), as_array(mask).reshape(batch, -1),
+            flat(xy), flat(index), _centres(width), _centres(height), np.float32(sigmainv), np.float32(boxlen), knum,
+            np.float32(edge_eps), flat(mask),
         )  # fmt: skip
-        ctx.pairs = in_chunks(lambda first, last: (first, numba_soft.soft_forward(first, last, *arrays)), batch)
+        ctx.pairs = in_chunks(lambda first, last: (first, last, numba_soft.soft_forward(first, last, *arrays)), batch)
         ctx.save_for_backward(xy, mask)
         ctx.settings = settings
         ctx.set_materialize_grads(False)
@@ -111,14 +106,8 @@ class _Soft(torch.autograd.Function):
             return None, None, None
         xy, mask = ctx.saved_tensors
         sigmainv, _, _, edge_eps = ctx.settings
-        batch = xy.shape[0]
-        pairs = dict(ctx.pairs)
         grad_xy = torch.empty_like(xy)
-        arrays = (
-            as_array(grad).reshape(batch, -1), as_array(mask).reshape(batch, -1), as_array(xy).reshape(batch, -1, 6),
-            np.float32(sigmainv), np.float32(edge_eps),
-        )  # fmt: skip
-        out = as_array(grad_xy).reshape(batch, -1, 6)
-        for first, chunk in pairs.items():
-            numba_soft.soft_backward(first, first + len(chunk[-1]) - 1, *arrays, chunk, out)
+        arrays = (flat(grad), flat(mask), flat(xy), np.float32(sigmainv), np.float32(edge_eps))
+        out = flat(grad_xy)
+        for_each(lambda chunk: numba_soft.soft_backward(chunk[0], chunk[1], *arrays, chunk[2], out), ctx.pairs)
         return grad_xy, None, None

@@ -1,6 +1,7 @@
 """Autograd functions around the surface kernels, and what all numba autograd functions share."""
 
 import logging
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ log = logging.getLogger(__name__)
 def as_array(tensor: Tensor) -> np.ndarray:
     """The tensor's numbers as a C-contiguous array, without a copy where possible."""
     return tensor.detach().contiguous().numpy()
+
+
+def flat(tensor: Tensor) -> np.ndarray:
+    """The same with one row per image: [B, the rest]."""
+    return as_array(tensor).reshape(tensor.shape[0], math.prod(tensor.shape[1:]))
 
 
 @cache

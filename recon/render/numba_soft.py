@@ -7,10 +7,15 @@ from typing import no_type_check
 
 import numpy as np
 
-from recon.render.numba_common import face_ranges, kernel
+from recon.render.numba_common import face_ranges, kernel, trailing_zeros
 
 PAIRS_PER_IMAGE = 4096
 """First guess of the room for pairs; it grows when needed."""
+
+BLOCK = np.uint64(512)
+"""Pairs evaluated at once: eight rows of them stay in the first-level cache."""
+
+ROW_1, ROW_2, ROW_3, ROW_4, ROW_5, ROW_6, ROW_7 = (BLOCK * np.uint64(row) for row in range(1, 8))
 
 
 @kernel
@@ -32,43 +37,61 @@ def exp_negative(x):
 
 @kernel
 @no_type_check
-def next_open(index, width, table):
-    """For every pixel the first uncovered column at or after it in its row; `width` where there is none. [H, W + 1]."""
-    for i in range(table.shape[0]):
-        follower = np.int32(width)
-        table[i, width] = follower
-        for back in range(width):
-            j = width - 1 - back
-            if index[i * width + j] < 0:
-                follower = np.int32(j)
-            table[i, j] = follower
+def open_bits(index, words, words_below):
+    """One bit per pixel, set where nothing was drawn: [ceil(W / 64), H], lowest bit first; and the same or'ed over 4 rows."""
+    height, width = np.uint64(words.shape[1]), np.uint64(index.shape[0] // words.shape[1])
+    for word in range(np.uint64(words.shape[0])):
+        start = np.uint64(64) * word
+        for i in range(height):
+            bits = np.uint64(0)
+            for j in range(min(np.uint64(64), width - start)):
+                bits |= np.uint64(index[i * width + start + j] < 0) << j
+            words[word, i] = bits
+        for i in range(height):
+            bits = np.uint64(0)
+            for k in range(i, min(i + np.uint64(4), height)):
+                bits |= words[word, k]
+            words_below[word, i] = bits
 
 
 @kernel
 @no_type_check
-def collect_pairs(ranges, opening, columns, rows, limit, counts, start, pixel, face, x, y):
-    """Append the pairs of one image; returns the end, or -1 - (room needed) when the arrays are too short."""
-    width = np.uint32(opening.shape[1] - 1)
-    end = np.uint64(start)
-    for f in range(ranges.shape[1]):
-        j0, j1, i0, i1 = ranges[0, f], ranges[1, f], ranges[2, f], ranges[3, f]
-        if j0 >= j1 or i0 >= i1:
+def collect_pairs(ranges, words, words_below, columns, rows, limit, counts, start, pixel, face, x, y):
+    """Append the pairs of one image; returns the end, or -1 - (room needed) when the arrays are too short.
+
+    Most faces lie inside the body and have no open pixel in reach: two words tell that for boxes of up to eight rows.
+    """
+    one, six, four = np.uint64(1), np.uint64(6), np.uint64(4)
+    width, end, room = np.uint64(columns.shape[0] - 2), np.uint64(start), np.uint64(pixel.shape[0])
+    for f in range(np.uint64(ranges.shape[0] // 4)):
+        r = four * f
+        if ranges[r] >= ranges[r + one] or ranges[r + np.uint64(2)] >= ranges[r + np.uint64(3)]:
             continue
-        room = np.int64(i1 - i0) * np.int64(j1 - j0)
-        if np.int64(end) + room > pixel.shape[0]:
-            return -1 - (np.int64(end) + room)
-        for i in range(np.uint32(i0), np.uint32(i1)):
-            j = opening[i, np.uint32(j0)]
-            while j < j1:
-                p = i * width + np.uint32(j)
-                if counts[p] < limit:
-                    counts[p] += np.int32(1)
-                    pixel[end] = p
-                    face[end] = f
-                    x[end] = columns[np.uint32(j + 1)]
-                    y[end] = -rows[i + np.uint32(1)]
-                    end += np.uint64(1)
-                j = opening[i, np.uint32(j + 1)]
+        first_column, last_column = np.uint64(ranges[r]), np.uint64(ranges[r + one]) - one
+        first_row, end_row = np.uint64(ranges[r + np.uint64(2)]), np.uint64(ranges[r + np.uint64(3)])
+        if end + (last_column - first_column + one) * (end_row - first_row) > room:
+            return -1 - np.int64(end + (last_column - first_column + one) * (end_row - first_row))
+        for word in range(first_column >> six, (last_column >> six) + one):
+            reach = ~np.uint64(0)
+            if word == first_column >> six:
+                reach &= ~np.uint64(0) << (first_column & np.uint64(63))
+            if word == last_column >> six:
+                reach &= ~np.uint64(0) >> (np.uint64(63) - (last_column & np.uint64(63)))
+            lower = end_row - four if end_row > first_row + four else first_row
+            any_open = (words_below[word, first_row] | words_below[word, lower]) & reach
+            if any_open == np.uint64(0) and end_row - first_row <= np.uint64(8):
+                continue
+            for i in range(first_row, end_row):
+                bits = words[word, i] & reach
+                while bits != np.uint64(0):
+                    j = (word << six) + trailing_zeros(bits)
+                    bits &= bits - one
+                    p = i * width + j
+                    if counts[p] < limit:
+                        counts[p] += np.int32(1)
+                        pixel[end], face[end] = p, f
+                        x[end], y[end] = columns[j + one], -rows[i + one]
+                        end += one
     return np.int64(end)
 
 
@@ -80,32 +103,55 @@ def edge_distance(ux, uy, vx, vy, eps):
     length = ex * ex + ey * ey
     along = -(ux * ex + uy * ey)
     across = ey * ux - ex * uy
-    inside = (along > np.float32(0.0)) & (along < length)
-    return across * across / (length + eps) if inside else np.float32(4.0)
+    distance = across * across / (length + eps)
+    distance = distance if along > np.float32(0.0) else np.float32(4.0)
+    return distance if along < length else np.float32(4.0)
 
 
 @kernel
 @no_type_check
-def evaluate_pairs(start, end, corners, face, x, y, sharpness, edge_eps, probability, kind):
-    """Probability exp(-sharpness * squared distance) of every pair and which edge (0..2) or corner (3..5) is nearest."""
-    for k in range(np.uint64(start), np.uint64(end)):
-        f = np.uint64(face[k])
-        ax, ay = corners[f, 0] - x[k], corners[f, 1] - y[k]
-        bx, by = corners[f, 2] - x[k], corners[f, 3] - y[k]
-        cx, cy = corners[f, 4] - x[k], corners[f, 5] - y[k]
-        best, which = edge_distance(ax, ay, bx, by, edge_eps), np.int32(0)
+def evaluate_block(block, used, sharpness, edge_eps):
+    """Row 6: which edge (0..2) or corner (3..5) is nearest; row 7: exp(-sharpness * squared distance).
+
+    Rows 0 to 5 hold the corners seen from the pixel. One array with rows at fixed places, so that the loop vectorises.
+    """
+    for k in range(np.uint64(used)):
+        ax, ay, bx, by, cx, cy = (
+            block[k], block[ROW_1 + k], block[ROW_2 + k], block[ROW_3 + k], block[ROW_4 + k], block[ROW_5 + k],
+        )  # fmt: skip
+        best, which = edge_distance(ax, ay, bx, by, edge_eps), np.float32(0.0)
         d = edge_distance(bx, by, cx, cy, edge_eps)
-        best, which = (d, np.int32(1)) if d < best else (best, which)
+        which, best = np.float32(1.0) if d < best else which, d if d < best else best
         d = edge_distance(cx, cy, ax, ay, edge_eps)
-        best, which = (d, np.int32(2)) if d < best else (best, which)
+        which, best = np.float32(2.0) if d < best else which, d if d < best else best
         d = ax * ax + ay * ay
-        best, which = (d, np.int32(3)) if d < best else (best, which)
+        which, best = np.float32(3.0) if d < best else which, d if d < best else best
         d = bx * bx + by * by
-        best, which = (d, np.int32(4)) if d < best else (best, which)
+        which, best = np.float32(4.0) if d < best else which, d if d < best else best
         d = cx * cx + cy * cy
-        best, which = (d, np.int32(5)) if d < best else (best, which)
-        probability[k] = exp_negative(-sharpness * best)
-        kind[k] = which
+        which, best = np.float32(5.0) if d < best else which, d if d < best else best
+        block[ROW_6 + k] = which
+        block[ROW_7 + k] = exp_negative(-sharpness * best)
+
+
+@kernel
+@no_type_check
+def evaluate_pairs(start, end, corners, pixel, face, x, y, sharpness, edge_eps, block, probability, kind, mask):
+    """Chances and nearest parts of the pairs of one image, joined into its mask."""
+    first = np.uint64(start)
+    while first < np.uint64(end):
+        used = min(BLOCK, np.uint64(end) - first)
+        for k in range(used):
+            c, px, py = np.uint64(6) * np.uint64(face[first + k]), x[first + k], y[first + k]
+            block[k], block[ROW_1 + k] = corners[c] - px, corners[c + np.uint64(1)] - py
+            block[ROW_2 + k], block[ROW_3 + k] = corners[c + np.uint64(2)] - px, corners[c + np.uint64(3)] - py
+            block[ROW_4 + k], block[ROW_5 + k] = corners[c + np.uint64(4)] - px, corners[c + np.uint64(5)] - py
+        evaluate_block(block, used, sharpness, edge_eps)
+        for k in range(used):
+            chance, p = block[ROW_7 + k], np.uint64(pixel[first + k])
+            probability[first + k], kind[first + k] = chance, np.int32(block[ROW_6 + k])
+            mask[p] += chance * (np.float32(1.0) - mask[p])
+        first += used
 
 
 @kernel
@@ -121,64 +167,69 @@ def grown(array, used, room):
 @no_type_check
 def soft_forward(first, last, corners, index, columns, rows, sharpness, margin, limit, edge_eps, mask):
     """Soft masks [B, P] of images `first` to `last`; returns the pairs (pixel, face, x, y, probability, kind, offsets)."""
-    faces, pixels = corners.shape[1], index.shape[1]
     width, height = columns.shape[0] - 2, rows.shape[0] - 2
     room = PAIRS_PER_IMAGE * (last - first)
     pixel, face, kind = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
     x, y, probability = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32)
     offsets = np.zeros(last - first + 1, np.int64)
-    ranges = np.empty((4, faces), np.int32)
-    opening = np.empty((height, width + 1), np.int32)
-    counts = np.empty(pixels, np.int32)
-    one = np.float32(1.0)
+    ranges = np.empty(4 * (corners.shape[1] // 6), np.int32)
+    words = np.empty(((width + 63) // 64, height), np.uint64)
+    words_below = np.empty_like(words)
+    counts = np.empty(index.shape[1], np.int32)
+    block = np.empty(8 * BLOCK, np.float32)
     for b in range(first, last):
-        face_ranges(corners[b], margin, columns, rows, ranges)
-        next_open(index[b], width, opening)
-        start = offsets[b - first]
-        end = np.int64(-1)
+        face_ranges(corners[b], margin, width, height, ranges)
+        open_bits(index[b], words, words_below)
+        start, end = offsets[b - first], np.int64(-1)
         while end < 0:
             counts[:] = 0
-            end = collect_pairs(ranges, opening, columns, rows, limit, counts, start, pixel, face, x, y)
+            end = collect_pairs(ranges, words, words_below, columns, rows, limit, counts, start, pixel, face, x, y)
             if end < 0:
                 room = 2 * max(room, -1 - end)
                 pixel, face, kind = grown(pixel, start, room), grown(face, start, room), grown(kind, start, room)
                 x, y, probability = grown(x, start, room), grown(y, start, room), grown(probability, start, room)
         offsets[b - first + 1] = end
-        evaluate_pairs(start, end, corners[b], face, x, y, sharpness, edge_eps, probability, kind)
-        keep = mask[b]
-        keep[:] = one
-        for k in range(np.uint64(start), np.uint64(end)):
-            keep[np.uint32(pixel[k])] *= one - probability[k]
-        for p in range(pixels):
-            keep[p] = one if index[b, p] >= 0 else one - keep[p]
+        covered = mask[b]
+        for p in range(index.shape[1]):
+            covered[p] = np.float32(index[b, p] >= 0)
+        evaluate_pairs(
+            start, end, corners[b], pixel, face, x, y, sharpness, edge_eps, block, probability, kind, mask[b]
+        )
     return pixel, face, x, y, probability, kind, offsets
 
 
 @kernel
 @no_type_check
 def soft_backward(first, last, grad, mask, corners, sharpness, edge_eps, pairs, out):
-    """Gradient of the masks of images `first` to `last` to corners [B, F, 6]."""
-    pixel, face, x, y, probability, kind, offsets = pairs
-    one, slack, zero = np.float32(1.0), np.float32(1e-7), np.float32(0.0)
+    """Gradient of the masks of images `first` to `last` to corners [B, 6 F]."""
+    offsets = pairs[6]
     for b in range(first, last):
-        out[b] = zero
-        for k in range(np.uint64(offsets[b - first]), np.uint64(offsets[b - first + 1])):
-            p, f, which = np.uint32(pixel[k]), np.uint32(face[k]), np.uint32(kind[k])
-            chance = probability[k]
-            c = np.float32(-2.0) * sharpness * grad[b, p] * (one - mask[b, p]) / (one - chance + slack) * chance
-            if c == zero:
-                continue
-            u = np.uint32(2) * (which % np.uint32(3))
-            ux, uy = corners[b, f, u] - x[k], corners[b, f, u + np.uint32(1)] - y[k]
-            if which >= np.uint32(3):
-                out[b, f, u] += c * ux
-                out[b, f, u + np.uint32(1)] += c * uy
-                continue
-            v = (u + np.uint32(2)) % np.uint32(6)
-            vx, vy = corners[b, f, v] - x[k], corners[b, f, v + np.uint32(1)] - y[k]
-            ex, ey = vx - ux, vy - uy
-            s = (ey * ux - ex * uy) / (ex * ex + ey * ey + edge_eps)
-            out[b, f, u] += c * s * (vy + s * ex)
-            out[b, f, u + np.uint32(1)] += c * s * (s * ey - vx)
-            out[b, f, v] -= c * s * (uy + s * ex)
-            out[b, f, v + np.uint32(1)] += c * s * (ux - s * ey)
+        soft_backward_image(
+            offsets[b - first], offsets[b - first + 1], grad[b], mask[b], corners[b], sharpness, edge_eps, pairs, out[b]
+        )
+
+
+@kernel
+@no_type_check
+def soft_backward_image(start, end, grad, mask, corners, sharpness, edge_eps, pairs, out):
+    """Gradient of one mask to corners [6 F]; corners and edges take the same instructions, since which it is jumps about."""
+    pixel, face, x, y, probability, kind, _ = pairs
+    one, slack, zero = np.float32(1.0), np.float32(1e-7), np.float32(0.0)
+    next_value, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    out[:] = zero
+    for k in range(np.uint64(start), np.uint64(end)):
+        p, which, chance = np.uint64(pixel[k]), np.uint64(kind[k]), probability[k]
+        is_edge = which < three
+        corner = which if is_edge else which - three
+        following = corner + next_value if corner < two else np.uint64(0)
+        c = np.float32(-2.0) * sharpness * grad[p] * (one - mask[p]) / (one - chance + slack) * chance
+        u, v = np.uint64(6) * np.uint64(face[k]) + two * corner, np.uint64(6) * np.uint64(face[k]) + two * following
+        ux, uy = corners[u] - x[k], corners[u + next_value] - y[k]
+        vx, vy = corners[v] - x[k], corners[v + next_value] - y[k]
+        ex, ey = vx - ux, vy - uy
+        s = (ey * ux - ex * uy) / (ex * ex + ey * ey + edge_eps)
+        cs = c * s
+        out[u] += cs * (vy + s * ex) if is_edge else c * ux
+        out[u + next_value] += cs * (s * ey - vx) if is_edge else c * uy
+        out[v] -= cs * (uy + s * ex) if is_edge else zero
+        out[v + next_value] += cs * (ux - s * ey) if is_edge else zero

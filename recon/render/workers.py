@@ -1,13 +1,14 @@
 """A small thread pool for kernels that release the interpreter lock; safe after fork."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 from torch.utils.data import get_worker_info
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 _CHUNKS_PER_THREAD = 4
@@ -30,6 +31,12 @@ def in_chunks(task: Callable[[int, int], T], count: int) -> list[T]:
     chunks = min(count, _CHUNKS_PER_THREAD * threads)
     edges = [count * k // chunks for k in range(chunks + 1)]
     return list(_pool(threads).map(task, edges[:-1], edges[1:]))
+
+
+def for_each(task: Callable[[S], T], chunks: Sequence[S]) -> list[T]:
+    """Call `task` on every chunk; results in order."""
+    threads = min(thread_count(), len(chunks))
+    return [task(chunk) for chunk in chunks] if threads <= 1 else list(_pool(threads).map(task, chunks))
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

@@ -3,11 +3,39 @@
 Scene coordinates: x to the right of the camera, y up from the ground, z away from the camera with the person at 0.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
 from mmgen.synth.patterns import mix, noise, put, scale
 from mmgen.synth.street import STREET_LENGTH_M
+
+
+class Scene(NamedTuple):
+    """A street as the compiled code sees it; fields as in `street.StreetCamera`."""
+
+    ground: np.ndarray
+    ground_colours: np.ndarray
+    kerb_m: float
+    wall: int
+    wall_colour: np.ndarray
+    wall_m: float
+    wall_height_m: float
+    things: np.ndarray
+    variation: float
+
+
+class Eye(NamedTuple):
+    """The camera in the scene: height over the ground, distance from the person along it, sine and cosine of its
+    downward pitch, and which place of the street lies straight ahead. Metres."""
+
+    height_m: float
+    back_m: float
+    sine: float
+    cosine: float
+    place_m: float
+
 
 TILES, ASPHALT, GRASS, GRAVEL = range(4)
 FACADE, FOLIAGE, PLASTER, GLASS = range(4)
@@ -16,7 +44,7 @@ TRUNK, PASSER_BY, CAR, POLE, SHRUB = range(5)
 
 @njit(cache=True)
 def draw_backdrop(
-    height: int, width: int, intrinsics: np.ndarray, pose: tuple, street: tuple, feet: np.ndarray
+    height: int, width: int, intrinsics: np.ndarray, eye: Eye, scene: Scene, feet: np.ndarray
 ) -> np.ndarray:
     """Paint the street.
 
@@ -24,62 +52,61 @@ def draw_backdrop(
         height: Rows.
         width: Columns.
         intrinsics: [3, 3] pixels.
-        pose: Camera (height over ground, distance from the person on the ground, sine and cosine of its downward pitch,
-            sideways shift of the scene, metres).
-        street: (ground numbers, ground colours [2, 3], kerb, wall number, wall colour [3], wall distance, wall height,
-            things [T, 9], variation).
+        eye: Camera.
+        scene: Street.
         feet: [2, 2] scene x and z of the soles, for the darkness under them.
 
     Returns:
         [height, width, 4] float64: RGB 0..1, and 1 where the ground is seen.
     """
-    camera_y, camera_z, sine, cosine, shift = pose
     picture = np.zeros((height, width, 4))
     out = np.zeros(3)
     for i in range(height):
         for j in range(width):
             right = (j + 0.5 - intrinsics[0, 2]) / intrinsics[0, 0]
             up = (intrinsics[1, 2] - i - 0.5) / intrinsics[1, 1]
-            along, rise = cosine + up * sine, up * cosine - sine
-            x, y = _paint_far(out, right, along, rise, camera_y, camera_z, shift, street)
+            along, rise = eye.cosine + up * eye.sine, up * eye.cosine - eye.sine
+            x, y = _paint_far(out, right, along, rise, eye, scene)
             if y == 0.0:
                 picture[i, j, 3] = 1.0
-                z = -camera_z + along * (-camera_y / rise)
+                z = along * (-eye.height_m / rise) - eye.back_m
                 for foot in range(2):
-                    near = ((x - shift - feet[foot, 0]) / 0.13) ** 2 + ((z - feet[foot, 1]) / 0.2) ** 2
+                    near = ((x - eye.place_m - feet[foot, 0]) / 0.13) ** 2 + ((z - feet[foot, 1]) / 0.2) ** 2
                     scale(out, 1.0 - 0.5 * np.exp(-near))
-            _paint_things(out, right, along, rise, camera_y, camera_z, shift, street)
+            _paint_things(out, right, along, rise, eye, scene)
             picture[i, j, 0], picture[i, j, 1], picture[i, j, 2] = out[0], out[1], out[2]
     return picture
 
 
 @njit(cache=True)
-def _paint_far(out, right, along, rise, camera_y, camera_z, shift, street):
+def _paint_far(out: np.ndarray, right: float, along: float, rise: float, eye: Eye, scene: Scene) -> tuple[float, float]:
     """Ground, wall or sky; returns scene (x, y), y = 0 on the ground."""
-    ground, colours, kerb, wall, wall_colour, wall_z, wall_height, _, variation = street
-    reach = (wall_z + camera_z) / max(along, 1e-6)
-    y = camera_y + rise * reach
+    variation = scene.variation
+    reach = (scene.wall_m + eye.back_m) / max(along, 1e-6)
+    y = eye.height_m + rise * reach
     if y <= 0.0:
-        travelled = -camera_y / rise
-        x, z = right * travelled + shift, along * travelled - camera_z
-        far = 1 if z > kerb else 0
-        _paint_ground(out, ground[far], colours[far], x, z, travelled, variation + 50 * far)
-        if abs(z - kerb) < 0.09:
+        travelled = -eye.height_m / rise
+        x, z = right * travelled + eye.place_m, along * travelled - eye.back_m
+        far = 1 if z > scene.kerb_m else 0
+        _paint_ground(out, scene.ground[far], scene.ground_colours[far], x, z, travelled, variation + 50 * far)
+        if abs(z - scene.kerb_m) < 0.09:
             mix(out, 0.6, 0.6, 0.58, 0.6)
         dapple = noise(0.7 * x, 0.7 * z, variation) - 0.5
         scale(out, 0.92 + 0.3 * dapple)
         return x, 0.0
-    x = right * reach + shift
-    if y > wall_height + (1.5 * (noise(0.6 * x, 0.0, variation) - 0.5) if wall == FOLIAGE else 0.0):
+    x = right * reach + eye.place_m
+    if y > scene.wall_height_m + (1.5 * (noise(0.6 * x, 0.0, variation) - 0.5) if scene.wall == FOLIAGE else 0.0):
         put(out, 0.80, 0.84, 0.88)
         mix(out, 0.93, 0.93, 0.92, noise(0.12 * x, 0.3 * y, variation))
         return x, y
-    _paint_wall(out, wall, wall_colour, x, y, variation)
+    _paint_wall(out, scene.wall, scene.wall_colour, x, y, variation)
     return x, y
 
 
 @njit(cache=True)
-def _paint_ground(out, kind, colour, x, z, travelled, variation):
+def _paint_ground(
+    out: np.ndarray, kind: int, colour: np.ndarray, x: float, z: float, travelled: float, variation: float
+) -> None:
     put(out, colour[0], colour[1], colour[2])
     fade = min(1.0, 3.0 / travelled)
     large = noise(1.3 * x, 1.3 * z, variation) - 0.5
@@ -103,7 +130,7 @@ def _paint_ground(out, kind, colour, x, z, travelled, variation):
 
 
 @njit(cache=True)
-def _paint_wall(out, kind, colour, x, y, variation):
+def _paint_wall(out: np.ndarray, kind: int, colour: np.ndarray, x: float, y: float, variation: float) -> None:
     put(out, colour[0], colour[1], colour[2])
     scale(out, 0.93 + 0.16 * noise(0.5 * x, 0.7 * y, variation))
     if kind == FOLIAGE:
@@ -131,15 +158,15 @@ def _paint_wall(out, kind, colour, x, y, variation):
 
 
 @njit(cache=True)
-def _paint_things(out, right, along, rise, camera_y, camera_z, shift, street):
-    things, variation = street[7], street[8]
+def _paint_things(out: np.ndarray, right: float, along: float, rise: float, eye: Eye, scene: Scene) -> None:
+    things, variation = scene.things, scene.variation
     for n in range(things.shape[0]):
         row = things[n]
-        reach = (row[2] + camera_z) / max(along, 1e-6)
-        y = camera_y + rise * reach
+        reach = (row[2] + eye.back_m) / max(along, 1e-6)
+        y = eye.height_m + rise * reach
         if y < -0.02 or y > row[4]:
             continue
-        x = (right * reach + shift - row[1] + 0.5 * STREET_LENGTH_M) % STREET_LENGTH_M - 0.5 * STREET_LENGTH_M
+        x = (right * reach + eye.place_m - row[1] + 0.5 * STREET_LENGTH_M) % STREET_LENGTH_M - 0.5 * STREET_LENGTH_M
         if abs(x) > 0.5 * row[3]:
             continue
         a, b = 2 * x / row[3], y / row[4]
@@ -158,7 +185,7 @@ def _paint_things(out, right, along, rise, camera_y, camera_z, shift, street):
 
 
 @njit(cache=True)
-def _paint_passer_by(out, row, a, b):
+def _paint_passer_by(out: np.ndarray, row: np.ndarray, a: float, b: float) -> None:
     side = abs(a)
     if b > 0.87:
         if (a / 0.33) ** 2 + ((b - 0.935) / 0.065) ** 2 < 1.0:
@@ -173,7 +200,7 @@ def _paint_passer_by(out, row, a, b):
 
 
 @njit(cache=True)
-def _paint_car(out, row, a, b):
+def _paint_car(out: np.ndarray, row: np.ndarray, a: float, b: float) -> None:
     if b < 0.12:
         if abs(abs(a) - 0.62) < 0.12:
             put(out, 0.06, 0.06, 0.06)

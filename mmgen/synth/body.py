@@ -30,11 +30,11 @@ def groups(lengths: Proportions) -> dict[str, Group]:
     joined: dict[str, Group] = {"trunk": Group(0.05 * s)}
     for name in SIDES:
         shoulder, hip = (BONE[f"arm_{name}"], (0.0, 0.0, 0.0)), (BONE[f"thigh_{name}"], (0.0, 0.0, 0.0))
-        joined[f"arm_{name}"] = Group(0.02 * s, shoulder, 0.07 * s, 0.15 * s)
+        joined[f"arm_{name}"] = Group(0.02 * s, shoulder, 0.09 * s, 0.17 * s)
         joined[f"leg_{name}"] = Group(0.025 * s, hip, 0.07 * s, 0.17 * s)
     joined["head"] = Group(0.03 * s, (BONE["head"], (0.0, -0.1 * s, -0.02 * s)), 0.03 * s, 0.08 * s)
     for name in SIDES:
-        joined[f"sleeve_{name}"] = Group(0.012 * s, (BONE[f"arm_{name}"], (0.0, 0.0, 0.0)), 0.05 * s, 0.13 * s)
+        joined[f"sleeve_{name}"] = Group(0.012 * s, (BONE[f"arm_{name}"], (0.0, 0.0, 0.0)), 0.08 * s, 0.15 * s)
     joined["hem"] = Group(0.01, (BONE["pelvis"], (0.0, 0.17 * s, 0.0)), 0.06 * s, 0.28 * s)
     joined["skirt"] = Group(0.01, (BONE["pelvis"], (0.0, 0.17 * s, 0.0)), 0.06 * s, 0.26 * s)
     for name in ("hair", "hat", "collar", "hand_l", "hand_r", "shoe_l", "shoe_r", "bag"):
@@ -56,7 +56,7 @@ def trunk(build: Build, lengths: Proportions, top_m: float, bottom_m: float) -> 
               (0.95 * hip_x + top_m, 0.98 * deep + top_m), (waist_x + top_m, 0.94 * deep + top_m), cap=0.05 * s),
         Solid(chest, TRUNK, "trunk", (0, -0.02 * s, 0), (0, 0.66 * up, -0.006 * s),
               (waist_x + top_m, 0.93 * deep + top_m), (rib_x + top_m, 1.02 * deep + top_m), cap=0.06 * s),
-        Solid(chest, TRUNK, "trunk", (-wide, 0.95 * up, -0.012 * s), (wide, 0.95 * up, -0.012 * s),
+        Solid(chest, TRUNK, "trunk", (-wide, 0.93 * up, -0.012 * s), (wide, 0.93 * up, -0.012 * s),
               (0.045 * s + top_m, 0.062 * g * s + top_m), (0.045 * s + top_m, 0.062 * g * s + top_m), cap=0.05 * s),
         Solid(chest, SKIN, "trunk", (0, up, -0.014 * s), (0, up + 0.11 * s, 0.004 * s),
               (0.057 * g * s, 0.058 * g * s), (0.052 * g * s, 0.056 * g * s), cap=0.03 * s),
@@ -71,17 +71,9 @@ def trunk(build: Build, lengths: Proportions, top_m: float, bottom_m: float) -> 
                 scaled((0.078 * g, 0.085, 0.07 * g), s),
             )
         )
-        parts.append(
-            Solid(
-                chest,
-                TRUNK,
-                "trunk",
-                (sign * 0.105 * s, 1.0 * up, -0.016 * s),
-                (sign * 0.03 * s, up + 0.055 * s, -0.014 * s),
-                (0.038 * s + top_m, 0.04 * s + top_m),
-                (0.035 * s, 0.042 * s),
-            )
-        )
+        outer_end, inner_end = (sign * 0.9 * lengths.shoulder, up - 0.012 * s), (sign * 0.025 * s, up + 0.052 * s)
+        parts.append(Solid(chest, TRUNK, "trunk", (*outer_end, -0.014 * s), (*inner_end, -0.014 * s),
+                           (0.038 * s + top_m, 0.044 * s + top_m), (0.04 * s, 0.046 * s)))  # fmt: skip
         if build.bust_m > 0:
             parts.append(
                 ellipsoid(
@@ -125,7 +117,7 @@ def arm(build: Build, lengths: Proportions, name: str) -> list[Solid]:
     """Bare arm from the shoulder to the wrist."""
     bone, group, t = BONE[f"arm_{name}"], f"arm_{name}", build.girth * lengths.scale
     return [
-        Solid(bone, SKIN, group, (0, 0, 0), (0, -lengths.arm, 0), (0.05 * t, 0.053 * t), (0.039 * t, 0.041 * t)),
+        Solid(bone, SKIN, group, (0, 0, 0), (0, -lengths.arm, 0), (0.047 * t, 0.052 * t), (0.039 * t, 0.041 * t)),
         Solid(bone + 1, SKIN, group, (0, 0, 0), (0, -lengths.forearm, 0),
               (0.039 * t, 0.041 * t), (0.026 * t, 0.03 * t), bulge=0.004 * t),
     ]  # fmt: skip

@@ -33,7 +33,7 @@ def sleeves(identity: Identity, lengths: Proportions, name: str) -> list[Solid]:
         cuff = loose + 0.006
         return [
             Solid(bone, region, f"arm_{name}", (0, 0, 0), (0, -lengths.arm, 0),
-                  (0.05 * t + off, 0.053 * t + off), (0.041 * t + loose, 0.044 * t + loose)),
+                  (0.048 * t + off, 0.052 * t + off), (0.041 * t + loose, 0.044 * t + loose)),
             Solid(bone + 1, region, f"arm_{name}", (0, -lengths.forearm - 0.005 * s, 0), (0, 0, 0),
                   (0.027 * t + cuff, 0.031 * t + cuff), (0.041 * t + loose, 0.043 * t + loose), LOFT),
         ]  # fmt: skip
@@ -41,36 +41,37 @@ def sleeves(identity: Identity, lengths: Proportions, name: str) -> list[Solid]:
         return []
     end = -0.62 * lengths.arm
     return [
-        Solid(bone, region, f"sleeve_{name}", (0, 0, 0), (0, 0.5 * end, 0), (0.051 * t + off, 0.055 * t + off),
+        Solid(bone, region, f"sleeve_{name}", (0, 0, 0), (0, 0.5 * end, 0), (0.048 * t + off, 0.053 * t + off),
               (0.048 * t + off, 0.052 * t + off)),
         Solid(bone, region, f"sleeve_{name}", (0, end, 0), (0, 0.3 * end, 0), (0.056 * t + off, 0.06 * t + off),
               (0.05 * t + off, 0.054 * t + off), LOFT, rounding=0.005),
     ]  # fmt: skip
 
 
+def upper_is_loose(identity: Identity) -> bool:
+    """Whether a shirt or jacket ends in a free edge over the hips."""
+    outfit = identity.outfit
+    long_coat = outfit.outer in ("coat", "open_coat")
+    return (outfit.outer != "none" or not outfit.tucked) and outfit.bottom != "dress" and not long_coat
+
+
+def upper_hem_m(identity: Identity, lengths: Proportions) -> float:
+    """Height of that edge over the hip joints, metres (negative)."""
+    return (-0.05 if identity.outfit.outer != "none" else -0.045 - 0.025 * identity.outfit.flare) * lengths.scale
+
+
 def upper_hem(identity: Identity, lengths: Proportions) -> list[Solid]:
     """The lower edge of a shirt or jacket worn over the hips, and a hood."""
     outfit, build, s = identity.outfit, identity.build, lengths.scale
     parts = []
-    long_coat = outfit.outer in ("coat", "open_coat")
-    if (outfit.outer != "none" or not outfit.tucked) and outfit.bottom != "dress" and not long_coat:
-        off = cloth_thickness_m(identity)
-        x, z = 0.148 * build.hips * build.girth * s + off, 0.1 * build.girth * s + off
+    if upper_is_loose(identity):
+        off, t = cloth_thickness_m(identity), build.girth * s
+        x, z = 0.148 * build.hips * t + off, 0.1 * t + off
+        hem = (lengths.hip + 0.1 * t + 0.7 * off, 0.118 * t + 0.7 * off)
         opening = 0.055 * s if outfit.outer == "open_jacket" else 0.0
-        end = -0.035 * s if outfit.outer != "none" else -0.05 * s
-        parts.append(
-            Solid(
-                BONE["pelvis"],
-                SHELL,
-                "hem",
-                (0, end, -0.008 * s),
-                (0, 0.75 * lengths.chest, 0),
-                (x + 0.014 * s, z + 0.018 * s),
-                (0.94 * x, 0.97 * z + 0.6 * build.belly_m),
-                LOFT,
-                slit=opening,
-            )
-        )
+        parts.append(Solid(BONE["pelvis"], SHELL, "hem", (0, upper_hem_m(identity, lengths), -0.01 * s),
+                           (0, 0.75 * lengths.chest, 0), hem, (0.94 * x, 0.97 * z + 0.6 * build.belly_m), LOFT,
+                           slit=opening, rounding=0.004))  # fmt: skip
     if outfit.top == "hoodie" or (outfit.outer in ("jacket", "open_jacket") and identity.index % 4 == 0):
         up = lengths.shoulder_up
         parts.append(

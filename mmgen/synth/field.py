@@ -18,6 +18,7 @@ from mmgen.synth.primitives import (
     LIMB,
     LOW,
     ORIGIN,
+    REACH,
     ROUNDING,
     RX_A,
     RX_B,
@@ -26,10 +27,12 @@ from mmgen.synth.primitives import (
     SHEAR_X,
     SHEAR_Z,
     SLIT,
+    SPAN,
     WALL,
+    Packed,
 )
 
-FAR = 0.08
+FAR = 0.06
 """Distances are exact enough to this many metres and clamped beyond."""
 
 
@@ -115,7 +118,20 @@ def smooth_min(a: float, b: float, radius: float) -> float:
 
 
 @njit(cache=True)
-def fill_grid(packed, low: np.ndarray, step: float, shape: tuple[int, int, int]) -> np.ndarray:
+def _is_near(row: np.ndarray, x: float, y: float, z: float) -> bool:
+    """Whether a point can be closer than `FAR` to a solid: cheap, by the distance from its axis."""
+    x, y, z = x - row[ORIGIN], y - row[ORIGIN + 1], z - row[ORIGIN + 2]
+    u, v, w = row[SPAN], row[SPAN + 1], row[SPAN + 2]
+    length = u * u + v * v + w * w
+    if length > 0.0:
+        t = min(1.0, max(0.0, (x * u + y * v + z * w) / length))
+        x, y, z = x - t * u, y - t * v, z - t * w
+    reach = row[REACH] + FAR
+    return x * x + y * y + z * z < reach * reach
+
+
+@njit(cache=True)
+def fill_grid(packed: Packed, low: np.ndarray, step: float, shape: tuple[int, int, int]) -> np.ndarray:
     """Distances on a regular grid.
 
     Args:
@@ -129,33 +145,52 @@ def fill_grid(packed, low: np.ndarray, step: float, shape: tuple[int, int, int])
     """
     total = np.full(shape, FAR, np.float32)
     own = np.full(shape, FAR, np.float32)
-    begin, end = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    box = np.zeros((2, 3), np.int64)
     for group in range(packed.group_first.shape[0] - 1):
-        blend = packed.group_table[group, 0]
         first, last = packed.group_first[group], packed.group_first[group + 1]
+        for axis in range(3):
+            box[0, axis], box[1, axis] = shape[axis], 0
         for index in range(first, last):
             row = packed.table[index]
+            begin, end = np.zeros(3, np.int64), np.zeros(3, np.int64)
             for axis in range(3):
                 begin[axis] = max(0, int(np.floor((row[LOW + axis] - FAR - low[axis]) / step)))
                 end[axis] = min(shape[axis], int(np.ceil((row[HIGH + axis] + FAR - low[axis]) / step)) + 1)
-            for i in range(begin[0], end[0]):
-                for j in range(begin[1], end[1]):
-                    for k in range(begin[2], end[2]):
-                        d = solid_distance(
-                            row, packed.kind[index], low[0] + i * step, low[1] + j * step, low[2] + k * step
-                        )
-                        if d < FAR:
-                            own[i, j, k] = smooth_min(own[i, j, k], d, blend)
-        _join(total, own, packed.group_table[group], low, step)
+                box[0, axis], box[1, axis] = min(box[0, axis], begin[axis]), max(box[1, axis], end[axis])
+            _add_solid(own, row, packed.kind[index], packed.group_table[group, 0], (begin, end), low, step)
+        _join(total, own, packed.group_table[group], box, low, step)
     return total
 
 
 @njit(cache=True)
-def _join(total: np.ndarray, own: np.ndarray, group: np.ndarray, low: np.ndarray, step: float) -> None:
+def _add_solid(
+    own: np.ndarray,
+    row: np.ndarray,
+    kind: int,
+    blend: float,
+    box: tuple[np.ndarray, np.ndarray],
+    low: np.ndarray,
+    step: float,
+) -> None:
+    begin, end = box
+    for i in range(begin[0], end[0]):
+        x = low[0] + i * step
+        for j in range(begin[1], end[1]):
+            y = low[1] + j * step
+            for k in range(begin[2], end[2]):
+                z = low[2] + k * step
+                if _is_near(row, x, y, z):
+                    d = solid_distance(row, kind, x, y, z)
+                    if d < FAR:
+                        own[i, j, k] = smooth_min(own[i, j, k], d, blend)
+
+
+@njit(cache=True)
+def _join(total: np.ndarray, own: np.ndarray, group: np.ndarray, box: np.ndarray, low: np.ndarray, step: float) -> None:
     """Add one group's distances to the total, melting near its joint, and clear them."""
-    for i in range(total.shape[0]):
-        for j in range(total.shape[1]):
-            for k in range(total.shape[2]):
+    for i in range(box[0, 0], box[1, 0]):
+        for j in range(box[0, 1], box[1, 1]):
+            for k in range(box[0, 2], box[1, 2]):
                 d = own[i, j, k]
                 if d >= FAR:
                     continue
@@ -168,7 +203,7 @@ def _join(total: np.ndarray, own: np.ndarray, group: np.ndarray, low: np.ndarray
 
 
 @njit(cache=True)
-def nearest_solids(packed, points: np.ndarray) -> np.ndarray:
+def nearest_solids(packed: Packed, points: np.ndarray) -> np.ndarray:
     """[N] int64, the solid whose surface is nearest (deepest inside wins) for world points [N, 3]."""
     labels = np.zeros(points.shape[0], np.int64)
     for n in range(points.shape[0]):
@@ -176,14 +211,11 @@ def nearest_solids(packed, points: np.ndarray) -> np.ndarray:
         best = 1e9
         for index in range(packed.table.shape[0]):
             row = packed.table[index]
-            if x < row[LOW] - FAR or x > row[HIGH] + FAR or y < row[LOW + 1] - FAR or y > row[HIGH + 1] + FAR:
-                continue
-            if z < row[LOW + 2] - FAR or z > row[HIGH + 2] + FAR:
-                continue
-            d = solid_distance(row, packed.kind[index], x, y, z)
-            if d < best:
-                best = d
-                labels[n] = index
+            if _is_near(row, x, y, z):
+                d = solid_distance(row, packed.kind[index], x, y, z)
+                if d < best:
+                    best = d
+                    labels[n] = index
     return labels
 
 

@@ -247,7 +247,10 @@ def _bottom_fabric(generator: np.random.Generator, bottom: str, top_fabric: Fabr
         return top_fabric
     if bottom != "skirt" and generator.random() < 0.42:
         return palette.sample_denim(generator)
-    return palette.sample_fabric(generator, 0.25 if bottom in ("skirt", "shorts") else 0.05, 0.12)
+    fabric = palette.sample_fabric(generator, 0.3 if bottom in ("skirt", "shorts") else 0.1, 0.12)
+    if bottom in ("trousers", "slim", "wide") and fabric.pattern in ("stripes", "dots", "block", "print"):
+        return palette.plain(fabric.colour)
+    return fabric
 
 
 def _outer_fabric(generator: np.random.Generator) -> Fabric:

@@ -76,18 +76,16 @@ def body_mesh(identity: Identity, pose: Pose, step_m: float = DEFAULT_STEP_M) ->
     table = person.packed.table
     low = table[:, LOW : LOW + 3].min(0) - 2.5 * step_m
     high = table[:, HIGH : HIGH + 3].max(0) + 2.5 * step_m
-    shape = tuple(int(count) for count in np.ceil((high - low) / step_m).astype(int) + 1)
+    counts = np.ceil((high - low) / step_m).astype(int) + 1
+    shape = (int(counts[0]), int(counts[1]), int(counts[2]))
     grid = fill_grid(person.packed, low, step_m, shape)
     vertices, faces, _, _ = marching_cubes(grid, 0.0, spacing=(step_m,) * 3, allow_degenerate=False)
     vertices = vertices.astype(np.float64) + low
     shift = -(vertices.min(0) + vertices.max(0)) / 2
     vertices = np.round((vertices + shift) / VERTEX_QUANTUM_M) * VERTEX_QUANTUM_M
     low, person = low + shift, person.moved(shift)
-    skeleton = person.skeleton
     labels = nearest_solids(person.packed, vertices)
-    colours = point_albedos(
-        vertices, labels, person.packed, skeleton.origin, skeleton.axes, person.style, person.materials
-    )
+    colours = point_albedos(vertices, labels, person.packed, person.paint)
     normals, openness = _surface_terms(grid, low, step_m, vertices)
     return BodyMesh(
         vertices=vertices.astype(np.float32),
@@ -120,7 +118,7 @@ def _surface_terms(
         a, b, c = a / length, b / length, c / length
         normals[n, 0], normals[n, 1], normals[n, 2] = a, b, c
         near = sample_grid(grid, low, step, x + 0.025 * a, y + 0.025 * b, z + 0.025 * c) / 0.025
-        wide = sample_grid(grid, low, step, x + 0.07 * a, y + 0.07 * b, z + 0.07 * c) / 0.07
+        wide = sample_grid(grid, low, step, x + 0.055 * a, y + 0.055 * b, z + 0.055 * c) / 0.055
         openness[n] = min(1.0, max(0.0, 0.5 * near)) * 0.6 + min(1.0, max(0.0, wide)) * 0.7
         openness[n] = min(1.0, openness[n])
     return normals, openness
@@ -128,7 +126,7 @@ def _surface_terms(
 
 @njit(cache=True)
 def sun_exposure(
-    grid: np.ndarray, low: np.ndarray, step: float, vertices: np.ndarray, normals: np.ndarray, light: np.ndarray
+    grid: np.ndarray, low: np.ndarray, step: float, vertices: np.ndarray, normals: np.ndarray, rays: np.ndarray
 ) -> np.ndarray:
     """[V] float32 share of the sun that reaches each vertex: soft shadows of the body on itself.
 
@@ -138,10 +136,17 @@ def sun_exposure(
         step: Spacing.
         vertices: [V, 3] world frame.
         normals: [V, 3] unit.
-        light: [3] unit direction towards the sun, world frame.
+        rays: [2, 3] unit direction towards the sun, and position of the camera, world frame; what the camera cannot see
+            is left in the light.
     """
+    light, eye = rays[0], rays[1]
     exposure = np.ones(vertices.shape[0], np.float32)
     for n in range(vertices.shape[0]):
+        seen = 0.0
+        for axis in range(3):
+            seen += normals[n, axis] * (eye[axis] - vertices[n, axis])
+        if seen < -0.3:
+            continue
         facing = normals[n, 0] * light[0] + normals[n, 1] * light[1] + normals[n, 2] * light[2]
         if facing <= 0:
             exposure[n] = 0.0
@@ -155,6 +160,6 @@ def sun_exposure(
             share = min(share, max(0.0, 9.0 * d / travelled + 0.15))
             if share <= 0.0:
                 break
-            travelled += max(0.02, min(d, FAR))
+            travelled += max(0.03, min(d, FAR))
         exposure[n] = min(1.0, share)
     return exposure

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from mmgen.synth.patterns import cloth, mix, noise, put, scale
-from mmgen.synth.person import M_HAIR, M_HAT, M_SKIN
+from mmgen.synth.person import M_HAIR, M_HAT, M_SKIN, Style
 
 SHORT, CROPPED, LONG, BOB, BUN, PONYTAIL, CURLY, BALD = range(8)
 HEADSCARF = 4
@@ -12,7 +12,7 @@ HEADSCARF = 4
 
 
 @njit(cache=True)
-def paint_head(out: np.ndarray, q: np.ndarray, on_hair: bool, style, materials: np.ndarray) -> None:
+def paint_head(out: np.ndarray, q: np.ndarray, on_hair: bool, style: Style, materials: np.ndarray) -> None:
     """Colour of a point on the head or its hair.
 
     Args:
@@ -58,7 +58,7 @@ def _is_hair(x: float, y: float, z: float, on_hair: bool, kind: int, variation: 
 
 
 @njit(cache=True)
-def _paint_face(out: np.ndarray, x: float, y: float, z: float, style, materials: np.ndarray) -> None:
+def _paint_face(out: np.ndarray, x: float, y: float, z: float, style: Style, materials: np.ndarray) -> None:
     cloth(out, materials[M_SKIN], 0.0, 0.0, 0.0)
     side = abs(x)
     if z < 0.1:
@@ -73,11 +73,11 @@ def _paint_face(out: np.ndarray, x: float, y: float, z: float, style, materials:
     if z < 0.35:
         return
     socket = np.exp(-((side - 0.4) ** 2 / 0.045 + (y - 0.02) ** 2 / 0.02))
-    scale(out, 1.0 - 0.3 * socket)
-    eye = ((side - 0.4) / 0.2) ** 2 + ((y - 0.0) / 0.085) ** 2
+    scale(out, 1.0 - 0.16 * socket)
+    eye = ((side - 0.4) / 0.19) ** 2 + ((y - 0.0) / 0.075) ** 2
     if eye < 1.0:
         put(out, 0.82, 0.8, 0.78)
-        if ((side - 0.39) / 0.1) ** 2 + (y / 0.09) ** 2 < 1.0 or y > 0.04:
+        if ((side - 0.39) / 0.09) ** 2 + (y / 0.08) ** 2 < 1.0 or y > 0.045:
             put(out, 0.09, 0.07, 0.06)
     if abs(y - 0.2 + 0.12 * (side - 0.4) ** 2 * 4) < 0.045 and abs(side - 0.41) < 0.25:
         mix(out, hair[1], hair[2], hair[3], 0.8)

@@ -4,11 +4,11 @@ import numpy as np
 from numba import njit
 
 from mmgen.synth.patterns import cloth, mix, noise, put, scale
-from mmgen.synth.person import M_BAG, M_LOGO, M_OUTER, M_SKIN, M_TOP
+from mmgen.synth.person import M_BAG, M_LOGO, M_OUTER, M_SKIN, M_TOP, Style
 
 
 @njit(cache=True)
-def paint_upper(out: np.ndarray, x: float, height: float, z: float, style, materials: np.ndarray) -> None:
+def paint_upper(out: np.ndarray, x: float, height: float, z: float, style: Style, materials: np.ndarray) -> None:
     """Colour of the upper body.
 
     Args:
@@ -44,12 +44,12 @@ def paint_upper(out: np.ndarray, x: float, height: float, z: float, style, mater
 
 @njit(cache=True)
 def _paint_top(
-    out: np.ndarray, x: float, y: float, z: float, u: float, height: float, style, materials: np.ndarray
+    out: np.ndarray, x: float, y: float, z: float, u: float, height: float, style: Style, materials: np.ndarray
 ) -> None:
     s = style.scale
     cloth(out, materials[M_TOP], u, height, style.variation)
     neck_y = style.shoulder_y + 0.035 * s
-    depth = style.neckline if z > -0.02 * s else 0.012 * s
+    depth = style.neckline
     below = neck_y - y
     if style.placket > 0 and z > 0:
         if abs(x) < 0.012 * s:
@@ -60,14 +60,14 @@ def _paint_top(
             scale(out, 1.06)
         if abs(x) < 0.03 * s - 0.5 * below:
             cloth(out, materials[M_SKIN], 0.0, 0.0, 0.0)
-    elif z > -0.03 * s and (x / (0.062 * s)) ** 2 + (max(0.0, below) / (0.03 * s + depth)) ** 2 < 1.0:
+    elif z > 0 and (x / (0.062 * s)) ** 2 + (max(0.0, below) / (0.03 * s + depth)) ** 2 < 1.0:
         cloth(out, materials[M_SKIN], 0.0, 0.0, 0.0)
     if style.logo > 0 and style.has_outer == 0:
         _paint_logo(out, x, y, z, style, materials)
 
 
 @njit(cache=True)
-def _paint_logo(out: np.ndarray, x: float, y: float, z: float, style, materials: np.ndarray) -> None:
+def _paint_logo(out: np.ndarray, x: float, y: float, z: float, style: Style, materials: np.ndarray) -> None:
     if z < 0:
         if style.logo_back == 0:
             return
@@ -99,7 +99,9 @@ def _paint_logo(out: np.ndarray, x: float, y: float, z: float, style, materials:
 
 
 @njit(cache=True)
-def _paint_straps(out: np.ndarray, x: float, y: float, z: float, height: float, style, materials: np.ndarray) -> None:
+def _paint_straps(
+    out: np.ndarray, x: float, y: float, z: float, height: float, style: Style, materials: np.ndarray
+) -> None:
     s, kind, painted = style.scale, int(style.strap), False
     if kind == 1:
         spread = 0.098 * s - 0.1 * max(0.0, y - 0.8 * style.shoulder_y)

@@ -107,7 +107,7 @@ def pick(
 def vivid(generator: np.random.Generator) -> Colour:
     """A saturated colour, red and blue more often than the rest."""
     hue = generator.choice([0.0, 0.02, 0.60, 0.64, generator.random(), generator.random()]) + generator.normal(0, 0.015)
-    red, green, blue = colorsys.hsv_to_rgb(float(hue) % 1, generator.uniform(0.55, 0.9), generator.uniform(0.4, 0.85))
+    red, green, blue = colorsys.hsv_to_rgb(float(hue) % 1, generator.uniform(0.5, 0.8), generator.uniform(0.35, 0.8))
     return float(red), float(green), float(blue)
 
 

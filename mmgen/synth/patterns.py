@@ -30,10 +30,10 @@ def noise(x: float, y: float, z: float) -> float:
 @njit(cache=True)
 def fold_height(x: float, y: float, z: float) -> float:
     """Height of soft creases of worn cloth at a bone-local point (metres), 0..1."""
-    bent = 0.5 * noise(6 * x, 5 * y, 6 * z)
-    return 0.65 * noise(13 * x + bent, 17 * y + 7 * x, 13 * z) + 0.35 * noise(
-        27 * x + 9.3, 31 * y - 13 * x, 27 * z + bent
-    )
+    bent = 0.4 * np.sin(9 * x + 7 * y) + 0.3 * np.sin(11 * y - 8 * z)
+    broad = noise(9 * x + bent, 14 * y + 6 * x, 9 * z)
+    fine = noise(16 * x + 9.3, 26 * y - 11 * x, 16 * z + bent)
+    return 0.65 * broad + 0.35 * fine
 
 
 @njit(cache=True)
@@ -91,7 +91,7 @@ def cloth(out: np.ndarray, row: np.ndarray, u: float, v: float, variation: float
     elif kind == 7:
         share = 0.6 * (noise(u * 90, v * 90, variation) - 0.3)
     elif kind == 8:
-        share = max(0.0, 0.5 * noise(u * 60, v * 25, variation) + 0.5 * noise(u * 9, v * 5, variation) - 0.3)
+        share = max(0.0, 0.5 * noise(u * 60, v * 25, variation) + 0.3 * noise(u * 6, v * 3, variation) - 0.2)
     elif kind == 9:
         share = 0.0
         patch = noise(u / period * 1.3, v / period * 1.7, variation)

@@ -10,7 +10,7 @@ from mmgen.synth.identity import HAIRS, HEADWEAR, LOGOS, Identity
 from mmgen.synth.palette import PATTERNS, Fabric, plain, shade
 from mmgen.synth.pose import Pose
 from mmgen.synth.primitives import Packed, Solid, pack
-from mmgen.synth.skeleton import SIDES, Skeleton, pose_skeleton
+from mmgen.synth.skeleton import SIDES, Proportions, Skeleton, pose_skeleton
 
 (
     M_SKIN, M_HAIR, M_TOP, M_SLEEVE, M_OUTER, M_BOTTOM, M_SHOE, M_SOLE, M_SOCK, M_BAG, M_HAT, M_LOGO, MATERIALS,
@@ -75,6 +75,22 @@ class Style(NamedTuple):
     variation: float
 
 
+class Paint(NamedTuple):
+    """What the paint rules look at.
+
+    Attributes:
+        origin: [15, 3] float64, bones' origins, world frame.
+        axes: [15, 3, 3] float64, bones' axes as rows.
+        style: Parameters.
+        materials: [MATERIALS, 9] float64: pattern number, colour, accent, period, phase.
+    """
+
+    origin: np.ndarray
+    axes: np.ndarray
+    style: Style
+    materials: np.ndarray
+
+
 @dataclass(frozen=True)
 class Person:
     """An identity in a pose.
@@ -84,20 +100,20 @@ class Person:
         pose: How.
         skeleton: Bone frames in the world, metres.
         packed: Solids as arrays.
-        style: Paint rules' parameters.
-        materials: [MATERIALS, 9] float64: pattern number, colour, accent, period, phase.
+        paint: What colours them.
     """
 
     identity: Identity
     pose: Pose
     skeleton: Skeleton
     packed: Packed
-    style: Style
-    materials: np.ndarray
+    paint: Paint
 
     def moved(self, shift: np.ndarray) -> "Person":
         """The same person translated by `shift`, metres."""
-        return assemble(self.identity, self.pose, self.skeleton.moved(shift))
+        skeleton = self.skeleton.moved(shift)
+        paint = self.paint._replace(origin=skeleton.origin)
+        return Person(self.identity, self.pose, skeleton, self.packed.moved(shift), paint)
 
 
 def stride_limit(identity: Identity) -> float:
@@ -107,17 +123,12 @@ def stride_limit(identity: Identity) -> float:
     return 0.8 if identity.outfit.outer in ("coat", "open_coat") else 1.0
 
 
-def assemble(identity: Identity, pose: Pose, skeleton: Skeleton | None = None) -> Person:
-    """Dress the posed skeleton.
-
-    Args:
-        identity: Who.
-        pose: How.
-        skeleton: Where, if not with the hips at the world origin.
-    """
-    skeleton = skeleton or pose_skeleton(identity.build, pose)
+def assemble(identity: Identity, pose: Pose) -> Person:
+    """Pose the skeleton with the hips at the world origin, and dress it."""
+    skeleton = pose_skeleton(identity.build, pose)
     packed = pack(_solids(identity, skeleton), body.groups(skeleton.proportions), skeleton)
-    return Person(identity, pose, skeleton, packed, _style(identity, skeleton), _materials(identity))
+    paint = Paint(skeleton.origin, skeleton.axes, _style(identity, skeleton), _materials(identity))
+    return Person(identity, pose, skeleton, packed, paint)
 
 
 def _solids(identity: Identity, skeleton: Skeleton) -> list[Solid]:
@@ -146,7 +157,6 @@ def _solids(identity: Identity, skeleton: Skeleton) -> list[Solid]:
 
 def _style(identity: Identity, skeleton: Skeleton) -> Style:
     outfit, head, lengths = identity.outfit, identity.head, skeleton.proportions
-    one_piece = outfit.bottom == "dress"
     straps = {"backpack": 1.0, "shoulder_bag": 2.0 + outfit.bag_side}
     trousers = outfit.bottom in ("trousers", "slim", "wide")
     return Style(
@@ -157,7 +167,7 @@ def _style(identity: Identity, skeleton: Skeleton) -> Style:
         thigh=lengths.thigh,
         shank=lengths.shank,
         ankle=lengths.ankle,
-        waist_y=-1.0 if one_piece else 0.1 * lengths.scale,
+        waist_y=_waist_m(identity, lengths),
         neckline=outfit.neckline_m * lengths.scale,
         placket=float(outfit.top == "shirt"),
         belt=float(outfit.tucked and trousers and identity.index % 2 == 0),
@@ -176,6 +186,14 @@ def _style(identity: Identity, skeleton: Skeleton) -> Style:
         glasses=float(head.glasses),
         variation=float(identity.index % 997) * 1.37,
     )
+
+
+def _waist_m(identity: Identity, lengths: Proportions) -> float:
+    if identity.outfit.bottom == "dress":
+        return -1.0
+    if clothes.upper_is_loose(identity):
+        return clothes.upper_hem_m(identity, lengths)
+    return 0.1 * lengths.scale
 
 
 def _materials(identity: Identity) -> np.ndarray:

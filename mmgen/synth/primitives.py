@@ -74,21 +74,10 @@ class Group:
 
 
 # Columns of the packed table.
-ORIGIN, AXES, LENGTH, RX_A, RZ_A, RX_B, RZ_B, CAP_A, CAP_B, BULGE, SHEAR_X, SHEAR_Z = (
-    0,
-    3,
-    12,
-    13,
-    14,
-    15,
-    16,
-    17,
-    18,
-    19,
-    20,
-    21,
-)
-FOLD, FOLD_COUNT, FOLD_PHASE, ROUNDING, WALL, DEPTH, SLIT, LOW, HIGH, COLUMNS = 22, 23, 24, 25, 26, 27, 28, 29, 32, 35
+ORIGIN, AXES, LENGTH, RX_A, RZ_A, RX_B, RZ_B = 0, 3, 12, 13, 14, 15, 16
+CAP_A, CAP_B, BULGE, SHEAR_X, SHEAR_Z = 17, 18, 19, 20, 21
+FOLD, FOLD_COUNT, FOLD_PHASE, ROUNDING, WALL, DEPTH, SLIT = 22, 23, 24, 25, 26, 27, 28
+LOW, HIGH, SPAN, REACH, COLUMNS = 29, 32, 35, 38, 39
 
 
 class Packed(NamedTuple):
@@ -111,6 +100,14 @@ class Packed(NamedTuple):
     bone: np.ndarray
     group_first: np.ndarray
     group_table: np.ndarray
+
+    def moved(self, shift: np.ndarray) -> "Packed":
+        """The same solids translated by `shift` [3], metres."""
+        table, groups = self.table.copy(), self.group_table.copy()
+        for column in (ORIGIN, LOW, HIGH):
+            table[:, column : column + 3] += shift
+        groups[:, 1:4] += shift
+        return self._replace(table=table, group_table=groups)
 
 
 def pack(solids: list[Solid], groups: dict[str, Group], skeleton: Skeleton) -> Packed:
@@ -160,6 +157,8 @@ def _row(solid: Solid, skeleton: Skeleton) -> np.ndarray:
     row[FOLD:LOW] = [*solid.folds, solid.rounding, *solid.hollow, solid.slit]
     row[LOW : LOW + 3] = ends.min(0) - margin
     row[HIGH : HIGH + 3] = ends.max(0) + margin
+    row[SPAN : SPAN + 3] = ends[1] - ends[0]
+    row[REACH] = margin
     return row
 
 
@@ -171,7 +170,9 @@ def _local_frame(solid: Solid, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray
     if length < 1e-9:
         return np.eye(3), 0.0, (0.0, 0.0)
     y_axis = (b - a) / length
-    helper = np.array([0.0, 0.0, 1.0]) if abs(y_axis[2]) < 0.8 else np.array([0.0, 1.0, 0.0])
-    x_axis = np.cross(y_axis, helper)
+    u, v, w = (float(value) for value in y_axis)
+    x_axis = np.array([v, -u, 0.0] if abs(w) < 0.8 else [-w, 0.0, u])  # at right angles to z, or to y
     x_axis /= np.linalg.norm(x_axis)
-    return np.stack([x_axis, y_axis, np.cross(x_axis, y_axis)]), length, (0.0, 0.0)
+    p, q, r = (float(value) for value in x_axis)
+    z_axis = np.array([q * w - r * v, r * u - p * w, p * v - q * u])
+    return np.stack([x_axis, y_axis, z_axis]), length, (0.0, 0.0)

@@ -135,7 +135,11 @@ def _place_arm(origin: np.ndarray, turn: np.ndarray, pose: Pose, lengths: Propor
     turn[first] = turn[1] @ _rotation(0, -pose.arm_deg[side]) @ _rotation(2, sign * pose.arm_spread_deg[side])
     turn[first + 1] = turn[first] @ _rotation(1, -sign * pose.twist_deg[side]) @ _rotation(0, -pose.elbow_deg[side])
     turn[first + 2] = turn[first + 1] @ _rotation(0, -8.0)
-    origin[first] = origin[1] + turn[1] @ [sign * lengths.shoulder, lengths.shoulder_up, -0.008 * lengths.scale]
+    origin[first] = origin[1] + turn[1] @ [
+        sign * lengths.shoulder,
+        lengths.shoulder_up - 0.014 * lengths.scale,
+        -0.008 * lengths.scale,
+    ]
     origin[first + 1] = origin[first] - turn[first][:, 1] * lengths.arm
     origin[first + 2] = origin[first + 1] - turn[first + 1][:, 1] * lengths.forearm
 

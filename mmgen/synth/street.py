@@ -1,6 +1,7 @@
 """The six cameras: each has its own place, light, lens and sensor, fixed by the seed."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -78,6 +79,7 @@ STREET_LENGTH_M = 36.0
 """The street repeats after this length."""
 
 
+@lru_cache(maxsize=64)
 def street_camera(seed: int, number: int) -> StreetCamera:
     """Camera `number` (1..6) of the data set with this seed."""
     generator = stream(seed, "cameras", number, "camera")
@@ -86,11 +88,12 @@ def street_camera(seed: int, number: int) -> StreetCamera:
     wall = str(WALLS[(number + int(generator.integers(2))) % 4] if number < 5 else generator.choice(WALLS))
     sunny = generator.random() < 0.5
     sun = np.array([generator.uniform(-0.8, 0.8), generator.uniform(0.75, 1.1), generator.uniform(-0.1, 0.9)])
+    sun /= np.linalg.norm(sun)
     tint = np.clip(generator.normal(1.0, 0.035, 3), 0.92, 1.08) * generator.uniform(0.88, 1.08)
     return StreetCamera(
         number=number,
         elevation_deg=float(generator.uniform(-2.0, 8.0)),
-        sun_direction=tuple(float(value) for value in sun / np.linalg.norm(sun)),
+        sun_direction=(float(sun[0]), float(sun[1]), float(sun[2])),
         ambient=float(generator.uniform(0.6, 0.7) if sunny else generator.uniform(0.8, 0.92)),
         sun=float(generator.uniform(0.42, 0.58) if sunny else generator.uniform(0.1, 0.22)),
         warmth=float(generator.uniform(0.02, 0.07) if sunny else generator.uniform(-0.02, 0.02)),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from skimage.filters import gaussian
 
-from mmgen.synth.backdrop import draw_backdrop
+from mmgen.synth.backdrop import Eye, Scene, draw_backdrop
 from mmgen.synth.mesh import BodyMesh
 from mmgen.synth.raster import rasterise
 from mmgen.synth.shading import Light, draw_person, project_pixels
@@ -120,7 +120,7 @@ def sample_view(generator: np.random.Generator, street: StreetCamera, person_hei
             sun_colour=(1.0 + warmth, 1.0, 1.0 - warmth),
         ),
         place_m=float(generator.uniform(0, STREET_LENGTH_M)),
-        exposure=float(generator.uniform(0.9, 1.08)),
+        exposure=float(generator.uniform(0.95, 1.15)),
         noise_seed=int(generator.integers(2**31)),
     )
 
@@ -135,10 +135,9 @@ def render_view(mesh: BodyMesh, view: View, height: int = 128, width: int = 64) 
         width: Columns.
     """
     camera = Camera(
-        *(
-            torch.tensor([value], dtype=torch.float32)
-            for value in (view.azimuth_deg, view.elevation_deg, view.distance)
-        ),
+        azimuth_deg=torch.tensor([view.azimuth_deg], dtype=torch.float32),
+        elevation_deg=torch.tensor([view.elevation_deg], dtype=torch.float32),
+        distance=torch.tensor([view.distance], dtype=torch.float32),
         offset=torch.tensor([view.offset], dtype=torch.float32),
     )
     rigid = world_to_camera(camera)[0].numpy()
@@ -159,8 +158,8 @@ def render_view(mesh: BodyMesh, view: View, height: int = 128, width: int = 64) 
         world_to_camera=rigid,
         intrinsics=intrinsics,
         light_direction_camera=np.array(view.light.direction_camera, np.float32),
-        light_ambient=np.float32(view.light.ambient),
-        light_sun=np.float32(view.light.sun),
+        light_ambient=np.array(view.light.ambient, np.float32),
+        light_sun=np.array(view.light.sun, np.float32),
     )
     return Picture(_develop(picture, view, height), np.where(coverage >= 0.5, np.uint8(255), np.uint8(0)), truth)
 
@@ -175,8 +174,10 @@ def _behind(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarra
     feet = mesh.feet()
     scene_feet = np.stack([feet @ rigid[0, :3], feet @ ahead], axis=1) - [eye @ rigid[0, :3], 0.0]
     pitch = np.deg2rad(view.elevation_deg)
-    pose = (eye[1] - mesh.ground_y, float(-eye @ ahead), np.sin(pitch), np.cos(pitch), view.place_m)
-    scene = (
+    camera = Eye(
+        float(eye[1] - mesh.ground_y), float(-eye @ ahead), float(np.sin(pitch)), float(np.cos(pitch)), view.place_m
+    )
+    scene = Scene(
         np.array(street.ground),
         np.array(street.ground_colours),
         street.kerb_m,
@@ -187,7 +188,7 @@ def _behind(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarra
         street.things,
         street.variation,
     )
-    picture = draw_backdrop(height, width, intrinsics, pose, scene, scene_feet)
+    picture = draw_backdrop(height, width, intrinsics, camera, scene, scene_feet)
     ground, picture = picture[:, :, 3], gaussian(picture[:, :, :3], 0.9 * height / 128, channel_axis=2)
     light = view.light
     shadow = _shadow(mesh, light, rigid, intrinsics, size) * ground

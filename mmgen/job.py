@@ -89,7 +89,7 @@ class Job:
     @property
     def options_sha256(self) -> str:
         """Hash of the options that change the bytes."""
-        return _hash_json(dict(self.options))
+        return options_digest(self.options)
 
     def content_key(self, item: InputItem, input_sha256: str, weights_sha256: str) -> str:
         """Hash of all that decides the item's bytes; the mask file is read for it."""
@@ -171,6 +171,11 @@ def stamped(record: Record, seconds: float | None) -> Record:
 def utc_now() -> str:
     """UTC, ISO 8601, to the millisecond; sorts as text."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def options_digest(options: Mapping[str, Any]) -> str:
+    """Hash of options, as it stands in run records and in the provenance of assets."""
+    return _hash_json(dict(options))
 
 
 def _hash_json(value: Any) -> str:

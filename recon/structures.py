@@ -43,8 +43,8 @@ class Camera:
         azimuth_deg: [B]; 0 looks at the front, positive moves the camera towards +x.
         elevation_deg: [B]; positive lifts the camera.
         distance: [B], template units, > 0, from the origin.
-        offset: [B, 2]. With `offset_frame` "camera" (default) the body moves by (x, y) in the camera frame: right and up
-            in the image at any azimuth. With "world" the camera looks at the world point (x, y, 0), as published:
+        offset: [B, 2]. With `offset_frame` "camera" (default) the body moves by (x, y) in the camera frame: right and
+            up in the image at any azimuth. With "world" the camera looks at the world point (x, y, 0), as published:
             positive x moves the body left at azimuth 0, right at 180, and hardly at all at 90.
         focal: 1 / tan(fovy / 2), shared by the batch.
         offset_frame: how `offset` is read.
@@ -66,6 +66,17 @@ class Camera:
     def turned(self, azimuth_deg: float | Float[Tensor, " B"]) -> "Camera":
         """The same cameras moved around the body by `azimuth_deg` degrees."""
         return replace(self, azimuth_deg=self.azimuth_deg + azimuth_deg)
+
+    def at(self, index: int) -> "Camera":
+        """One camera as a batch of one."""
+        chosen = slice(index, index + 1)
+        return replace(
+            self,
+            azimuth_deg=self.azimuth_deg[chosen],
+            elevation_deg=self.elevation_deg[chosen],
+            distance=self.distance[chosen],
+            offset=self.offset[chosen],
+        )
 
     def __len__(self) -> int:
         return self.azimuth_deg.shape[0]

@@ -57,7 +57,10 @@ DEFAULT_HEIGHT_M = 1.70
     help="Texture in texels.  [default: the method's own]",
 )
 @click.option(
-    "--template", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Body to start from (OBJ)."
+    "--template",
+    default="person",
+    show_default=True,
+    help="Body to start from: person, ellipsoid, or a closed mesh (glb, gltf, obj, off, ply, stl).",
 )
 @click.option(
     "--min-iou",
@@ -255,7 +258,7 @@ def _method_options(options: Mapping[str, Any]) -> Any:
         "height_source": "given" if height else "assumed",
         "seed": options["seed"],
         "device": options["device"],
-        "template": str(options["template"]) if options["template"] else None,
+        "template": options["template"],
         "masks": options["masks"],
     }
     return ReconstructOptions(**{name: value for name, value in chosen.items() if value is not None})

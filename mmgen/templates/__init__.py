@@ -1,0 +1,39 @@
+"""Templates by name or from a file: where every reconstruction starts."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mmgen.files import sha256_file
+from mmgen.template_file import load_template
+from mmgen.templates.build_person import PERSON_FILE
+from recon.template import Template, ellipsoid_template, template_from_arrays
+
+TEMPLATE_NAMES = ("person", "ellipsoid")
+
+
+def named_template(name: str) -> Template:
+    """A template by name, or from a mesh file.
+
+    Args:
+        name: `person` (a neutral body, bundled), `ellipsoid` (the paper's), or the path of a closed mesh.
+
+    Raises:
+        FatalError: the file is no usable template; see `mmgen.template_file.load_template`.
+    """
+    if name == "ellipsoid":
+        return ellipsoid_template()
+    if name != "person":
+        return load_template(Path(name))
+    with np.load(PERSON_FILE, allow_pickle=False) as arrays:
+        return template_from_arrays(
+            torch.from_numpy(arrays["vertices"]),
+            torch.from_numpy(arrays["faces"]).long(),
+            torch.from_numpy(arrays["face_uv"]),
+        )
+
+
+def template_digest(name: str) -> str:
+    """What identifies the template in a content key: its name, or the hash of its file."""
+    return name if name in TEMPLATE_NAMES else sha256_file(Path(name))

@@ -33,7 +33,7 @@ def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[t
     if item.status == "rejected":
         pairs += [(label, text) for label, text in (("Set aside", item.message), ("What to do", item.hint)) if text]
     if item.mask_iou is not None:
-        pairs.append(("Outline match (MaskIoU)", f"{item.mask_iou:.3f}"))
+        pairs.append(("Outline (MaskIoU)", f"{item.mask_iou:.3f}"))
     if item.ssim is not None:
         pairs.append(("Likeness (SSIM)", f"{item.ssim:.3f}"))
     if asset is not None and glb is not None:

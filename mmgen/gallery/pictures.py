@@ -20,7 +20,7 @@ PHOTO_HEIGHT = 528
 def poster_uri(asset: Asset) -> str:
     """The mesh from the front, see-through around it, as the page's viewer draws it first."""
     picture = Image.fromarray(render_cutout(asset, azimuth_deg=0.0, size=POSTER_SIZE))
-    return _data_uri(picture, "WEBP", quality=88, method=4)
+    return _data_uri(picture, "WEBP", quality=88, method=2)
 
 
 def photo_uri(path: Path | None) -> str | None:

@@ -87,7 +87,20 @@ def _mp4_bytes(frames: Sequence[Image8], fps: float) -> bytes:
     raw = b"".join(np.ascontiguousarray(frame[:height, :width]).tobytes() for frame in frames)
     read = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps}", "-i", "-"]
     # fragments: the file can then be written to a pipe, so nothing half-written ever has the final name
-    write = ["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p", "-threads", "1", "-fflags", "+bitexact"]
+    write = [
+        "-c:v",
+        "libx264",
+        "-crf",
+        "18",
+        "-bf",
+        "0",
+        "-pix_fmt",
+        "yuv420p",
+        "-threads",
+        "1",
+        "-fflags",
+        "+bitexact",
+    ]
     command = ["ffmpeg", "-v", "error", *read, *write, "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
     done = subprocess.run(command, input=raw, capture_output=True, check=False)
     if done.returncode:

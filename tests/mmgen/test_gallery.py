@@ -76,11 +76,11 @@ def test_groups_follow_quality_and_status(run_folder: Path) -> None:
 
 def test_large_view_gets_the_figures(run_folder: Path) -> None:
     details = {item["name"]: dict(item["details"]) for item in script_items(page_of(run_folder))}
-    assert details["a"]["Outline match (MaskIoU)"] == "0.930" and details["a"]["Likeness (SSIM)"] == "0.710"
+    assert details["a"]["Outline (MaskIoU)"] == "0.930" and details["a"]["Likeness (SSIM)"] == "0.710"
     assert details["a"]["Size (w × h × d)"].split(" × ")[1] == "1.70"
     assert details["a"]["Weights"] == "ab" * 6 and details["a"]["Triangles"] == "320"
     assert details["weak"]["Set aside"] == "outline 0.9 is low" and details["weak"]["What to do"] == "Check the mask."
-    assert "Outline match (MaskIoU)" not in details["sub/extra"]
+    assert "Outline (MaskIoU)" not in details["sub/extra"]
 
 
 def test_meshes_are_embedded_unchanged(run_folder: Path) -> None:

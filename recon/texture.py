@@ -15,7 +15,7 @@ from recon.template import Template
 FACE_CHUNK_TEXELS = 512
 
 
-class TexelMap(nn.Module):
+class TexelInterpolator(nn.Module):
     """Which point of the template's surface each texel shows: three vertices and their weights.
 
     A module only so that it follows the network to its device; constant for a topology, hence not part of the state.

@@ -7,6 +7,7 @@ from recon.encoders.model import ALL_GROUPS, GROUPS, AttributeEncoder, parameter
 from recon.encoders.presets import (
     CAMERA_RANGES,
     ENCODER_PRESETS,
+    aligned_config,
     paper_config,
     published_config,
     small_config,
@@ -22,6 +23,7 @@ __all__ = [
     "CameraPrediction",
     "CameraRanges",
     "EncoderConfig",
+    "aligned_config",
     "paper_config",
     "parameter_counts",
     "published_config",

@@ -20,7 +20,7 @@ from recon.encoders.trunks import HrnetTrunk, ResnetTrunk, load_trunk
 from recon.structures import Attributes, Camera, Sample
 from recon.template import Template
 from recon.texture import (
-    TexelMap,
+    TexelInterpolator,
     TextureFields,
     assemble_halves,
     enlarged,
@@ -53,7 +53,7 @@ class AttributeEncoder(nn.Module):
         self.light = LightEncoder(config)
         self.background = BackgroundEncoder(config) if config.background else None
         height, width = config.texture_size
-        self.texels = TexelMap(template, height // FIELD_STEP, width // FIELD_STEP)
+        self.texels = TexelInterpolator(template, height // FIELD_STEP, width // FIELD_STEP)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property

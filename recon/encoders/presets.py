@@ -9,7 +9,7 @@ CAMERA_RANGES: dict[str, CameraRanges] = {
     "market": CameraRanges(elevation_deg=(-15.0, 15.0), distance=(2.0, 6.0)),
     "atr": CameraRanges(elevation_deg=(-15.0, 15.0), distance=(2.0, 8.0)),
     "cub": CameraRanges(elevation_deg=(0.0, 30.0), distance=(2.0, 7.0), sampled_offset=0.3),
-    "people": CameraRanges(elevation_deg=(-15.0, 30.0), distance=(2.0, 4.0), offset_limit=0.5, sampled_offset=0.1),
+    "people": CameraRanges(elevation_deg=(-20.0, 20.0), distance=(1.8, 3.8), offset_limit=0.5, sampled_offset=0.1),
 }
 """Paper's ranges per data set, and narrower ones for crops that the person fills."""
 
@@ -33,6 +33,19 @@ def small_config(data: str = "people", **changes: Any) -> EncoderConfig:
     """
     height, width = IMAGE_SIZES[data]
     return replace(EncoderConfig(height=height, width=width, ranges=CAMERA_RANGES[data]), **changes)
+
+
+def aligned_config(data: str = "people", **changes: Any) -> EncoderConfig:
+    """The small networks, with shape and texture aligned to the predicted camera; made for training with known cameras.
+
+    Not the paper's independent encoders: shape and texture follow the camera encoder's answer (without gradient to it).
+    """
+    aligned: dict[str, Any] = {
+        "alignment": "predicted_camera",
+        "azimuth_head": "bins",
+        "texture_source": "blend",
+    }
+    return small_config(data, **{**aligned, **changes})
 
 
 def paper_config(data: str = "market", **changes: Any) -> EncoderConfig:
@@ -67,4 +80,10 @@ def smr_config(data: str = "market", **changes: Any) -> EncoderConfig:
     return published_config(data, **{"integration": False, **changes})
 
 
-ENCODER_PRESETS = {"small": small_config, "paper": paper_config, "published": published_config, "smr": smr_config}
+ENCODER_PRESETS = {
+    "small": small_config,
+    "aligned": aligned_config,
+    "paper": paper_config,
+    "published": published_config,
+    "smr": smr_config,
+}

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from recon.template import ellipsoid_template
 from recon.texture import (
-    TexelMap,
+    TexelInterpolator,
     TextureFields,
     assemble_halves,
     enlarged,
@@ -33,7 +33,7 @@ def identity_flow(height: int, width: int) -> torch.Tensor:
 
 
 def test_texels_lie_where_the_layout_says(template):
-    places = TexelMap(template, 16, 8)(template.vertices[None])[0]
+    places = TexelInterpolator(template, 16, 8)(template.vertices[None])[0]
     x, y, z = places
     front, back = slice(8, 16), slice(0, 8)
     assert (z[front, 2:6] > 0).all() and (z[back, 2:6] < 0).all()
@@ -45,7 +45,7 @@ def test_texels_lie_where_the_layout_says(template):
 
 def test_texels_agree_with_the_inverse_of_the_layout(template):
     height, width = 32, 16
-    places = TexelMap(template, height, width)(template.vertices[None])[0]
+    places = TexelInterpolator(template, height, width)(template.vertices[None])[0]
     u = (torch.arange(width) + 0.5) / width
     v = 1 - (torch.arange(height) + 0.5) / height
     x = torch.sin((u - 0.5) * math.pi) * 0.45
@@ -57,7 +57,7 @@ def test_texels_agree_with_the_inverse_of_the_layout(template):
 
 
 def test_texel_weights_are_a_partition_of_unity(template):
-    texels = TexelMap(template, 16, 8)
+    texels = TexelInterpolator(template, 16, 8)
     torch.testing.assert_close(texels(torch.ones(2, len(template.vertices), 1)), torch.ones(2, 1, 16, 8))
     assert (texels.weights >= 0).all()
     assert not list(texels.state_dict())

@@ -99,8 +99,8 @@ def test_untrained_camera_is_frontal_and_mid_range(tiny_template, photos):
     for head in ("vector", "bins"):
         encoder, inputs, vertices = make(small_config(azimuth_head=head), tiny_template, photos)
         prediction = encoder(inputs, vertices)
-        torch.testing.assert_close(prediction.camera.distance, torch.full((2,), 3.0), atol=1e-2, rtol=0)
-        torch.testing.assert_close(prediction.camera.elevation_deg, torch.full((2,), 7.5), atol=0.1, rtol=0)
+        torch.testing.assert_close(prediction.camera.distance, torch.full((2,), 2.8), atol=1e-2, rtol=0)
+        torch.testing.assert_close(prediction.camera.elevation_deg, torch.full((2,), 0.0), atol=0.1, rtol=0)
         assert prediction.camera.offset.abs().max() < 1e-2
         torch.testing.assert_close(prediction.azimuth_vector, torch.tensor([[1.0, 0]] * 2), atol=1e-2, rtol=0)
         assert (prediction.azimuth_logits is None) == (head == "vector")

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from mmgen.cli.options import json_option
+from mmgen.cli.options import device_option, json_option, workers_option
 from mmgen.cli.output import print_json, say
 
 
@@ -31,6 +31,33 @@ def bench_render(quick: bool, as_json: bool) -> None:
         return
     for scene in result["scenes"]:
         print(_summary(scene))
+
+
+@command.command("reconstruct")
+@click.option(
+    "--photos", type=click.IntRange(2), default=16, show_default=True, help="Procedural people to reconstruct."
+)
+@workers_option
+@device_option
+@json_option
+def bench_reconstruct(photos: int, workers: int | None, device: str, as_json: bool) -> None:
+    """Speed of `mmgen reconstruct`: one process, then several; also checks that their bytes are equal."""
+    from mmgen.bench.reconstruct import measure
+    from mmgen.devices import resolve_device
+    from mmgen.engine import default_workers
+
+    device = resolve_device(device)
+    say(f"reconstructing {photos} procedural people twice")
+    result = measure(photos, workers or default_workers(device), device)
+    if as_json:
+        print_json(result)
+        return
+    seconds = result["seconds_per_photo"]
+    print(f"{seconds['median']:.2f} s per photo ({seconds['lowest']:.2f} to {seconds['highest']:.2f}), one process")
+    for count, rate in result["photos_per_minute"].items():
+        print(f"  {rate:.1f} photos per minute with {count} processes, start-up included")
+    print(f"  MaskIoU {result['mean_mask_iou']:.3f}, SSIM {result['mean_ssim']:.3f}")
+    print(f"  bytes are {'equal' if result['same_bytes'] else 'NOT equal'} for one and several processes")
 
 
 def _summary(scene: dict[str, Any]) -> str:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 SHOWN_FAILURES = 100
 DEFAULT_HEIGHT_M = 1.70
+DEFAULT_REFINE_STEPS = 75
+DEFAULT_TEXTURE_SIZE = "512x256"
 
 
 @click.command()
@@ -43,7 +45,7 @@ DEFAULT_HEIGHT_M = 1.70
     "auto, alpha, grabcut, or a folder that mirrors the photos; auto looks for alpha, a mask file, then guesses."
 )
 @click.option(
-    "--refine", type=click.IntRange(0, 10_000), metavar="N", help="Fitting steps.  [default: the method's own]"
+    "--refine", type=click.IntRange(0, 10_000), metavar="N", help=f"Fitting steps.  [default: {DEFAULT_REFINE_STEPS}]"
 )
 @click.option(
     "--height",
@@ -54,7 +56,7 @@ DEFAULT_HEIGHT_M = 1.70
 @click.option(
     "--texture-size",
     type=PixelSizeType(16, 4096),
-    help="Texture in texels.  [default: the method's own]",
+    help=f"Texture in texels.  [default: {DEFAULT_TEXTURE_SIZE}]",
 )
 @click.option(
     "--template",

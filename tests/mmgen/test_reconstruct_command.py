@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +30,7 @@ class FakeOptions:
     height_source: str
     texture_size: tuple[int, int] = (64, 32)
     refine_steps: int = 9
-    template: str | None = None
+    template: str = "person"
 
     def result_options(self) -> dict[str, Any]:
         """Everything that changes the bytes."""
@@ -77,6 +77,17 @@ def test_options_reach_the_method(made: list[FakeOptions]) -> None:
     assert made[-1] == FakeOptions("alpha", 5, "cpu", 1.82, "given", (128, 64), 3)
     assert call("in").exit_code == 0
     assert made[-1] == FakeOptions("auto", 0, "cpu", 1.70, "assumed")
+
+
+def test_the_help_tells_the_methods_own_defaults() -> None:
+    from mmgen.cli import reconstruct
+    from mmgen.reconstruction import ReconstructOptions
+
+    method = ReconstructOptions()
+    assert reconstruct.DEFAULT_REFINE_STEPS == method.refine_steps
+    assert reconstruct.DEFAULT_TEXTURE_SIZE == "{}x{}".format(*method.texture_size)
+    assert (reconstruct.DEFAULT_HEIGHT_M, method.height_source) == (method.height_m, "assumed")
+    assert {field.name for field in fields(FakeOptions)} == {field.name for field in fields(ReconstructOptions)}
 
 
 def test_bad_photos_cost_a_line_each_and_exit_3(made: list[FakeOptions], tmp_path: Path) -> None:
@@ -149,7 +160,6 @@ def test_retry_failed_and_overwrite(made: list[FakeOptions], tmp_path: Path) -> 
         (("in", "--out", "in"), 2, "error: --out in is the input folder"),
         (("in", "in/a.jpg"), 2, "would both be written to a.glb"),
         (("in", "--shard", "2/2"), 2, "is not i/n with 0 <= i < n"),
-        (("in", "--template", "none.obj"), 2, "does not exist"),
         (("in", "--height", "17"), 2, "is not in the range"),
         (("empty",), 4, "error: no photos in empty"),
         ((), 2, "Missing argument 'SOURCES...'"),

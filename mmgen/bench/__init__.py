@@ -1,1 +1,4 @@
-"""Figures of this machine, as `mmgen bench` prints them. One module per subject, each with a `measure(...)` that returns JSON data."""
+"""Figures of this machine, as `mmgen bench` prints them.
+
+One module per subject, each with a `measure(...)` that returns JSON data.
+"""

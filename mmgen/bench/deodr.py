@@ -1,7 +1,7 @@
 """DEODR on the bench scenes: another differentiable CPU rasteriser, to compare speed with.
 
-It does less than DIB-R (no soft mask, silhouettes by antialiased edges, one image per call) and computes in float64. Finding its
-silhouette edges is left out of the time, in its favour.
+It does less than DIB-R (no soft mask, silhouettes by antialiased edges, one image per call) and computes in float64.
+Finding its silhouette edges is left out of the time, in its favour.
 """
 
 from typing import Any

@@ -41,7 +41,8 @@ def rasterize(
         backend: see `load_backend`.
 
     Returns:
-        Interpolated features, 0 where nothing was drawn (a tuple when a sequence was given), and the face index, -1 where none.
+        Interpolated features, 0 where nothing was drawn (a tuple when a sequence was given), and the face index, -1
+        where none.
 
     Raises:
         ValueError: unknown backend or dtype.
@@ -69,7 +70,7 @@ def rasterize(
 def dibr_soft_mask(
     face_vertices_image: Float[Tensor, "B F 3 2"],
     selected_face_idx: Int[Tensor, "B H W"],
-    sigmainv: float = 7000,
+    sigmainv: float = 7000.0,
     boxlen: float = 0.02,
     knum: int = 30,
     multiplier: float | None = None,
@@ -110,7 +111,7 @@ def dibr_rasterization(
     face_vertices_image: Float[Tensor, "B F 3 2"],
     face_features: Float[Tensor, "B F 3 _"] | Sequence[Float[Tensor, "B F 3 _"]],
     face_normals_z: Float[Tensor, "B F"],
-    sigmainv: float = 7000,
+    sigmainv: float = 7000.0,
     boxlen: float = 0.02,
     knum: int = 30,
     multiplier: float | None = None,

@@ -27,11 +27,11 @@ class BackendUnavailable(RuntimeError):
 def load_backend(name: str, like: Tensor) -> ModuleType:
     """The module that draws tensors like `like`.
 
-    A backend module has `rasterize(height, width, face_vertices_z, face_vertices_image, face_features, valid_faces, multiplier, eps)`
-    and `soft_mask(face_vertices_image, face_index, sigmainv, boxlen, knum, multiplier)`.
+    A backend module has `rasterize(height, width, face_vertices_z, face_vertices_image, face_features, valid_faces,
+    multiplier, eps)` and `soft_mask(face_vertices_image, face_index, sigmainv, boxlen, knum, multiplier)`.
 
     Args:
-        name: one of `BACKENDS`. "auto" is numba for float32 on the CPU, else torch; "cuda", kaolin's own name, means "auto".
+        name: one of `BACKENDS`; see `resolve_backend` for "auto".
         like: gives device and dtype.
 
     Raises:
@@ -51,7 +51,7 @@ def load_backend(name: str, like: Tensor) -> ModuleType:
 
 
 def resolve_backend(name: str, like: Tensor) -> str:
-    """The backend that "auto" (or kaolin's "cuda") means for tensors like `like`; other names are returned as they are."""
+    """What "auto", or kaolin's "cuda", means: numba for float32 on the CPU, else torch. Other names are returned."""
     if name not in ("auto", "cuda"):
         return name
     return "numba" if like.device.type == "cpu" and like.dtype == torch.float32 else "torch"

@@ -8,10 +8,10 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 kernel = njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)
-"""No fused multiply-add: two faces that share an edge then compute opposite edge functions, so no crack opens.
+"""No fused multiply-add: then two faces that share an edge compute opposite edge functions, and no crack opens.
 
-Helpers are inlined by LLVM. Loops that matter are written so that it vectorises them: one or two arrays, unsigned indices,
-selections in place of branches.
+Helpers are inlined by LLVM. Loops that matter are written so that it vectorises them: one or two arrays, unsigned
+indices, selections in place of branches.
 """
 
 RANGE_BIAS = np.float32(0.25)

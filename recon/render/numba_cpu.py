@@ -42,7 +42,7 @@ def soft_mask(
     multiplier: float,
 ) -> Float[Tensor, "B H W"]:
     """Soft silhouette, see `recon.render.api.dibr_soft_mask`."""
-    return _Soft.apply(face_vertices_image, face_index, (sigmainv, boxlen, knum, EDGE_EPS / multiplier**2))
+    return _Soft.apply(face_vertices_image, face_index, (sigmainv, boxlen, int(knum), EDGE_EPS / multiplier**2))
 
 
 class _Hard(torch.autograd.Function):

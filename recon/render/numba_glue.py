@@ -70,7 +70,7 @@ class _Corners(Function):
         announce_compilation(numba_surface.corners_forward)
         arrays = (
             as_array(ndc), as_array(camera), as_array(faces.long()), np.float32(sliver_area),
-            corners.numpy().reshape(batch, count, 6), z.numpy(), facing.numpy(),
+            as_array(corners).reshape(batch, count, 6), as_array(z), as_array(facing),
         )  # fmt: skip
         in_chunks(lambda first, last: numba_surface.corners_forward(first, last, *arrays), batch)
         ctx.save_for_backward(faces)
@@ -86,7 +86,7 @@ class _Corners(Function):
             return None, None, None, None
         (faces,) = ctx.saved_tensors
         out = grad.new_empty(len(grad), ctx.vertex_count, 2)
-        arrays = (as_array(grad).reshape(len(grad), -1, 6), as_array(faces.long()), out.numpy())
+        arrays = (as_array(grad).reshape(len(grad), len(faces), 6), as_array(faces.long()), as_array(out))
         in_chunks(lambda first, last: numba_surface.corners_backward(first, last, *arrays), len(grad))
         return out, None, None, None
 
@@ -96,11 +96,14 @@ class _Shade(Function):
     def forward(ctx: Any, features: Tensor, index: Tensor, texture: Tensor, background: Tensor | None) -> Any:
         batch, height, width, depth = features.shape
         image = features.new_empty(batch, 3, height, width)
-        behind = np.ones((1, 3, 1), np.float32) if background is None else as_array(background).reshape(batch, 3, -1)
+        if background is None:
+            behind = np.ones((1, 3, 1), np.float32)
+        else:
+            behind = as_array(background).reshape(batch, 3, height * width)
         announce_compilation(numba_surface.shade_forward)
         arrays = (
-            as_array(features).reshape(batch, -1, depth), as_array(index).reshape(batch, -1), as_array(texture),
-            depth > 2, behind, image.numpy().reshape(batch, 3, -1),
+            as_array(features).reshape(batch, height * width, depth), flat(index), as_array(texture), depth > 2,
+            behind, as_array(image).reshape(batch, 3, height * width),
         )  # fmt: skip
         in_chunks(lambda first, last: numba_surface.shade_forward(first, last, *arrays), batch)
         ctx.save_for_backward(features, index, texture, background)
@@ -113,16 +116,15 @@ class _Shade(Function):
         if grad is None:
             return None, None, None, None
         features, index, texture, background = ctx.saved_tensors
-        batch, _, _, depth = features.shape
+        batch, height, width, depth = features.shape
         out_features, out_texture = features.new_empty(features.shape), texture.new_empty(texture.shape)
         arrays = (
-            as_array(grad).reshape(batch, 3, -1), as_array(features).reshape(batch, -1, depth),
-            as_array(index).reshape(batch, -1), as_array(texture), depth > 2,
-            out_features.numpy().reshape(batch, -1, depth), out_texture.numpy(),
+            as_array(grad).reshape(batch, 3, height * width),
+            as_array(features).reshape(batch, height * width, depth), flat(index), as_array(texture), depth > 2,
+            as_array(out_features).reshape(batch, height * width, depth), as_array(out_texture),
         )  # fmt: skip
         in_chunks(lambda first, last: numba_surface.shade_backward(first, last, *arrays), batch)
         out_background = None
         if ctx.needs_input_grad[3]:
-            shows = (index[:, None] < 0) & (background >= 0) & (background <= 1)
-            out_background = grad * shows
+            out_background = grad * ((index[:, None] < 0) & (background >= 0) & (background <= 1))
         return out_features, None, out_texture, out_background

@@ -1,7 +1,7 @@
 """Hard rasterisation on the CPU, one image after another: z-buffer by face, gradients gathered by pixel.
 
-Mathematics and conventions: `recon.render.reference`. Each image is drawn by one thread in face order, so results do not depend on
-the number of threads.
+Mathematics and conventions: `recon.render.reference`. Each image is drawn by one thread in face order, so results do
+not depend on the number of threads.
 """
 
 from typing import no_type_check
@@ -19,8 +19,8 @@ HITS_AT_ONCE = 4096
 def hard_forward(first, last, z, corners, features, valid, columns, rows, eps, out_features, out_index, out_weights):
     """Draw images `first` to `last`.
 
-    z [B, 3 F], corners [B, 6 F], features [B, 3 F D], valid [B, F] bool; outputs out_features [B, P D], out_index [B, P]
-    int64 and out_weights [B, 3 P] (written only where a face wins), with P = H * W.
+    z [B, 3 F], corners [B, 6 F], features [B, 3 F D], valid [B, F] bool; outputs out_features [B, P D], out_index
+    [B, P] int64 and out_weights [B, 3 P] (written only where a face wins), with P = H * W.
     """
     pixels = out_index.shape[1]
     ranges = np.empty(4 * valid.shape[1], np.int32)
@@ -46,8 +46,8 @@ def hard_forward(first, last, z, corners, features, valid, columns, rows, eps, o
 def find_hits(face, ranges, valid, columns, rows, corners, hit_place, hit_weights):
     """Pixels inside the valid faces from `face` on, with raw edge functions, until the arrays are full.
 
-    Returns the next face and the number of hits. Every pixel of a face's box is written and kept or overwritten without a
-    branch: whether a pixel is inside cannot be predicted, and the boxes are a few pixels wide.
+    Returns the next face and the number of hits. Every pixel of a face's box is written and kept or overwritten without
+    a branch: whether a pixel is inside cannot be predicted, and the boxes are only a few pixels wide.
     """
     zero, one, two, three = np.float32(0.0), np.uint64(1), np.uint64(2), np.uint64(3)
     width = np.uint64(columns.shape[0] - 2)
@@ -147,9 +147,9 @@ def gather_features(grad, index, weights, owns, out):
 def contract_positions(owns, corners, features, feature_grad, eps, out):
     """Position gradients [6 F] of one image from its feature gradients [3 F D].
 
-    At a fixed pixel, moving corner i changes the interpolated value by -w_i times its slope on the screen, and the slope is
-    constant on a face; so the sum over pixels is a product of sums. `leak` is what eps in the area adds to that. Faces
-    without a pixel stay at zero, whatever their coordinates.
+    At a fixed pixel, moving corner i changes the interpolated value by -w_i times its slope on the screen, and the
+    slope is constant on a face; so the sum over pixels is a product of sums. `leak` is what eps in the area adds to
+    that. Faces without a pixel stay at zero, whatever their coordinates.
     """
     one, two, three, zero = np.uint64(1), np.uint64(2), np.uint64(3), np.float32(0.0)
     depth = np.uint64(features.shape[0] // (3 * owns.shape[0]))

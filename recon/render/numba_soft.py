@@ -1,6 +1,7 @@
 """Soft silhouettes on the CPU: collect the (pixel, face) pairs in face order, then evaluate them in vector loops.
 
-Only uncovered pixels take part, so the pairs are few (a few thousand per 128 x 64 image); they are kept for the backward pass.
+Only uncovered pixels take part, so the pairs are few (some thousand per 128 x 64 image); they are kept for the backward
+pass.
 """
 
 from typing import no_type_check
@@ -38,7 +39,7 @@ def exp_negative(x):
 @kernel
 @no_type_check
 def open_bits(index, words, words_below):
-    """One bit per pixel, set where nothing was drawn: [ceil(W / 64), H], lowest bit first; and the same or'ed over 4 rows."""
+    """One bit per pixel, set where nothing was drawn: [ceil(W / 64), H], lowest bit first; also or'ed over 4 rows."""
     height, width = np.uint64(words.shape[1]), np.uint64(index.shape[0] // words.shape[1])
     for word in range(np.uint64(words.shape[0])):
         start = np.uint64(64) * word
@@ -166,7 +167,10 @@ def grown(array, used, room):
 @kernel
 @no_type_check
 def soft_forward(first, last, corners, index, columns, rows, sharpness, margin, limit, edge_eps, mask):
-    """Soft masks [B, P] of images `first` to `last`; returns the pairs (pixel, face, x, y, probability, kind, offsets)."""
+    """Soft masks [B, P] of images `first` to `last`.
+
+    Returns the pairs: pixel, face, x, y, probability, kind, and where each image begins and ends among them.
+    """
     width, height = columns.shape[0] - 2, rows.shape[0] - 2
     room = PAIRS_PER_IMAGE * (last - first)
     pixel, face, kind = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
@@ -212,7 +216,10 @@ def soft_backward(first, last, grad, mask, corners, sharpness, edge_eps, pairs, 
 @kernel
 @no_type_check
 def soft_backward_image(start, end, grad, mask, corners, sharpness, edge_eps, pairs, out):
-    """Gradient of one mask to corners [6 F]; corners and edges take the same instructions, since which it is jumps about."""
+    """Gradient of one mask to corners [6 F].
+
+    Corners and edges take the same instructions: which of them is nearest cannot be predicted.
+    """
     pixel, face, x, y, probability, kind, _ = pairs
     one, slack, zero = np.float32(1.0), np.float32(1e-7), np.float32(0.0)
     next_value, two, three = np.uint64(1), np.uint64(2), np.uint64(3)

@@ -1,4 +1,4 @@
-"""CPU kernels around the rasteriser: mesh vertices to face corners before it, texture lookup and composition after it."""
+"""CPU kernels around the rasteriser: from vertices to face corners before it, texture and composition after it."""
 
 from typing import no_type_check
 
@@ -66,7 +66,7 @@ def texel_cell(u, v, height, width):
 @kernel
 @no_type_check
 def shade_forward(first, last, features, index, texture, lit, background, out):
-    """Colours [B, 3, P]: the texture at features[..., :2], times features[..., 2] when lit, over the background, clamped.
+    """Colours [B, 3, P] over the background, clamped: the texture at features[..., :2], times features[..., 2] if lit.
 
     texture [B, 3, Ht, Wt]; background [B or 1, 3, P or 1].
     """

@@ -1,23 +1,24 @@
-"""DIB-R in dense PyTorch: the readable truth that every backend is tested against. Slow; any device, float32 and float64.
+"""DIB-R in dense PyTorch: the readable truth that every backend is tested against. Slow; float32 and float64.
 
 **Hard pass.** Pixel p is inside face (a, b, c) when it is in the face's half-open bounding box and the edge functions
 `w0 = (b-p)x(c-p)`, `w1 = (c-p)x(a-p)`, `w2 = (a-p)x(b-p)` have no two opposite signs (either winding). Weights are
-`w_i / n` with `n = w0 + w1 + w2`, moved away from zero by eps / multiplier^2. Depth `z = sum w_i z_i` is affine on the
-screen; the largest z wins, ties go to the lowest face index. Features are interpolated with the same weights: affine, not
-perspective-correct.
+`w_i / n` with `n = w0 + w1 + w2`, moved away from zero by eps / multiplier^2. Depth `z = sum w_i z_i` is affine on
+the screen; the largest z wins, ties go to the lowest face index. Features are interpolated with the same weights:
+affine, not perspective-correct.
 
 **Hard gradients.** The winner is fixed and z has no gradient. The position gradient sees weights whose area carries eps
 itself, as in kaolin, which damps slivers, and `w0 = 1 - w1 - w2`.
 
 **Soft pass.** Covered pixels are exactly 1, without gradient. Any other pixel takes the first `knum` faces by index,
-whichever way they look, whose box enlarged by `boxlen` holds it: `mask = 1 - prod(1 - exp(-sigmainv d2))`, d2 the squared
-distance to the nearest edge or corner (first of equals in the order ab, bc, ca, a, b, c).
+whichever way they look, whose box enlarged by `boxlen` holds it: `mask = 1 - prod(1 - exp(-sigmainv d2))`, d2 the
+squared distance to the nearest edge or corner (first of equals in the order ab, bc, ca, a, b, c).
 
 Faces with a coordinate that is not finite do not exist for either pass.
 
-Source: Chen et al., Learning to Predict 3D Objects with an Interpolation-based Differentiable Renderer (arXiv 1908.01210),
-as implemented by NVIDIA kaolin 0.12 to 0.18. Two differences on purpose: kaolin lets a face with NaN claim pixels, and a
-zero-length edge at the image origin fill its box; here the first does not exist and the second is a point.
+Source: Chen et al., Learning to Predict 3D Objects with an Interpolation-based Differentiable Renderer (arXiv
+1908.01210), as implemented by NVIDIA kaolin 0.12 to 0.18. Two differences on purpose: kaolin lets a face with NaN
+claim pixels, and a zero-length edge at the image origin fill its box; here the first does not exist and the second is a
+point.
 """
 
 import torch
@@ -60,7 +61,8 @@ def soft_mask(
     multiplier: float,
 ) -> Float[Tensor, "B H W"]:
     """Soft silhouette, see `recon.render.api.dibr_soft_mask`."""
-    pixels = pixel_centres(*face_index.shape[1:], face_vertices_image)
+    height, width = face_index.shape[1:]
+    pixels = pixel_centres(height, width, face_vertices_image)
     near = in_box(pixels, face_vertices_image.detach(), boxlen) & (face_index < 0).flatten(1)[:, None]
     near &= finite_faces(face_vertices_image)[..., None]
     near &= near.cumsum(dim=1) <= knum
@@ -90,7 +92,7 @@ def in_box(pixels: Float[Tensor, "P 2"], corners: Float[Tensor, "*B F 3 2"], mar
     return ((low <= pixels) & (pixels < high)).all(dim=-1)
 
 
-def edge_functions(corners: Float[Tensor, "*N 3 2"], point: Float[Tensor, "*M 2"]) -> Float[Tensor, "*N 3"]:
+def edge_functions(corners: Float[Tensor, "... 3 2"], point: Float[Tensor, "... 2"]) -> Float[Tensor, "... 3"]:
     """(b-p)x(c-p), (c-p)x(a-p), (a-p)x(b-p)."""
     a, b, c = (corners - point[..., None, :]).unbind(dim=-2)
     return torch.stack((cross(b, c), cross(c, a), cross(a, b)), dim=-1)
@@ -148,7 +150,7 @@ def interpolate(
 def squared_distance(
     corners: Float[Tensor, "N 3 2"], point: Float[Tensor, "N 2"], edge_eps: float
 ) -> Float[Tensor, " N"]:
-    """Squared distance to the nearest edge or corner, first of equals, with `edge_eps` added to squared edge lengths."""
+    """Squared distance to the nearest edge or corner, first of equals; `edge_eps` is added to squared edge lengths."""
     a, b, c = (corners - point[:, None]).unbind(dim=1)
     best = _line_distance(a, b, edge_eps)
     others = (_line_distance(b, c, edge_eps), _line_distance(c, a, edge_eps), *((v * v).sum(dim=-1) for v in (a, b, c)))
@@ -158,7 +160,7 @@ def squared_distance(
 
 
 def _line_distance(u: Tensor, v: Tensor, edge_eps: float) -> Tensor:
-    """Squared distance from the origin to the line u v; 4, further than any corner, where the foot is not inside u v."""
+    """Squared distance from the origin to the line u v; 4, further than all corners, where the foot is outside u v."""
     edge = v - u
     length = (edge * edge).sum(dim=-1)
     along = -(u * edge).sum(dim=-1)

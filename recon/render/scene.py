@@ -1,6 +1,5 @@
 """The renderer's one entry: a textured mesh and a camera in, image and soft mask out."""
 
-import importlib
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from recon.camera import project
 from recon.geometry import face_normals
 from recon.render.api import dibr_rasterization
-from recon.render.backends import Backend, resolve_backend
+from recon.render.backends import Backend
 from recon.render.faces import gather_corners
 from recon.render.shading import shade, spherical_harmonic_lighting
 from recon.structures import Camera, TexturedMesh
@@ -28,8 +27,9 @@ class RenderSettings:
         boxlen: how far the soft mask reaches beyond a face's box, NDC.
         knum: faces per pixel in the soft mask at most, the first by index.
         backend: see `recon.render.backends.load_backend`.
-        drop_degenerate: keep faces without area out of the image; kaolin lets one claim the pixel centres it runs through.
-        shade_background: multiply the background by the light of a zero normal, as published; otherwise it is left untouched.
+        drop_degenerate: keep faces without area out of the image; in kaolin one can claim the pixels it runs through.
+        shade_background: multiply the background by the light of a zero normal, as published, instead of leaving it
+            untouched.
     """
 
     sigmainv: float = 7000.0
@@ -66,7 +66,8 @@ def render(
 ) -> Rendering:
     """Draw textured meshes, differentiably (DIB-R).
 
-    Gradients reach vertices, camera, texture, light and background. Depth order has none; silhouettes learn through `mask`.
+    Gradients reach vertices, camera, texture, light and background. Depth order has none; silhouettes learn through
+    `mask`.
 
     Args:
         mesh: B meshes, world frame.
@@ -108,11 +109,8 @@ def render_projected(
 
     The other arguments, the result and the errors are those of `render`.
     """
-    fast = resolve_backend(settings.backend, vertices_ndc) == "numba"
-    surface = importlib.import_module("recon.render.numba_glue") if fast else None
-    gather, paint = (surface.gather_corners, surface.shade) if surface else (gather_corners, shade)
-    corners, z, facing = gather(
-        vertices_ndc, vertices_camera, mesh.faces, SLIVER_AREA if settings.drop_degenerate else 0.0
+    corners, z, facing = gather_corners(
+        vertices_ndc, vertices_camera, mesh.faces, SLIVER_AREA if settings.drop_degenerate else 0.0, settings.backend
     )
     features = [mesh.face_uv.expand(len(mesh), -1, -1, -1)]
     if light is not None:
@@ -123,7 +121,8 @@ def render_projected(
         *size, z, corners, torch.cat(features, dim=-1), facing,
         settings.sigmainv, settings.boxlen, settings.knum, rast_backend=settings.backend,
     )  # fmt: skip
-    return Rendering(paint(drawn, face_index, mesh.texture, background), mask, face_index)
+    assert isinstance(drawn, Tensor)
+    return Rendering(shade(drawn, face_index, mesh.texture, background, settings.backend), mask, face_index)
 
 
 def render_silhouette(
@@ -146,7 +145,7 @@ def render_silhouette(
         Soft mask (differentiable in `vertices_ndc`) and face index, -1 where none.
     """
     corners, z, facing = gather_corners(
-        vertices_ndc, vertices_camera, faces, SLIVER_AREA if settings.drop_degenerate else 0.0
+        vertices_ndc, vertices_camera, faces, SLIVER_AREA if settings.drop_degenerate else 0.0, settings.backend
     )
     nothing = corners.new_zeros(len(corners), len(faces), 3, 1)
     _, mask, face_index = dibr_rasterization(

@@ -5,6 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from recon.render.backends import Backend, resolve_backend
+
 AMBIENT = 0.28209479177
 """First spherical-harmonic constant: the gain of light (1, 0, ..., 0)."""
 
@@ -12,8 +14,8 @@ AMBIENT = 0.28209479177
 def sample_texture(texture: Float[Tensor, "B C Ht Wt"], uv: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B C H W"]:
     """Bilinear texture lookup, differentiable in both arguments.
 
-    Texel centres lie at half-integer positions. u clamps to the border texels; v wraps around, so the upper edge of row 0 (v = 1)
-    joins the lower edge of the last row (v = 0).
+    Texel centres lie at half-integer positions. u clamps to the border texels; v wraps around, so the upper edge of row
+    0 (v = 1) joins the lower edge of the last row (v = 0).
 
     Args:
         texture: row 0 is at v = 1.
@@ -64,6 +66,7 @@ def shade(
     face_index: Int[Tensor, "B H W"],
     texture: Float[Tensor, "B 3 Ht Wt"],
     background: Float[Tensor, "B 3 H W"] | None,
+    backend: Backend = "auto",
 ) -> Float[Tensor, "B 3 H W"]:
     """Texture, light and background to an image.
 
@@ -72,10 +75,15 @@ def shade(
         face_index: visible face, -1 where the background shows.
         texture: see `sample_texture`.
         background: white when None.
+        backend: see `recon.render.backends.resolve_backend`.
 
     Returns:
         Colours clamped to 0..1, the only clamp.
     """
+    if resolve_backend(backend, features) == "numba":
+        from recon.render import numba_glue
+
+        return numba_glue.shade(features, face_index, texture, background)
     colours = sample_texture(texture, features[..., :2])
     if features.shape[-1] > 2:
         colours = colours * features[..., 2][:, None]

@@ -1,4 +1,4 @@
-"""The portable backend: flat (pixel, face) pair lists from bounding boxes, scatter reductions, autograd. Any device and dtype."""
+"""The portable backend: flat (pixel, face) lists from bounding boxes, scatter reductions, autograd. Any device."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -70,11 +70,11 @@ def _winners(pixels: Tensor, size: tuple[int, int], z: Tensor, xy: Tensor, drawn
     wins = depth == nearest[target]
     none = batch * faces
     index = face.new_full((batch * len(pixels),), none).scatter_reduce(0, target[wins], face[wins], "amin")
-    return torch.where(index < none, index % max(faces, 1), -1).view(batch, -1)
+    return torch.where(index < none, index % max(faces, 1), -1).view(batch, len(pixels))
 
 
 def box_pairs(xy: Tensor, wanted: Tensor, size: tuple[int, int], margin: float) -> tuple[Tensor, Tensor]:
-    """All (face, pixel) pairs with the pixel in the face's enlarged half-open box; faces ascending, counted over the batch."""
+    """All (face, pixel) with the pixel in the face's enlarged half-open box; faces ascend, counted over the batch."""
     height, width = size
     centres = pixel_centres(height, width, xy).view(height, width, 2)
     columns, rows = centres[:1, :, 0].flatten().contiguous(), centres[:, :1, 1].flatten().neg().contiguous()

@@ -141,9 +141,11 @@ def read_manifest(path: Path) -> Iterator[Record]:
 
 
 def compact_manifest(path: Path) -> None:
-    """Rewrite a record file sorted, with the last record of each input only."""
+    """Rewrite a record file sorted, with the last record of each input only; leave it alone where it is so already."""
     last = {record.input: record for record in read_manifest(path)}
-    write_text_atomic(path, "".join(record.to_line() for _, record in sorted(last.items())))
+    text = "".join(record.to_line() for _, record in sorted(last.items()))
+    if path.read_bytes() != text.encode("utf-8"):
+        write_text_atomic(path, text)
 
 
 class ManifestWriter:

@@ -1,18 +1,51 @@
 """What the CPU kernels share: the compiler settings and the pixel range of every face's box."""
 
+import logging
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, no_type_check
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.extending import intrinsic
 
-kernel = njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)
-"""No fused multiply-add: then two faces that share an edge compute opposite edge functions, and no crack opens.
+log = logging.getLogger(__name__)
 
-Helpers are inlined by LLVM. Loops that matter are written so that it vectorises them: one or two arrays, unsigned
-indices, selections in place of branches.
-"""
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a kernel at its first call and keep the machine code on disk, beside this package or in the user's cache.
+
+    No fused multiply-add: then two faces that share an edge compute opposite edge functions, and no crack opens. Helpers
+    are inlined by LLVM. Loops that matter are written so that it vectorises them: one or two arrays, unsigned indices,
+    selections in place of branches.
+    """
+    compiler = njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)
+    try:
+        return compiler(function)
+    except RuntimeError:  # numba finds no folder that it may write to
+        config.CACHE_DIR = private_cache_folder()
+        log.info(
+            "compiled renderer code goes to %s: neither the package nor the home folder is writable", config.CACHE_DIR
+        )
+        return compiler(function)
+
+
+def private_cache_folder() -> str:
+    """A folder for machine code under the temporary folder that nobody else could have prepared."""
+    folder = Path(tempfile.gettempdir()) / f"mmgen-numba-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        if stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077 and status.st_uid == os.getuid():
+            return str(folder)
+    except (OSError, AttributeError):
+        pass
+    return tempfile.mkdtemp(prefix="mmgen-numba-")
+
 
 RANGE_BIAS = np.float32(0.25)
 """Any number in (0, 1) far above rounding: an estimated count of pixels is then right or one too small."""

@@ -1,0 +1,110 @@
+"""The whole tour: bundled photos to GLBs, a contact sheet, a turntable and a gallery page."""
+
+import io
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmgen.assets.asset import Asset
+from mmgen.assets.glb import read_glb
+from mmgen.batch import Batch, Listener, Summary, run_batch
+from mmgen.files import write_bytes_atomic
+from mmgen.gallery import build_gallery, collect_items
+from mmgen.images import read_image
+from mmgen.inputs import list_inputs
+from mmgen.job import Job
+from mmgen.locks import STATE_FOLDER
+from mmgen.masks import MaskSource
+from mmgen.previews import SheetRow, contact_sheet, save_animation, turntable_frames
+from mmgen.reconstruction import ReconstructOptions, Reconstructor
+from mmgen.samples import SAMPLES_FOLDER
+
+TURNTABLE_FRAMES = 24
+TURNTABLE_SIZE = (360, 240)
+TURNTABLE_FPS = 12.0
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the tour made.
+
+    Attributes:
+        summary: of the reconstruction.
+        meshes: folder of the GLBs.
+        contact_sheet: PNG.
+        turntable: GIF of the first mesh.
+        gallery: HTML page.
+    """
+
+    summary: Summary
+    meshes: Path
+    contact_sheet: Path
+    turntable: Path
+    gallery: Path
+
+
+def run_demo(out: Path, workers: int, listener: Listener, say: Callable[[str], None]) -> DemoResult:
+    """Reconstruct the bundled photos into `out` and make everything that shows them.
+
+    Args:
+        out: folder to write to; what is there and still right is kept.
+        workers: processes.
+        listener: told about every photo.
+        say: told in words what comes next.
+
+    Raises:
+        FatalError: the folder takes no files.
+    """
+    photos, meshes = out / "photos", out / "meshes"
+    _copy_samples(photos)
+    say(f"reconstructing {len(list(photos.glob('*.jpg')))} photos in {photos}")
+    summary = run_batch(_batch(photos, meshes, workers), listener)
+    assets = [(path, read_glb(path)) for path in sorted(meshes.glob("*.glb"))]
+    result = DemoResult(summary, meshes, out / "contact_sheet.png", out / "turntable.gif", out / "gallery.html")
+    if not assets:
+        return result
+    say("drawing the contact sheet, a turntable and the gallery")
+    rows = [_row(photos / f"{path.stem}.jpg", asset) for path, asset in assets]
+    write_bytes_atomic(result.contact_sheet, _png(contact_sheet(rows)))
+    save_animation(result.turntable, turntable_frames(assets[0][1], TURNTABLE_FRAMES, TURNTABLE_SIZE), TURNTABLE_FPS)
+    gallery = build_gallery("mmgen demo", collect_items(meshes))
+    write_bytes_atomic(result.gallery, gallery.page)
+    return result
+
+
+def _copy_samples(photos: Path) -> None:
+    photos.mkdir(parents=True, exist_ok=True)
+    for source in sorted(SAMPLES_FOLDER.iterdir()):
+        target = photos / source.name
+        if source.suffix in (".jpg", ".png") and not (target.exists() and target.read_bytes() == source.read_bytes()):
+            shutil.copyfile(source, target)
+
+
+def _batch(photos: Path, meshes: Path, workers: int) -> Batch:
+    options = ReconstructOptions()
+    job = Job(
+        out=meshes,
+        build=partial(Reconstructor, options),
+        options=options.result_options(),
+        masks=MaskSource(),
+        min_iou=0.0,
+        log=meshes / STATE_FOLDER / "errors.log",
+    )
+    return Batch(items=list_inputs([photos], meshes), job=job, workers=workers)
+
+
+def _row(photo: Path, asset: Asset) -> SheetRow:
+    likeness = f"MaskIoU {asset.provenance['mask_iou']:.2f}, SSIM {asset.provenance['ssim']:.2f}"
+    return SheetRow(caption=f"{photo.stem}: {likeness}", asset=asset, photo=read_image(photo).rgb)
+
+
+def _png(image: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "png", optimize=True)
+    return buffer.getvalue()

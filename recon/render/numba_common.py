@@ -19,18 +19,16 @@ log = logging.getLogger(__name__)
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel at its first call and keep the machine code on disk, beside this package or in the user's cache.
 
-    No fused multiply-add: then two faces that share an edge compute opposite edge functions, and no crack opens. Helpers
-    are inlined by LLVM. Loops that matter are written so that it vectorises them: one or two arrays, unsigned indices,
-    selections in place of branches.
+    No fused multiply-add: then two faces that share an edge compute opposite edge functions, and no crack opens.
+    Helpers are inlined by LLVM. Loops that matter are written so that it vectorises them: one or two arrays, unsigned
+    indices, selections in place of branches.
     """
     compiler = njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)
     try:
         return compiler(function)
     except RuntimeError:  # numba finds no folder that it may write to
-        config.CACHE_DIR = private_cache_folder()
-        log.info(
-            "compiled renderer code goes to %s: neither the package nor the home folder is writable", config.CACHE_DIR
-        )
+        log.info("neither the package nor the home folder is writable; compiled code goes to the temporary folder")
+        config.CACHE_DIR = private_cache_folder()  # type: ignore[attr-defined]
         return compiler(function)
 
 

@@ -50,6 +50,7 @@ def test_a_missing_kaolin_is_reported(monkeypatch):
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_tensors_draw_the_same_picture():
     xy = torch.tensor([[[[-0.9, -0.8], [0.7, -0.6], [0.1, 0.9]]]])
     z, features = torch.zeros(1, 1, 3), torch.rand(1, 1, 3, 2)

@@ -76,7 +76,7 @@ def test_compilation_is_announced_once_and_only_without_compiled_code(caplog, tm
     class Kernel:
         py_func = values_and_gradients
 
-        class stats:  # noqa: N801 -- named as in numba
+        class stats:
             cache_path = str(tmp_path)
 
     numba_glue.announce_compilation.cache_clear()

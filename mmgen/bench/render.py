@@ -1,5 +1,6 @@
 """Speed of the renderer: the default CPU backend against the pure-torch one and, where installed, against DEODR."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -74,8 +75,6 @@ def measure_first_call() -> dict[str, float]:
 
 
 def _first_call(cache: str) -> tuple[float, float]:
-    import os
-
     environment = os.environ | {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(
         [sys.executable, "-c", _COLD_START], env=environment, capture_output=True, text=True, check=True
@@ -87,9 +86,12 @@ def _first_call(cache: str) -> tuple[float, float]:
 def _measure_scene(spec: SceneSpec, repeats: dict[str, int]) -> dict[str, Any]:
     scene = build_scene(spec)
     tasks: dict[str, dict[str, Task]] = {name: _torch_tasks(scene, name) for name in ("numba", "torch")}
+    with torch.no_grad():
+        coverage = {"numba": float((_draw(scene, "numba")[2] >= 0).double().mean())}
     if deodr.is_installed():
         other = deodr.DeodrScenes(scene)
         tasks["deodr"] = {"forward": other.forward, "forward_backward": other.forward_backward}
+        coverage["deodr"] = other.coverage()
     flat = {(name, what): task for name, kinds in tasks.items() for what, task in kinds.items()}
     seconds = interleaved(
         {f"{name} {what}": task for (name, what), task in flat.items()},
@@ -107,6 +109,7 @@ def _measure_scene(spec: SceneSpec, repeats: dict[str, int]) -> dict[str, Any]:
         "height": spec.height,
         "width": spec.width,
         "batch": spec.batch,
+        "coverage": coverage,
         "ms_per_image": {name: {what: t["median"] for what, t in kinds.items()} for name, kinds in times.items()},
         "spread_ms_per_image": {
             name: {what: [t["lowest"], t["highest"]] for what, t in kinds.items()} for name, kinds in times.items()

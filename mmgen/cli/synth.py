@@ -101,8 +101,11 @@ def _run(out: Path, plan: "CrowdPlan", workers: int, as_json: bool) -> int:
 def _work(out: Path, plan: "CrowdPlan", todo: "list[Entry]", workers: int) -> "tuple[Ending, int]":
     from mmgen.engine import Callbacks, run_chunks
     from mmgen.errors import ItemError
+    from mmgen.synth.crowd import compile_once
     from mmgen.synth.dataset import CrowdWriter
 
+    if min(workers, len(todo)) > 1:
+        compile_once()
     pictures = 0
     with ExitStack() as stack:
         reporter: Reporter = stack.enter_context(progress("synth", len(todo)))

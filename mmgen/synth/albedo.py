@@ -28,7 +28,7 @@ FIRST_LEG = 9
 """Bone numbers, see `skeleton.BONES`."""
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def local_point(origin: np.ndarray, axes: np.ndarray, point: np.ndarray, out: np.ndarray) -> None:
     """Bone-local coordinates of a world point, written to `out` [3]."""
     x, y, z = point[0] - origin[0], point[1] - origin[1], point[2] - origin[2]
@@ -36,7 +36,7 @@ def local_point(origin: np.ndarray, axes: np.ndarray, point: np.ndarray, out: np
         out[axis] = axes[axis, 0] * x + axes[axis, 1] * y + axes[axis, 2] * z
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarray, out: np.ndarray) -> float:
     """Colour of a point.
 
@@ -88,7 +88,7 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
     return 0.05
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_clothed(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarray, out: np.ndarray) -> float:
     """Trunk and trousers: the top ends, and the bottom begins, at a height over the hips whatever solid is below."""
     style, materials = paint.style, paint.materials
@@ -108,7 +108,7 @@ def _paint_clothed(region: int, bone: int, point: np.ndarray, paint: Paint, q: n
     return 0.8
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_trousers(out: np.ndarray, bone: int, q: np.ndarray, style: Style, materials: np.ndarray) -> None:
     on_shank = (bone - FIRST_LEG) % 3 == 1
     height = q[1] - (style.thigh if on_shank else 0.0)
@@ -121,7 +121,7 @@ def _paint_trousers(out: np.ndarray, bone: int, q: np.ndarray, style: Style, mat
             put(out, row[1], row[2], row[3])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_skin(out: np.ndarray, bone: int, q: np.ndarray, style: Style, materials: np.ndarray) -> None:
     cloth(out, materials[M_SKIN], 0.0, 0.0, 0.0)
     scale(out, 0.96 + 0.08 * noise(q[0] * 30, q[1] * 30, q[2] * 30))
@@ -134,7 +134,6 @@ def _paint_skin(out: np.ndarray, bone: int, q: np.ndarray, style: Style, materia
             cloth(out, materials[M_SOCK], 0.0, 0.0, 0.0)
 
 
-@njit(cache=True)
 def point_albedos(points: np.ndarray, labels: np.ndarray, packed: Packed, paint: Paint) -> np.ndarray:
     """Colours of world points on known solids.
 
@@ -148,10 +147,17 @@ def point_albedos(points: np.ndarray, labels: np.ndarray, packed: Packed, paint:
         [N, 3] float32, 0..1.
     """
     colours = np.zeros(points.shape, np.float32)
-    q, out = np.zeros(3), np.zeros(3)
+    _fill_albedos(points, labels, packed, paint, np.zeros((2, 3)), colours)
+    return colours
+
+
+@njit(cache=True, error_model="numpy")
+def _fill_albedos(
+    points: np.ndarray, labels: np.ndarray, packed: Packed, paint: Paint, scratch: np.ndarray, colours: np.ndarray
+) -> None:
+    q, out = scratch[0], scratch[1]
     for n in range(points.shape[0]):
         label = labels[n]
         albedo(packed.region[label], packed.bone[label], points[n], paint, q, out)
         for channel in range(3):
             colours[n, channel] = min(1.0, max(0.0, out[channel]))
-    return colours

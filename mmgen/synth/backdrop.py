@@ -42,7 +42,6 @@ FACADE, FOLIAGE, PLASTER, GLASS = range(4)
 TRUNK, PASSER_BY, CAR, POLE, SHRUB = range(5)
 
 
-@njit(cache=True)
 def draw_backdrop(
     height: int, width: int, intrinsics: np.ndarray, eye: Eye, scene: Scene, feet: np.ndarray
 ) -> np.ndarray:
@@ -60,7 +59,15 @@ def draw_backdrop(
         [height, width, 4] float64: RGB 0..1, and 1 where the ground is seen.
     """
     picture = np.zeros((height, width, 4))
-    out = np.zeros(3)
+    _fill(picture, np.zeros(3), intrinsics, eye, scene, feet)
+    return picture
+
+
+@njit(cache=True, error_model="numpy")
+def _fill(
+    picture: np.ndarray, out: np.ndarray, intrinsics: np.ndarray, eye: Eye, scene: Scene, feet: np.ndarray
+) -> None:
+    height, width, _ = picture.shape
     for i in range(height):
         for j in range(width):
             right = (j + 0.5 - intrinsics[0, 2]) / intrinsics[0, 0]
@@ -75,10 +82,9 @@ def draw_backdrop(
                     scale(out, 1.0 - 0.5 * np.exp(-near))
             _paint_things(out, right, along, rise, eye, scene)
             picture[i, j, 0], picture[i, j, 1], picture[i, j, 2] = out[0], out[1], out[2]
-    return picture
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_far(out: np.ndarray, right: float, along: float, rise: float, eye: Eye, scene: Scene) -> tuple[float, float]:
     """Ground, wall or sky; returns scene (x, y), y = 0 on the ground."""
     variation = scene.variation
@@ -103,7 +109,7 @@ def _paint_far(out: np.ndarray, right: float, along: float, rise: float, eye: Ey
     return x, y
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_ground(
     out: np.ndarray, kind: int, colour: np.ndarray, x: float, z: float, travelled: float, variation: float
 ) -> None:
@@ -129,7 +135,7 @@ def _paint_ground(
         scale(out, 1.0 + 0.12 * large + 0.22 * fine)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_wall(out: np.ndarray, kind: int, colour: np.ndarray, x: float, y: float, variation: float) -> None:
     put(out, colour[0], colour[1], colour[2])
     scale(out, 0.93 + 0.16 * noise(0.5 * x, 0.7 * y, variation))
@@ -157,7 +163,7 @@ def _paint_wall(out: np.ndarray, kind: int, colour: np.ndarray, x: float, y: flo
         scale(out, 0.75)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_things(out: np.ndarray, right: float, along: float, rise: float, eye: Eye, scene: Scene) -> None:
     things, variation = scene.things, scene.variation
     for n in range(things.shape[0]):
@@ -184,7 +190,7 @@ def _paint_things(out: np.ndarray, right: float, along: float, rise: float, eye:
             scale(out, 0.5 + 1.0 * leaves)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_passer_by(out: np.ndarray, row: np.ndarray, a: float, b: float) -> None:
     side = abs(a)
     if b > 0.87:
@@ -199,7 +205,7 @@ def _paint_passer_by(out: np.ndarray, row: np.ndarray, a: float, b: float) -> No
         scale(out, 0.7)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_car(out: np.ndarray, row: np.ndarray, a: float, b: float) -> None:
     if b < 0.12:
         if abs(abs(a) - 0.62) < 0.12:

@@ -87,6 +87,12 @@ def person_pictures(options: CrowdOptions, split: str, index: int) -> Iterator[P
         yield Person(who, pose, view, camera, picture)
 
 
+def compile_once() -> None:
+    """Draw one tiny picture, so that what has to be compiled is in the cache before many processes want it."""
+    for _ in person_pictures(CrowdOptions(views=1, poses=1, height=32, width=16), "train", 0):
+        pass
+
+
 def people(split: str, count: int, options: CrowdOptions | None = None) -> Iterator[Person]:
     """Pictures of identities 0..count - 1 of a split, identity by identity.
 

@@ -36,7 +36,7 @@ FAR = 0.06
 """Distances are exact enough to this many metres and clamped beyond."""
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _ellipse_distance(x: float, y: float, z: float, rx: float, ry: float, rz: float) -> float:
     """First-order distance to an ellipsoid: exact on its surface, right sign everywhere."""
     k0 = np.sqrt((x / rx) ** 2 + (y / ry) ** 2 + (z / rz) ** 2)
@@ -46,7 +46,7 @@ def _ellipse_distance(x: float, y: float, z: float, rx: float, ry: float, rz: fl
     return k0 * (k0 - 1.0) / k1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _limb(row: np.ndarray, x: float, y: float, z: float) -> float:
     length = row[LENGTH]
     t = 0.0
@@ -59,7 +59,7 @@ def _limb(row: np.ndarray, x: float, y: float, z: float) -> float:
     return _ellipse_distance(x, y - t * length, z, rx, cap, rz)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _loft(row: np.ndarray, x: float, y: float, z: float) -> float:
     length = row[LENGTH]
     t = min(1.0, max(0.0, y / length))
@@ -84,7 +84,7 @@ def _loft(row: np.ndarray, x: float, y: float, z: float) -> float:
     return distance
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _box(row: np.ndarray, x: float, y: float, z: float) -> float:
     edge = row[ROUNDING]
     p = abs(x) - row[RX_A] + edge
@@ -94,7 +94,7 @@ def _box(row: np.ndarray, x: float, y: float, z: float) -> float:
     return outside + min(max(p, max(q, r)), 0.0) - edge
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def solid_distance(row: np.ndarray, kind: int, px: float, py: float, pz: float) -> float:
     """Distance of a world point to one solid, metres."""
     dx, dy, dz = px - row[ORIGIN], py - row[ORIGIN + 1], pz - row[ORIGIN + 2]
@@ -108,7 +108,7 @@ def solid_distance(row: np.ndarray, kind: int, px: float, py: float, pz: float) 
     return _loft(row, x, y, z)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def smooth_min(a: float, b: float, radius: float) -> float:
     """Minimum with a rounded crease; equals the plain minimum where |a - b| >= radius."""
     if radius <= 1e-6:
@@ -117,7 +117,7 @@ def smooth_min(a: float, b: float, radius: float) -> float:
     return min(a, b) - h * h * radius * 0.25
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _is_near(row: np.ndarray, x: float, y: float, z: float) -> bool:
     """Whether a point can be closer than `FAR` to a solid: cheap, by the distance from its axis."""
     x, y, z = x - row[ORIGIN], y - row[ORIGIN + 1], z - row[ORIGIN + 2]
@@ -130,7 +130,6 @@ def _is_near(row: np.ndarray, x: float, y: float, z: float) -> bool:
     return x * x + y * y + z * z < reach * reach
 
 
-@njit(cache=True)
 def fill_grid(packed: Packed, low: np.ndarray, step: float, shape: tuple[int, int, int]) -> np.ndarray:
     """Distances on a regular grid.
 
@@ -145,39 +144,45 @@ def fill_grid(packed: Packed, low: np.ndarray, step: float, shape: tuple[int, in
     """
     total = np.full(shape, FAR, np.float32)
     own = np.full(shape, FAR, np.float32)
-    box = np.zeros((2, 3), np.int64)
+    _fill_groups(packed, low, step, np.zeros((2, 2, 3), np.int64), own, total)
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def _fill_groups(
+    packed: Packed, low: np.ndarray, step: float, boxes: np.ndarray, own: np.ndarray, total: np.ndarray
+) -> None:
+    shape, box, solid_box = total.shape, boxes[0], boxes[1]
     for group in range(packed.group_first.shape[0] - 1):
         first, last = packed.group_first[group], packed.group_first[group + 1]
         for axis in range(3):
             box[0, axis], box[1, axis] = shape[axis], 0
         for index in range(first, last):
             row = packed.table[index]
-            begin, end = np.zeros(3, np.int64), np.zeros(3, np.int64)
             for axis in range(3):
-                begin[axis] = max(0, int(np.floor((row[LOW + axis] - FAR - low[axis]) / step)))
-                end[axis] = min(shape[axis], int(np.ceil((row[HIGH + axis] + FAR - low[axis]) / step)) + 1)
-                box[0, axis], box[1, axis] = min(box[0, axis], begin[axis]), max(box[1, axis], end[axis])
-            _add_solid(own, row, packed.kind[index], packed.group_table[group, 0], (begin, end), low, step)
+                solid_box[0, axis] = max(0, int(np.floor((row[LOW + axis] - FAR - low[axis]) / step)))
+                solid_box[1, axis] = min(shape[axis], int(np.ceil((row[HIGH + axis] + FAR - low[axis]) / step)) + 1)
+                box[0, axis] = min(box[0, axis], solid_box[0, axis])
+                box[1, axis] = max(box[1, axis], solid_box[1, axis])
+            _add_solid(own, row, packed.kind[index], packed.group_table[group, 0], solid_box, low, step)
         _join(total, own, packed.group_table[group], box, low, step)
-    return total
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _add_solid(
     own: np.ndarray,
     row: np.ndarray,
     kind: int,
     blend: float,
-    box: tuple[np.ndarray, np.ndarray],
+    box: np.ndarray,
     low: np.ndarray,
     step: float,
 ) -> None:
-    begin, end = box
-    for i in range(begin[0], end[0]):
+    for i in range(box[0, 0], box[1, 0]):
         x = low[0] + i * step
-        for j in range(begin[1], end[1]):
+        for j in range(box[0, 1], box[1, 1]):
             y = low[1] + j * step
-            for k in range(begin[2], end[2]):
+            for k in range(box[0, 2], box[1, 2]):
                 z = low[2] + k * step
                 if _is_near(row, x, y, z):
                     d = solid_distance(row, kind, x, y, z)
@@ -185,7 +190,7 @@ def _add_solid(
                         own[i, j, k] = smooth_min(own[i, j, k], d, blend)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _join(total: np.ndarray, own: np.ndarray, group: np.ndarray, box: np.ndarray, low: np.ndarray, step: float) -> None:
     """Add one group's distances to the total, melting near its joint, and clear them."""
     for i in range(box[0, 0], box[1, 0]):
@@ -202,10 +207,15 @@ def _join(total: np.ndarray, own: np.ndarray, group: np.ndarray, box: np.ndarray
                 total[i, j, k] = smooth_min(total[i, j, k], d, radius)
 
 
-@njit(cache=True)
 def nearest_solids(packed: Packed, points: np.ndarray) -> np.ndarray:
     """[N] int64, the solid whose surface is nearest (deepest inside wins) for world points [N, 3]."""
     labels = np.zeros(points.shape[0], np.int64)
+    _fill_labels(packed, points, labels)
+    return labels
+
+
+@njit(cache=True, error_model="numpy")
+def _fill_labels(packed: Packed, points: np.ndarray, labels: np.ndarray) -> None:
     for n in range(points.shape[0]):
         x, y, z = points[n, 0], points[n, 1], points[n, 2]
         best = 1e9
@@ -216,10 +226,9 @@ def nearest_solids(packed: Packed, points: np.ndarray) -> np.ndarray:
                 if d < best:
                     best = d
                     labels[n] = index
-    return labels
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def sample_grid(grid: np.ndarray, low: np.ndarray, step: float, x: float, y: float, z: float) -> float:
     """Distance at a world point by trilinear interpolation; `FAR` outside the grid."""
     u, v, w = (x - low[0]) / step, (y - low[1]) / step, (z - low[2]) / step

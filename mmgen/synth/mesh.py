@@ -101,13 +101,20 @@ def body_mesh(identity: Identity, pose: Pose, step_m: float = DEFAULT_STEP_M) ->
     )
 
 
-@njit(cache=True)
 def _surface_terms(
     grid: np.ndarray, low: np.ndarray, step: float, vertices: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Unit normals from the distance field's slope, and openness from distances a few centimetres outside."""
     normals = np.zeros(vertices.shape, np.float32)
     openness = np.zeros(vertices.shape[0], np.float32)
+    _fill_surface_terms(grid, low, step, vertices, normals, openness)
+    return normals, openness
+
+
+@njit(cache=True, error_model="numpy")
+def _fill_surface_terms(
+    grid: np.ndarray, low: np.ndarray, step: float, vertices: np.ndarray, normals: np.ndarray, openness: np.ndarray
+) -> None:
     for n in range(vertices.shape[0]):
         x, y, z = vertices[n, 0], vertices[n, 1], vertices[n, 2]
         e = 0.7 * step
@@ -121,10 +128,8 @@ def _surface_terms(
         wide = sample_grid(grid, low, step, x + 0.055 * a, y + 0.055 * b, z + 0.055 * c) / 0.055
         openness[n] = min(1.0, max(0.0, 0.5 * near)) * 0.6 + min(1.0, max(0.0, wide)) * 0.7
         openness[n] = min(1.0, openness[n])
-    return normals, openness
 
 
-@njit(cache=True)
 def sun_exposure(
     grid: np.ndarray, low: np.ndarray, step: float, vertices: np.ndarray, normals: np.ndarray, rays: np.ndarray
 ) -> np.ndarray:
@@ -139,8 +144,22 @@ def sun_exposure(
         rays: [2, 3] unit direction towards the sun, and position of the camera, world frame; what the camera cannot see
             is left in the light.
     """
-    light, eye = rays[0], rays[1]
     exposure = np.ones(vertices.shape[0], np.float32)
+    _fill_exposure(grid, low, step, vertices, normals, rays, exposure)
+    return exposure
+
+
+@njit(cache=True, error_model="numpy")
+def _fill_exposure(
+    grid: np.ndarray,
+    low: np.ndarray,
+    step: float,
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    rays: np.ndarray,
+    exposure: np.ndarray,
+) -> None:
+    light, eye = rays[0], rays[1]
     for n in range(vertices.shape[0]):
         seen = 0.0
         for axis in range(3):
@@ -162,4 +181,3 @@ def sun_exposure(
                 break
             travelled += max(0.03, min(d, FAR))
         exposure[n] = min(1.0, share)
-    return exposure

@@ -11,7 +11,7 @@ HEADSCARF = 4
 """Numbers in `identity.HAIRS` and `identity.HEADWEAR`."""
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def paint_head(out: np.ndarray, q: np.ndarray, on_hair: bool, style: Style, materials: np.ndarray) -> None:
     """Colour of a point on the head or its hair.
 
@@ -39,7 +39,7 @@ def paint_head(out: np.ndarray, q: np.ndarray, on_hair: bool, style: Style, mate
     _paint_face(out, x, y, z, style, materials)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _is_hair(x: float, y: float, z: float, on_hair: bool, kind: int, variation: float) -> bool:
     if kind == BALD:
         return False
@@ -57,7 +57,7 @@ def _is_hair(x: float, y: float, z: float, on_hair: bool, kind: int, variation: 
     return not (face or side_skin or nape or (ear and not on_hair))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_face(out: np.ndarray, x: float, y: float, z: float, style: Style, materials: np.ndarray) -> None:
     cloth(out, materials[M_SKIN], 0.0, 0.0, 0.0)
     side = abs(x)

@@ -7,7 +7,7 @@ from mmgen.synth.patterns import cloth, mix, noise, put, scale
 from mmgen.synth.person import M_BAG, M_LOGO, M_OUTER, M_SKIN, M_TOP, Style
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def paint_upper(out: np.ndarray, x: float, height: float, z: float, style: Style, materials: np.ndarray) -> None:
     """Colour of the upper body.
 
@@ -42,7 +42,7 @@ def paint_upper(out: np.ndarray, x: float, height: float, z: float, style: Style
     _paint_straps(out, x, y, z, height, style, materials)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_top(
     out: np.ndarray, x: float, y: float, z: float, u: float, height: float, style: Style, materials: np.ndarray
 ) -> None:
@@ -66,7 +66,7 @@ def _paint_top(
         _paint_logo(out, x, y, z, style, materials)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_logo(out: np.ndarray, x: float, y: float, z: float, style: Style, materials: np.ndarray) -> None:
     if z < 0:
         if style.logo_back == 0:
@@ -98,7 +98,7 @@ def _paint_logo(out: np.ndarray, x: float, y: float, z: float, style: Style, mat
         mix(out, level, noise(3 * a, 3 * b + style.variation, 4.5), 1 - level, 0.55)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_straps(
     out: np.ndarray, x: float, y: float, z: float, height: float, style: Style, materials: np.ndarray
 ) -> None:

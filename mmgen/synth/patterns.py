@@ -6,7 +6,7 @@ from numba import njit
 TAU = 2 * np.pi
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _hash(i: int, j: int, k: int) -> float:
     """A number in 0..1 that depends on three integers."""
     n = (i * 374761393 + j * 668265263 + k * 2147483647) & 0xFFFFFFFF
@@ -14,7 +14,7 @@ def _hash(i: int, j: int, k: int) -> float:
     return ((n ^ (n >> 16)) & 0xFFFF) / 65535.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def noise(x: float, y: float, z: float) -> float:
     """Smooth value noise with period-free lattice 1; 0..1, mean 0.5."""
     i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
@@ -27,7 +27,7 @@ def noise(x: float, y: float, z: float) -> float:
     return (c00 * (1 - v) + c10 * v) * (1 - w) + (c01 * (1 - v) + c11 * v) * w
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def fold_height(x: float, y: float, z: float) -> float:
     """Height of soft creases of worn cloth at a bone-local point (metres), 0..1."""
     bent = 0.4 * np.sin(9 * x + 7 * y) + 0.3 * np.sin(11 * y - 8 * z)
@@ -36,13 +36,13 @@ def fold_height(x: float, y: float, z: float) -> float:
     return 0.65 * broad + 0.35 * fine
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def put(out: np.ndarray, red: float, green: float, blue: float) -> None:
     """Write a colour."""
     out[0], out[1], out[2] = red, green, blue
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def mix(out: np.ndarray, red: float, green: float, blue: float, share: float) -> None:
     """Blend a colour over what is there."""
     out[0] += (red - out[0]) * share
@@ -50,7 +50,7 @@ def mix(out: np.ndarray, red: float, green: float, blue: float, share: float) ->
     out[2] += (blue - out[2]) * share
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def scale(out: np.ndarray, factor: float) -> None:
     """Darken or lighten what is there."""
     out[0] *= factor
@@ -58,7 +58,7 @@ def scale(out: np.ndarray, factor: float) -> None:
     out[2] *= factor
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def cloth(out: np.ndarray, row: np.ndarray, u: float, v: float, variation: float) -> None:
     """Colour of a fabric.
 

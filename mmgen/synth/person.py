@@ -1,7 +1,7 @@
 """One identity in one pose: solids, paint rules and bone frames, ready for the compiled code."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -81,7 +81,7 @@ class Paint(NamedTuple):
     Attributes:
         origin: [15, 3] float64, bones' origins, world frame.
         axes: [15, 3, 3] float64, bones' axes as rows.
-        style: Parameters.
+        style: Parameters; as a numpy record with these fields, which compiles faster than a tuple.
         materials: [MATERIALS, 9] float64: pattern number, colour, accent, period, phase.
     """
 
@@ -127,7 +127,8 @@ def assemble(identity: Identity, pose: Pose) -> Person:
     """Pose the skeleton with the hips at the world origin, and dress it."""
     skeleton = pose_skeleton(identity.build, pose)
     packed = pack(_solids(identity, skeleton), body.groups(skeleton.proportions), skeleton)
-    paint = Paint(skeleton.origin, skeleton.axes, _style(identity, skeleton), _materials(identity))
+    style = _as_record(_style(identity, skeleton))
+    paint = Paint(skeleton.origin, skeleton.axes, style, _materials(identity))
     return Person(identity, pose, skeleton, packed, paint)
 
 
@@ -186,6 +187,10 @@ def _style(identity: Identity, skeleton: Skeleton) -> Style:
         glasses=float(head.glasses),
         variation=float(identity.index % 997) * 1.37,
     )
+
+
+def _as_record(style: Style) -> Any:
+    return np.array([tuple(style)], dtype=[(name, np.float64) for name in Style._fields])[0]
 
 
 def _waist_m(identity: Identity, lengths: Proportions) -> float:

@@ -4,7 +4,6 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True)
 def rasterise(pixels: np.ndarray, depth: np.ndarray, faces: np.ndarray, height: int, width: int) -> np.ndarray:
     """Nearest face per sample.
 
@@ -20,6 +19,13 @@ def rasterise(pixels: np.ndarray, depth: np.ndarray, faces: np.ndarray, height: 
     """
     nearest = np.full((height, width), np.inf)
     index = np.full((height, width), -1, np.int32)
+    _fill(pixels, depth, faces, nearest, index)
+    return index
+
+
+@njit(cache=True, error_model="numpy")
+def _fill(pixels: np.ndarray, depth: np.ndarray, faces: np.ndarray, nearest: np.ndarray, index: np.ndarray) -> None:
+    height, width = index.shape
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
         ax, ay, bx, by, cx, cy = pixels[a, 0], pixels[a, 1], pixels[b, 0], pixels[b, 1], pixels[c, 0], pixels[c, 1]
@@ -27,10 +33,13 @@ def rasterise(pixels: np.ndarray, depth: np.ndarray, faces: np.ndarray, height: 
         if area >= -1e-12:
             continue
         first_row, last_row = (
-            max(0, int(np.ceil(min(ay, by, cy) - 0.5))),
-            min(height - 1, int(np.floor(max(ay, by, cy) - 0.5))),
+            max(0, int(np.ceil(min(ay, min(by, cy)) - 0.5))),
+            min(height - 1, int(np.floor(max(ay, max(by, cy)) - 0.5))),
         )
-        first, last = max(0, int(np.ceil(min(ax, bx, cx) - 0.5))), min(width - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
+        first, last = (
+            max(0, int(np.ceil(min(ax, min(bx, cx)) - 0.5))),
+            min(width - 1, int(np.floor(max(ax, max(bx, cx)) - 0.5))),
+        )
         inverse = (1 / depth[a], 1 / depth[b], 1 / depth[c])
         for i in range(first_row, last_row + 1):
             y = i + 0.5
@@ -45,4 +54,3 @@ def rasterise(pixels: np.ndarray, depth: np.ndarray, faces: np.ndarray, height: 
                 if z < nearest[i, j]:
                     nearest[i, j] = z
                     index[i, j] = f
-    return index

@@ -78,7 +78,10 @@ def draw_person(
     surface = Surface(
         pixels * samples, depth, mesh.vertices, mesh.faces, mesh.normals, mesh.openness, exposure, mesh.labels
     )
-    return _shade(index, samples, surface, Lamps(direction, tints[0], tints[1]), mesh.person.packed, mesh.person.paint)
+    lamps, person, drawn = Lamps(direction, tints[0], tints[1]), mesh.person, np.zeros((height, width, 5))
+    _shade(index, samples, surface, lamps, person.packed, person.paint, np.zeros((4, 3)), drawn)
+    coverage = drawn[:, :, 3] / samples**2
+    return drawn[:, :, :3] / np.maximum(drawn[:, :, 4:], 1.0) * coverage[:, :, None], coverage
 
 
 class Surface(NamedTuple):
@@ -102,7 +105,7 @@ class Lamps(NamedTuple):
     sun: np.ndarray
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _weights(surface: Surface, f: int, x: float, y: float) -> tuple[float, float, float]:
     """Perspective-correct weights of a face's corners at a sample."""
     a, b, c = surface.faces[f, 0], surface.faces[f, 1], surface.faces[f, 2]
@@ -116,7 +119,7 @@ def _weights(surface: Surface, f: int, x: float, y: float) -> tuple[float, float
     return wa / total, wb / total, wc / total
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _best_label(packed: Packed, labels: tuple[int, int, int], point: np.ndarray) -> int:
     """Which of a face's three solids owns a point."""
     first, second, third = labels
@@ -130,7 +133,7 @@ def _best_label(packed: Packed, labels: tuple[int, int, int], point: np.ndarray)
     return label
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _relief(axes: np.ndarray, q: np.ndarray, direction: np.ndarray, variation: float) -> float:
     """Brightness change by creases: their slope towards the light, and their depth."""
     here = fold_height(q[0] + variation, q[1], q[2])
@@ -142,47 +145,59 @@ def _relief(axes: np.ndarray, q: np.ndarray, direction: np.ndarray, variation: f
     return FOLD_SLOPE * (here - there) + FOLD_DEPTH * (here - 0.5)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def _blend_corners(
+    out: np.ndarray, values: np.ndarray, corners: np.ndarray, weights: tuple[float, float, float]
+) -> None:
+    """Values [V, 3] of a face's corners, mixed."""
+    for axis in range(3):
+        out[axis] = (
+            weights[0] * values[corners[0], axis]
+            + weights[1] * values[corners[1], axis]
+            + weights[2] * values[corners[2], axis]
+        )
+
+
+@njit(cache=True, error_model="numpy")
 def _shade(
-    index: np.ndarray, samples: int, surface: Surface, lamps: Lamps, packed: Packed, paint: Paint
-) -> tuple[np.ndarray, np.ndarray]:
-    height, width = index.shape[0] // samples, index.shape[1] // samples
-    colour, coverage, drawn = np.zeros((height, width, 3)), np.zeros((height, width)), np.zeros((height, width))
-    weight = 1.0 / (samples * samples)
-    point, normal, q, out = np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3)
+    index: np.ndarray,
+    samples: int,
+    surface: Surface,
+    lamps: Lamps,
+    packed: Packed,
+    paint: Paint,
+    scratch: np.ndarray,
+    drawn: np.ndarray,
+) -> None:
+    """Add colours (channels 0..2), coverage in samples (3) and coloured samples (4) to `drawn` [H, W, 5]."""
+    point, normal, q, out = scratch[0], scratch[1], scratch[2], scratch[3]
+    light = lamps.direction
     for i in range(index.shape[0]):
         for j in range(index.shape[1]):
             f = index[i, j]
             if f < 0:
                 continue
-            row, column = i // samples, j // samples
-            coverage[row, column] += weight
-            if (i + j) % 2 and drawn[row, column] > 0.0:
+            pixel = drawn[i // samples, j // samples]
+            pixel[3] += 1.0
+            if (i + j) % 2 and pixel[4] > 0.0:
                 continue  # every other sample is enough for colour, as long as there is one
-            a, b, c = surface.faces[f, 0], surface.faces[f, 1], surface.faces[f, 2]
-            wa, wb, wc = _weights(surface, f, j + 0.5, i + 0.5)
-            for axis in range(3):
-                point[axis] = (
-                    wa * surface.vertices[a, axis] + wb * surface.vertices[b, axis] + wc * surface.vertices[c, axis]
-                )
-                normal[axis] = (
-                    wa * surface.normals[a, axis] + wb * surface.normals[b, axis] + wc * surface.normals[c, axis]
-                )
-            normal /= np.sqrt((normal * normal).sum()) + 1e-9
+            pixel[4] += 1.0
+            corners = surface.faces[f]
+            a, b, c = corners[0], corners[1], corners[2]
+            weights = _weights(surface, f, j + 0.5, i + 0.5)
+            _blend_corners(point, surface.vertices, corners, weights)
+            _blend_corners(normal, surface.normals, corners, weights)
+            length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2) + 1e-9
             label = _best_label(packed, (surface.labels[a], surface.labels[b], surface.labels[c]), point)
             bone = packed.bone[label]
             folds = albedo(packed.region[label], bone, point, paint, q, out)
-            relief = folds * _relief(paint.axes[bone], q, lamps.direction, paint.style.variation) if folds > 0 else 0.0
+            relief = folds * _relief(paint.axes[bone], q, light, paint.style.variation) if folds > 0 else 0.0
+            wa, wb, wc = weights
             openness = wa * surface.openness[a] + wb * surface.openness[b] + wc * surface.openness[c]
             exposure = wa * surface.exposure[a] + wb * surface.exposure[b] + wc * surface.exposure[c]
-            sky = (0.45 + 0.55 * openness) * (0.9 + 0.14 * normal[1]) * (1.0 + relief)
-            sun = max(0.0, (normal * lamps.direction).sum() + 1.2 * relief) * exposure
-            drawn[row, column] += 1.0
+            sky = (0.45 + 0.55 * openness) * (0.9 + 0.14 * normal[1] / length) * (1.0 + relief)
+            facing = (normal[0] * light[0] + normal[1] * light[1] + normal[2] * light[2]) / length
+            sun = max(0.0, facing + 1.2 * relief) * exposure
             for channel in range(3):
                 shade = lamps.sky[channel] * sky + lamps.sun[channel] * sun
-                colour[row, column, channel] += min(1.0, max(0.0, out[channel])) * shade
-    for row in range(height):
-        for column in range(width):
-            if drawn[row, column] > 0.0:
-                colour[row, column] *= coverage[row, column] / drawn[row, column]
-    return colour, coverage
+                pixel[channel] += min(1.0, max(0.0, out[channel])) * shade

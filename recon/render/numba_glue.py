@@ -94,18 +94,11 @@ class _Corners(Function):
 class _Shade(Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, index: Tensor, texture: Tensor, background: Tensor | None) -> Any:
-        batch, height, width, depth = features.shape
-        image = features.new_empty(batch, 3, height, width)
-        if background is None:
-            behind = np.ones((1, 3, 1), np.float32)
-        else:
-            behind = as_array(background).reshape(batch, 3, height * width)
+        image = features.new_empty(len(features), 3, *index.shape[1:])
+        behind = np.ones((1, 3), np.float32) if background is None else flat(background)
         announce_compilation(numba_surface.shade_forward)
-        arrays = (
-            as_array(features).reshape(batch, height * width, depth), flat(index), as_array(texture), depth > 2,
-            behind, as_array(image).reshape(batch, 3, height * width),
-        )  # fmt: skip
-        in_chunks(lambda first, last: numba_surface.shade_forward(first, last, *arrays), batch)
+        arrays = (flat(features), flat(index), flat(texture), texture.shape[2], behind, flat(image))
+        in_chunks(lambda first, last: numba_surface.shade_forward(first, last, *arrays), len(features))
         ctx.save_for_backward(features, index, texture, background)
         ctx.set_materialize_grads(False)
         return image
@@ -116,14 +109,12 @@ class _Shade(Function):
         if grad is None:
             return None, None, None, None
         features, index, texture, background = ctx.saved_tensors
-        batch, height, width, depth = features.shape
         out_features, out_texture = features.new_empty(features.shape), texture.new_empty(texture.shape)
         arrays = (
-            as_array(grad).reshape(batch, 3, height * width),
-            as_array(features).reshape(batch, height * width, depth), flat(index), as_array(texture), depth > 2,
-            as_array(out_features).reshape(batch, height * width, depth), as_array(out_texture),
+            flat(grad), flat(features), flat(index), flat(texture), texture.shape[2],
+            flat(out_features), flat(out_texture),
         )  # fmt: skip
-        in_chunks(lambda first, last: numba_surface.shade_backward(first, last, *arrays), batch)
+        in_chunks(lambda first, last: numba_surface.shade_backward(first, last, *arrays), len(features))
         out_background = None
         if ctx.needs_input_grad[3]:
             out_background = grad * ((index[:, None] < 0) & (background >= 0) & (background <= 1))

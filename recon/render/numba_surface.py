@@ -41,96 +41,109 @@ def corners_backward(first, last, grad, faces, out):
 @kernel
 @no_type_check
 def texel_cell(u, v, height, width):
-    """Where (u, v) falls between texels: upper and lower row, left and right column, fractions, whether u is inside.
+    """Where (u, v) falls between texels: the offsets of its four texels, fractions down and right, whether u is inside.
 
     Rows wrap around, columns clamp.
     """
     half, zero, one = np.float32(0.5), np.float32(0.0), np.float32(1.0)
     x = u * np.float32(width) - half
-    last = np.float32(width - 1)
+    last = np.float32(width - np.uint64(1))
     inside = (x > zero) & (x < last)
-    x = min(max(x, zero), last)
-    left = np.int32(x)
+    x = x if x > zero else zero  # in this order, so that a coordinate that is not a number stays inside the texture
+    x = x if x < last else last
+    left = np.uint64(x)
     fx = x - np.float32(left)
-    right = min(left + 1, width - 1)
-    y = (one - (v - np.floor(v))) * np.float32(height) - half
-    above = np.floor(y)
-    fy = y - above
-    upper = np.int32(above)
-    lower = upper + 1
-    upper = height - 1 if upper < 0 else upper
-    lower = 0 if lower >= height else lower
-    return np.uint32(upper), np.uint32(lower), np.uint32(left), np.uint32(right), fx, fy, inside
+    right = min(left + np.uint64(1), width - np.uint64(1))
+    y = (one - (v - np.floor(v))) * np.float32(height) + half  # rows, counted from one above the first
+    y = y if y > half else half
+    above = np.uint64(y)
+    fy = y - np.float32(above)
+    upper = height - np.uint64(1) if above == np.uint64(0) else above - np.uint64(1)
+    lower = np.uint64(0) if above >= height else above
+    upper, lower = upper * width, lower * width
+    return upper + left, upper + right, lower + left, lower + right, fx, fy, inside
 
 
 @kernel
 @no_type_check
-def shade_forward(first, last, features, index, texture, lit, background, out):
-    """Colours [B, 3, P] over the background, clamped: the texture at features[..., :2], times features[..., 2] if lit.
+def shade_forward(first, last, features, index, texture, height, background, out):
+    """Colours [B, 3 P] over the background, clamped: the texture at (u, v), times the gain if there is one.
 
-    texture [B, 3, Ht, Wt]; background [B or 1, 3, P or 1].
+    features [B, P D] hold (u, v) or (u, v, gain); texture [B, 3 Ht Wt] of `height` rows; background [B, 3 P] or [1, 3].
     """
-    height, width = texture.shape[2], texture.shape[3]
-    zero, one = np.float32(0.0), np.float32(1.0)
-    plain = background.shape[2] == 1
     for b in range(first, last):
         behind = background[b if background.shape[0] > 1 else 0]
-        for c in range(3):
-            if plain:
-                out[b, c] = behind[c, 0]
-            else:
-                for p in range(index.shape[1]):
-                    out[b, c, p] = min(max(behind[c, p], zero), one)
-        for p in range(index.shape[1]):
-            if index[b, p] < 0:
-                continue
-            u, v = features[b, p, 0], features[b, p, 1]
-            if not (u - u == zero and v - v == zero):
-                out[b, 0, p] = out[b, 1, p] = out[b, 2, p] = np.nan
-                continue
-            upper, lower, left, right, fx, fy, _ = texel_cell(u, v, height, width)
-            gain = features[b, p, 2] if lit else one
-            for c in range(3):
-                top = texture[b, c, upper, left] * (one - fx) + texture[b, c, upper, right] * fx
-                bottom = texture[b, c, lower, left] * (one - fx) + texture[b, c, lower, right] * fx
-                out[b, c, p] = min(max((top * (one - fy) + bottom * fy) * gain, zero), one)
+        shade_image(features[b], index[b], texture[b], np.uint64(height), behind, out[b])
 
 
 @kernel
 @no_type_check
-def shade_backward(first, last, grad, features, index, texture, lit, out_features, out_texture):
-    """Gradients [B, P, D] to the features (written everywhere) and [B, 3, Ht, Wt] to the texture."""
-    height, width = texture.shape[2], texture.shape[3]
+def shade_image(features, index, texture, height, background, out):
+    """One image of `shade_forward`."""
     zero, one = np.float32(0.0), np.float32(1.0)
+    pixels, plane = np.uint64(index.shape[0]), np.uint64(texture.shape[0] // 3)
+    width, depth = plane // height, np.uint64(features.shape[0] // index.shape[0])
+    if background.shape[0] == 3:
+        for c in range(np.uint64(3)):
+            out[c * pixels : (c + np.uint64(1)) * pixels] = background[c]
+    else:
+        for k in range(np.uint64(3) * pixels):
+            out[k] = min(max(background[k], zero), one)
+    for p in range(pixels):
+        if index[p] < 0:
+            continue
+        q = p * depth
+        a, e, i, o, fx, fy, _ = texel_cell(features[q], features[q + np.uint64(1)], height, width)
+        gain = features[q + np.uint64(2)] if depth > np.uint64(2) else one
+        for c in range(np.uint64(3)):
+            t = c * plane
+            top = texture[t + a] * (one - fx) + texture[t + e] * fx
+            bottom = texture[t + i] * (one - fx) + texture[t + o] * fx
+            out[c * pixels + p] = min(max((top * (one - fy) + bottom * fy) * gain, zero), one)
+
+
+@kernel
+@no_type_check
+def shade_backward(first, last, grad, features, index, texture, height, out_features, out_texture):
+    """Gradients to the features [B, P D] (written everywhere) and to the texture [B, 3 Ht Wt]; grad [B, 3 P]."""
     for b in range(first, last):
-        out_texture[b] = zero
-        out_features[b] = zero
-        for p in range(index.shape[1]):
-            if index[b, p] < 0:
-                continue
-            u, v = features[b, p, 0], features[b, p, 1]
-            if not (u - u == zero and v - v == zero):
-                continue
-            upper, lower, left, right, fx, fy, inside = texel_cell(u, v, height, width)
-            gain = features[b, p, 2] if lit else one
-            du = dv = dgain = zero
-            for c in range(3):
-                g = grad[b, c, p]
-                a, e = texture[b, c, upper, left], texture[b, c, upper, right]
-                i, o = texture[b, c, lower, left], texture[b, c, lower, right]
-                top, bottom = a * (one - fx) + e * fx, i * (one - fx) + o * fx
-                colour = top * (one - fy) + bottom * fy
-                if not (colour * gain >= zero and colour * gain <= one):
-                    continue
-                dgain += g * colour
-                g *= gain
-                du += g * ((e - a) * (one - fy) + (o - i) * fy)
-                dv += g * (top - bottom)
-                out_texture[b, c, upper, left] += g * (one - fx) * (one - fy)
-                out_texture[b, c, upper, right] += g * fx * (one - fy)
-                out_texture[b, c, lower, left] += g * (one - fx) * fy
-                out_texture[b, c, lower, right] += g * fx * fy
-            out_features[b, p, 0] = du * np.float32(width) if inside else zero
-            out_features[b, p, 1] = dv * np.float32(height)
-            if lit:
-                out_features[b, p, 2] = dgain
+        shade_image_backward(
+            grad[b], features[b], index[b], texture[b], np.uint64(height), out_features[b], out_texture[b]
+        )
+
+
+@kernel
+@no_type_check
+def shade_image_backward(grad, features, index, texture, height, out_features, out_texture):
+    """One image of `shade_backward`."""
+    zero, one = np.float32(0.0), np.float32(1.0)
+    pixels, plane = np.uint64(index.shape[0]), np.uint64(texture.shape[0] // 3)
+    width, depth = plane // height, np.uint64(features.shape[0] // index.shape[0])
+    out_features[:] = zero
+    out_texture[:] = zero
+    for p in range(pixels):
+        if index[p] < 0:
+            continue
+        q = p * depth
+        a, e, i, o, fx, fy, inside = texel_cell(features[q], features[q + np.uint64(1)], height, width)
+        gain = features[q + np.uint64(2)] if depth > np.uint64(2) else one
+        at_a, at_e, at_i, at_o = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+        du = dv = dgain = zero
+        for c in range(np.uint64(3)):
+            t = c * plane
+            ta, te, ti, to = texture[t + a], texture[t + e], texture[t + i], texture[t + o]
+            colour = ta * at_a + te * at_e + ti * at_i + to * at_o
+            shown = colour * gain
+            g = grad[c * pixels + p] if (shown >= zero) & (shown <= one) else zero
+            dgain += g * colour
+            g *= gain
+            du += g * ((te - ta) * (one - fy) + (to - ti) * fy)
+            dv += g * ((ta - ti) * (one - fx) + (te - to) * fx)
+            out_texture[t + a] += g * at_a
+            out_texture[t + e] += g * at_e
+            out_texture[t + i] += g * at_i
+            out_texture[t + o] += g * at_o
+        out_features[q] = du * np.float32(width) if inside else zero
+        out_features[q + np.uint64(1)] = dv * np.float32(height)
+        if depth > np.uint64(2):
+            out_features[q + np.uint64(2)] = dgain

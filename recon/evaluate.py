@@ -6,12 +6,14 @@ distances between the surfaces, and the same for two answers that need no learni
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from recon import metrics
+from recon.answers import Answer, answers_of
 from recon.render import render
 from recon.solid import chamfer, volume_iou
 from recon.structures import Attributes, Camera, Sample, TexturedMesh
@@ -85,15 +87,7 @@ def score_batch(
     """Score predictions for a batch of photos.
 
     Measures without truth: `mask_iou` (soft mask, as published), `ssim` (photo and drawing over white), `ssim_in_mask`,
-    `azimuth_deg` (the prediction itself).
-
-    With truth: `truth_mask_iou` (true silhouette against the photo's mask; far below 1 the truth is misread or
-    misplaced), `azimuth_error_deg`, `front_back_accuracy`, `elevation_error_deg`, `distance_error` (relative, lens
-    removed), `novel_mask_iou`, `novel_ssim` (mean over -90, -60, 60, 90 degrees from the photo's view),
-    `back_mask_iou`, `back_ssim` (180 degrees), `chamfer` (share of the height), `volume_iou` (voxels of 1/48 height),
-    and the last six once more as `template_*` and `billboard_*` for the trivial answers. Turned views compare hard
-    silhouettes of both meshes, each brought to the same height and centre, so that unit, place and lens of the truth
-    drop out.
+    `azimuth_deg` (the prediction itself). With truth: those of `truth_row`.
 
     Args:
         attributes: predictions.
@@ -108,38 +102,14 @@ def score_batch(
     if truths is not None and len(truths) != len(sample):
         raise ValueError(f"{len(truths)} truths for {len(sample)} photos")
     columns = _photo_columns(attributes, sample, template)
+    answers = answers_of(attributes, template)
     for index, truth in enumerate(truths or ()):
         if truth is None:
             continue
-        answer = _answer(attributes, template, index)
-        row = _truth_row(answer, sample.image[index], sample.mask[index], truth, template, seed)
+        row = truth_row(answers[index], sample.image[index], sample.mask[index], truth, template, seed)
         for name, value in row.items():
             columns.setdefault(name, []).append(value)
     return Scores({name: tuple(values) for name, values in columns.items()})
-
-
-@dataclass(frozen=True)
-class _Answer:
-    surface: Surface
-    camera: Camera
-
-
-def _answer(attributes: Attributes, template: Template, index: int) -> _Answer:
-    """Prediction number `index` on its own."""
-    camera = attributes.camera
-    one = slice(index, index + 1)
-    light = None if attributes.light is None else attributes.light[one]
-    vertices = template.vertices + attributes.offsets[index]
-    return _Answer(
-        Surface(vertices, template.faces, template.face_uv, attributes.texture[one], light),
-        replace(
-            camera,
-            azimuth_deg=camera.azimuth_deg[one],
-            elevation_deg=camera.elevation_deg[one],
-            distance=camera.distance[one],
-            offset=camera.offset[one],
-        ),
-    )
 
 
 def _photo_columns(attributes: Attributes, sample: Sample, template: Template) -> dict[str, list[float]]:
@@ -155,29 +125,50 @@ def _photo_columns(attributes: Attributes, sample: Sample, template: Template) -
     }
 
 
-def _truth_row(
-    answer: _Answer, image: Tensor, mask: Tensor, truth: Truth, template: Template, seed: int
+@torch.no_grad()
+def truth_row(
+    answer: Answer,
+    image: Float[Tensor, "3 H W"],
+    mask: Float[Tensor, "H W"],
+    truth: Truth,
+    template: Template,
+    seed: int = 0,
 ) -> dict[str, float]:
+    """Score one answer against truth.
+
+    Measures: `truth_mask_iou` (true silhouette against the photo's mask; far below 1 the truth is misread or
+    misplaced), `azimuth_error_deg`, `front_back_accuracy`, `elevation_error_deg`, `distance_error` (relative, lens
+    removed), `novel_mask_iou`, `novel_ssim` (mean over -90, -60, 60, 90 degrees from the photo's view),
+    `back_mask_iou`, `back_ssim` (180 degrees), `chamfer` (share of the height), `volume_iou` (voxels of 1/48 height),
+    and the last six once more as `template_*` and `billboard_*` for the trivial answers (the latter not for an empty
+    mask). Turned views compare hard silhouettes of both meshes, each brought to the same height and centre, so that
+    unit, place and lens of the truth drop out.
+
+    Args:
+        answer: what was predicted.
+        image: the photo.
+        mask: the person in it.
+        truth: what is known about it.
+        template: mean shape behind the `template_*` measures.
+        seed: of the surface samples behind `chamfer`.
+    """
     size = (mask.shape[0], mask.shape[1])
     _, silhouette = true_drawing(truth, size)
     row = {"truth_mask_iou": float(metrics.mask_iou(silhouette[None], mask[None])), **_camera_row(answer, truth)}
-    truth = with_photo_colours(truth, image, mask)
-    true_views = _views(truth.surface.canonical(), truth, size)
-    row |= _view_row("", beside_truth(answer.surface, answer.camera, truth), truth, true_views)
-    row |= _solid_row("", answer.surface, truth, seed)
+    true_surface = with_photo_colours(truth, image, mask).surface.canonical()
+    true_views = _views(true_surface, truth, size)
 
-    mean_shape = template_answer(template, answer.camera, image, mask)
-    row |= _view_row("template_", beside_truth(mean_shape, answer.camera, truth), truth, true_views)
-    row |= _solid_row("template_", mean_shape, truth, seed)
+    mean_shape = template_answer(template, answer.camera, image, mask, answer.shift_ndc)
+    compared = {"": (answer.surface, answer.camera), "template_": (mean_shape, answer.camera)}
     if float(mask.max()) >= 0.5:
-        card = billboard_answer(image, mask)
-        facing = Camera.frontal(1)
-        row |= _view_row("billboard_", beside_truth(card, facing, truth), truth, true_views)
-        row |= _solid_row("billboard_", card, truth, seed)
+        compared["billboard_"] = (billboard_answer(image, mask), Camera.frontal(1))
+    for prefix, (surface, camera) in compared.items():
+        row |= _view_row(prefix, beside_truth(surface, camera, truth), truth, true_views)
+        row |= _solid_row(prefix, surface.canonical(), true_surface, seed)
     return row
 
 
-def _camera_row(answer: _Answer, truth: Truth) -> dict[str, float]:
+def _camera_row(answer: Answer, truth: Truth) -> dict[str, float]:
     azimuth = answer.camera.azimuth_deg.double().cpu()
     elevation = answer.camera.elevation_deg.double().cpu()
     true_azimuth, true_elevation = (azimuth.new_tensor([angle]) for angle in (truth.azimuth_deg, truth.elevation_deg))
@@ -211,8 +202,7 @@ def _view_row(prefix: str, surface: Surface, truth: Truth, true_views: Drawing) 
     }
 
 
-def _solid_row(prefix: str, surface: Surface, truth: Truth, seed: int) -> dict[str, float]:
-    own, true = surface.canonical(), truth.surface.canonical()
+def _solid_row(prefix: str, own: Surface, true: Surface, seed: int) -> dict[str, float]:
     generator = torch.Generator().manual_seed(seed)
     meshes = (own.vertices, own.faces, true.vertices, true.faces)
     return {f"{prefix}chamfer": chamfer(*meshes, generator), f"{prefix}volume_iou": volume_iou(*meshes)}

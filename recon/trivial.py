@@ -15,7 +15,11 @@ CARD_THICKNESS = 0.02
 
 
 def template_answer(
-    template: Template, camera: Camera, image: Float[Tensor, "3 H W"], mask: Float[Tensor, "H W"]
+    template: Template,
+    camera: Camera,
+    image: Float[Tensor, "3 H W"],
+    mask: Float[Tensor, "H W"],
+    shift_ndc: tuple[float, float] = (0.0, 0.0),
 ) -> Surface:
     """The template without any offsets, coloured by projecting the photo through it, front and back alike.
 
@@ -24,9 +28,11 @@ def template_answer(
         camera: one camera, as predicted for the photo.
         image: the photo.
         mask: the person in it; colours outside are filled from the person.
+        shift_ndc: where the camera's axis meets the photo, NDC; see `recon.answers.Answer`.
     """
     height, width = mask.shape
     ndc, _ = project(template.vertices[None].to(camera.distance), camera, height, width)
+    ndc = ndc + ndc.new_tensor(shift_ndc)
     # Half a texel from the border: above it the texture lookup would wrap around to the feet.
     half_row = 1 / height
     uv = torch.stack((ndc[0, :, 0], ndc[0, :, 1].clamp(half_row - 1, 1 - half_row)), dim=1) / 2 + 0.5

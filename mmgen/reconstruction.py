@@ -166,13 +166,14 @@ class Reconstructor:
         baked = bake_texture(image, _unit(item.mask).to(device), vertices[0], camera, template, self._texels)
         mesh = TexturedMesh(vertices, template.faces, template.face_uv, baked.texture[None])
         quality = _measure(item, mesh, camera)
+        body = vertices[0].cpu().numpy()
         asset = Asset(
             name=item.item.path.stem,
-            vertices=place_on_ground(vertices[0].cpu().numpy(), self.options.height_m),
+            vertices=place_on_ground(body, self.options.height_m),
             faces=template.faces.cpu().numpy(),
             face_uv=template.face_uv.cpu().numpy(),
             texture=(baked.texture.permute(1, 2, 0) * 255).round().byte().cpu().numpy(),
-            provenance=self._provenance(item, camera, baked, quality),
+            provenance=self._provenance(item, camera, baked, quality) | {"placement": placement(body)},
         )
         return Reconstructed(asset, *quality, item.found.source, item.input_sha256, item.found.sha256, item.notes)
 
@@ -209,6 +210,13 @@ class Reconstructor:
             "ssim": round(quality[1], 6),
             "seen_fraction": _rounded((baked.seen * on_layout).sum() / on_layout.sum()),
         }
+
+
+def placement(body: NDArray[np.float32]) -> dict[str, Any]:
+    """Where the asset's frame lies in the camera's: `height` of the body and `pivot` [x, y, z], template units."""
+    height = float(np.ptp(body[:, 1]))
+    pivot = (body - place_on_ground(body, height)).mean(axis=0)
+    return {"height": round(height, 6), "pivot": [round(float(value), 6) for value in pivot]}
 
 
 def _measure(item: Prepared, mesh: TexturedMesh, camera: Camera) -> tuple[float, float]:

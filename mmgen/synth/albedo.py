@@ -17,6 +17,7 @@ from mmgen.synth.primitives import (
     OUTER_SLEEVE,
     SHELL,
     SHOE,
+    SKIN,
     SKIRT,
     SLEEVE,
     TRUNK,
@@ -52,21 +53,28 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
         How strongly folds show here: 0 for skin, 1 for cloth.
     """
     style, materials = paint.style, paint.materials
-    if region == TRUNK or region == SHELL or region == LEG:
+    if (
+        region == TRUNK
+        or region == SHELL
+        or region == LEG
+        or (region == SKIN and bone >= FIRST_LEG and style.skirt_y < 0)
+    ):
         return _paint_clothed(region, bone, point, paint, q, out)
     local_point(paint.origin[bone], paint.axes[bone], point, q)
     around = np.arctan2(q[0], q[2])
     if region == HEAD or region == HAIR:
         paint_head(out, q, region == HAIR, style, materials)
         return 0.5 if region == HAIR else 0.0
-    if region == SKIRT:
-        cloth(out, materials[M_BOTTOM], around * 0.2, q[1], style.variation)
-        return 0.6
-    if region == OUTER_SKIRT:
-        cloth(out, materials[M_OUTER], around * 0.2, q[1], style.variation)
+    if region == OUTER_SKIRT or (
+        region == SKIRT and style.coat_y < 0 and q[1] > style.coat_y and not _in_opening(q, style)
+    ):
+        cloth(out, materials[M_OUTER], around * 0.15 * style.scale, q[1], style.variation)
         if q[2] > 0 and abs(q[0]) < 0.008:
             scale(out, 0.6)
         return 0.7
+    if region == SKIRT:
+        cloth(out, materials[M_BOTTOM], around * 0.15 * style.scale, q[1], style.variation)
+        return 0.6
     if region == SLEEVE or region == OUTER_SLEEVE:
         row = materials[M_OUTER] if region == OUTER_SLEEVE else materials[M_SLEEVE]
         cloth(out, row, around * 0.06, q[1], style.variation + 5)
@@ -89,22 +97,33 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
 
 
 @njit(cache=True, error_model="numpy")
+def _in_opening(q: np.ndarray, style: Style) -> bool:
+    """Whether a pelvis-local point shows in the open front of a coat."""
+    return style.opening > 0 and q[2] > 0 and abs(q[0]) < 1.5 * style.opening
+
+
+@njit(cache=True, error_model="numpy")
 def _paint_clothed(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarray, out: np.ndarray) -> float:
-    """Trunk and trousers: the top ends, and the bottom begins, at a height over the hips whatever solid is below."""
+    """Trunk, trousers, legs under a skirt: heights over the hips decide what is seen, whatever solid is below."""
     style, materials = paint.style, paint.materials
     trunk_bone = CHEST if bone == CHEST else PELVIS
     local_point(paint.origin[trunk_bone], paint.axes[trunk_bone], point, q)
     height = q[1] + (style.chest_y if bone == CHEST else 0.0)
-    if region == SHELL or height >= style.waist_y:
+    if region == SKIN and height < style.skirt_y:
+        local_point(paint.origin[bone], paint.axes[bone], point, q)
+        _paint_skin(out, bone, q, style, materials)
+        return 0.05
+    if region == SHELL or (height >= style.waist_y and region != SKIN):
         paint_upper(out, q[0], height, q[2], style, materials)
         return 0.9
+    if style.belt > 0 and height > style.waist_y - 0.04 * style.scale:
+        put(out, 0.09, 0.07, 0.06)
+        return 0.2
     if region == LEG:
         local_point(paint.origin[bone], paint.axes[bone], point, q)
         _paint_trousers(out, bone, q, style, materials)
         return 1.0
-    cloth(out, materials[M_BOTTOM], np.arctan2(q[0], q[2]) * 0.15, height, style.variation)
-    if style.belt > 0 and height > style.waist_y - 0.04 * style.scale:
-        put(out, 0.09, 0.07, 0.06)
+    cloth(out, materials[M_BOTTOM], np.arctan2(q[0], q[2]) * 0.15 * style.scale, height, style.variation)
     return 0.8
 
 

@@ -36,7 +36,7 @@ def groups(lengths: Proportions) -> dict[str, Group]:
     for name in SIDES:
         joined[f"sleeve_{name}"] = Group(0.012 * s, (BONE[f"arm_{name}"], (0.0, 0.0, 0.0)), 0.08 * s, 0.15 * s)
     joined["hem"] = Group(0.01, (BONE["pelvis"], (0.0, 0.17 * s, 0.0)), 0.06 * s, 0.28 * s)
-    joined["skirt"] = Group(0.01, (BONE["pelvis"], (0.0, 0.17 * s, 0.0)), 0.06 * s, 0.26 * s)
+    joined["skirt"] = Group(0.04 * s, (BONE["pelvis"], (0.0, 0.17 * s, 0.0)), 0.06 * s, 0.26 * s)
     for name in ("hair", "hat", "collar", "hand_l", "hand_r", "shoe_l", "shoe_r", "bag"):
         joined[name] = Group(0.012)
     return joined

@@ -51,8 +51,9 @@ def sleeves(identity: Identity, lengths: Proportions, name: str) -> list[Solid]:
 def upper_is_loose(identity: Identity) -> bool:
     """Whether a shirt or jacket ends in a free edge over the hips."""
     outfit = identity.outfit
-    long_coat = outfit.outer in ("coat", "open_coat")
-    return (outfit.outer != "none" or not outfit.tucked) and outfit.bottom != "dress" and not long_coat
+    if outfit.outer == "none":
+        return not outfit.tucked and outfit.bottom != "dress"
+    return outfit.outer in ("jacket", "open_jacket")
 
 
 def upper_hem_m(identity: Identity, lengths: Proportions) -> float:
@@ -159,9 +160,15 @@ def skirt(identity: Identity, skeleton: Skeleton) -> list[Solid]:
     waist = (top_y, 0.128 * build.waist * t, 0.093 * t + 0.6 * build.belly_m)
     widen = 0.045 * s + 0.13 * s * outfit.flare * (0.4 - hem_y) / 0.8
     centre_z, radii = _cone(skeleton, waist, hem_y, (0.135 * build.hips * t + widen, 0.095 * t + widen))
-    pleats = (0.015 + 0.045 * outfit.flare, float(8 + identity.index % 7), float(identity.index % 5))
-    return [Solid(BONE["pelvis"], SKIRT, "skirt", (0, hem_y, centre_z), (0, top_y, 0), radii, waist[1:], LOFT,
-                  folds=pleats, hollow=(0.022, 0.07 * s), rounding=0.006)]  # fmt: skip
+    depth = 0.01 if outfit.outer in ("coat", "open_coat") else 0.015 + 0.045 * outfit.flare
+    pleats = (depth, float(8 + identity.index % 7), float(identity.index % 5))
+    over_hips = (lengths.hip + 0.094 * t, 0.122 * t)
+    return [
+        Solid(BONE["pelvis"], SKIRT, "skirt", (0, hem_y, centre_z), (0, top_y, 0), radii, waist[1:], LOFT,
+              folds=pleats, hollow=(0.022, 0.07 * s), rounding=0.006),
+        Solid(BONE["pelvis"], SKIRT, "skirt", (0, -0.09 * s, -0.008 * s), (0, 0.0, -0.008 * s), over_hips, over_hips,
+              cap=0.1 * s),
+    ]  # fmt: skip
 
 
 def skirt_hem_m(identity: Identity, lengths: Proportions) -> float:
@@ -169,13 +176,18 @@ def skirt_hem_m(identity: Identity, lengths: Proportions) -> float:
     return -(0.32 + 0.42 * identity.outfit.bottom_length) * lengths.scale
 
 
+def coat_hem_m(lengths: Proportions) -> float:
+    """Height of a coat's hem over the hip joints, metres (negative)."""
+    return -COAT_REACH * lengths.thigh
+
+
 def coat(identity: Identity, skeleton: Skeleton) -> list[Solid]:
     """The part of a coat below the waist: a hollow cone, open in front if worn open."""
     outfit, build, lengths = identity.outfit, identity.build, skeleton.proportions
     s, t, off = lengths.scale, lengths.scale * build.girth, cloth_thickness_m(identity)
-    hem_y, top_y = -COAT_REACH * lengths.thigh, 0.75 * lengths.chest
+    hem_y, top_y = coat_hem_m(lengths), 0.75 * lengths.chest
     waist = (top_y, 0.138 * build.waist * t + off, 0.097 * t + off + 0.6 * build.belly_m)
-    widen = (0.03 + 0.05 * outfit.flare) * s
+    widen = (0.03 + 0.05 * outfit.flare + (0.03 if outfit.bottom in ("skirt", "dress") else 0.0)) * s
     centre_z, radii = _cone(skeleton, waist, hem_y, (0.15 * build.hips * t + off + widen, 0.105 * t + off + widen))
     opening = 0.09 * s if outfit.outer == "open_coat" else 0.012 * s
     return [Solid(BONE["pelvis"], OUTER_SKIRT, "skirt", (0, hem_y, centre_z), (0, top_y, 0), radii, waist[1:], LOFT,

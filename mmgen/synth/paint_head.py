@@ -43,6 +43,8 @@ def paint_head(out: np.ndarray, q: np.ndarray, on_hair: bool, style: Style, mate
 def _is_hair(x: float, y: float, z: float, on_hair: bool, kind: int, variation: float) -> bool:
     if kind == BALD:
         return False
+    if on_hair and z < -1.05:
+        return True
     parting = 0.08 * np.sin(variation)
     hairline = 0.58 - 0.22 * x * x + parting * x
     if kind == CURLY:

@@ -29,6 +29,8 @@ class Style(NamedTuple):
         shank: Length of the lower leg.
         ankle: Height of the ankle over the sole.
         waist_y: Height over the hips where the top gives way to the bottom.
+        skirt_y: Height over the hips where a skirt or dress ends; 0 for none.
+        coat_y: Height over the hips where a coat ends; 0 for none.
         neckline: Depth of the neckline; 0 is a high collar.
         placket: Buttoned front and a collar.
         belt: A belt is seen.
@@ -56,6 +58,8 @@ class Style(NamedTuple):
     shank: float
     ankle: float
     waist_y: float
+    skirt_y: float
+    coat_y: float
     neckline: float
     placket: float
     belt: float
@@ -169,6 +173,8 @@ def _style(identity: Identity, skeleton: Skeleton) -> Style:
         shank=lengths.shank,
         ankle=lengths.ankle,
         waist_y=_waist_m(identity, lengths),
+        skirt_y=clothes.skirt_hem_m(identity, lengths) if outfit.bottom in ("skirt", "dress") else 0.0,
+        coat_y=clothes.coat_hem_m(lengths) if outfit.outer in ("coat", "open_coat") else 0.0,
         neckline=outfit.neckline_m * lengths.scale,
         placket=float(outfit.top == "shirt"),
         belt=float(outfit.tucked and trousers and identity.index % 2 == 0),
@@ -194,11 +200,9 @@ def _as_record(style: Style) -> Any:
 
 
 def _waist_m(identity: Identity, lengths: Proportions) -> float:
-    if identity.outfit.bottom == "dress":
-        return -1.0
     if clothes.upper_is_loose(identity):
         return clothes.upper_hem_m(identity, lengths)
-    return 0.1 * lengths.scale
+    return -1.0 if identity.outfit.bottom == "dress" else 0.1 * lengths.scale
 
 
 def _materials(identity: Identity) -> np.ndarray:

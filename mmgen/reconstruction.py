@@ -181,7 +181,7 @@ class Reconstructor:
         self, item: Prepared, camera: Camera, baked: BakedTexture, quality: tuple[float, float]
     ) -> dict[str, Any]:
         options = self.options.result_options()
-        on_layout = self._texels.face_index >= 0
+        on_layout = self._texels.on_layout
         return {
             "version": __version__,
             "input": item.item.name,

@@ -68,18 +68,48 @@ def _neighbour_table(edges: Tensor, vertex_count: int) -> tuple[Tensor, Tensor]:
     return table, mask
 
 
-class _NeighbourSum(torch.autograd.Function):
-    """y_i = sum_k w_ik x_n(i,k). Its transpose is again a gather, so neither pass needs a scatter."""
+class _WeightedGather(torch.autograd.Function):
+    """y_i = sum_k w_ik x_n(i,k), slot by slot in a fixed order, so that a row never depends on what is in the batch.
+
+    Its transpose is again a gather, so neither pass needs a scatter.
+    """
 
     @staticmethod
-    def forward(ctx, x, neighbours, weights, transposed_weights):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(neighbours, weights, transposed_weights)
-        return (x[:, neighbours] * weights[..., None]).sum(dim=2)
+    def forward(ctx, x, index, weights, transposed_index, transposed_weights):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(index, weights, transposed_index, transposed_weights)
+        batch, count, channels = x.shape
+        rows = x.transpose(0, 1).reshape(count, batch * channels)
+        total = rows.new_zeros(len(index), batch * channels)
+        for slot in range(index.shape[1]):
+            total += rows[index[:, slot]] * weights[:, slot, None]
+        return total.view(len(index), batch, channels).transpose(0, 1).contiguous()
 
     @staticmethod
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-        neighbours, weights, transposed_weights = ctx.saved_tensors
-        return _NeighbourSum.apply(gradient, neighbours, transposed_weights, weights), None, None, None
+        index, weights, transposed_index, transposed_weights = ctx.saved_tensors
+        back = _WeightedGather.apply(gradient, transposed_index, transposed_weights, index, weights)
+        return back, None, None, None, None
+
+
+@dataclass(frozen=True)
+class SparseMap:
+    """A fixed linear map from M rows to N rows with few entries each; quick in both directions.
+
+    Attributes:
+        index: [N, K] rows of the input that each row of the output adds up.
+        weights: [N, K] with what weight; 0 for padding.
+        transposed_index: [M, L] the same map read the other way.
+        transposed_weights: [M, L].
+    """
+
+    index: Int[Tensor, "N K"]
+    weights: Float[Tensor, "N K"]
+    transposed_index: Int[Tensor, "M L"]
+    transposed_weights: Float[Tensor, "M L"]
+
+    def __call__(self, x: Float[Tensor, "B M C"]) -> Float[Tensor, "B N C"]:
+        """Apply the map to every image and channel (differentiable, also twice)."""
+        return _WeightedGather.apply(x, self.index, self.weights, self.transposed_index, self.transposed_weights)
 
 
 def uniform_laplacian(x: Float[Tensor, "B V C"], topology: MeshTopology) -> Float[Tensor, "B V C"]:
@@ -89,7 +119,20 @@ def uniform_laplacian(x: Float[Tensor, "B V C"], topology: MeshTopology) -> Floa
     weights = mask * inverse_degree[:, None]
     transposed = mask * inverse_degree[topology.neighbours]
     has_neighbours = topology.neighbour_mask.any(dim=1).to(x.dtype)[:, None]
-    return _NeighbourSum.apply(x, topology.neighbours, weights, transposed) - x * has_neighbours
+    return SparseMap(topology.neighbours, weights, topology.neighbours, transposed)(x) - x * has_neighbours
+
+
+def face_means(faces: Int[Tensor, "F 3"], vertex_count: int, dtype: torch.dtype = torch.float32) -> SparseMap:
+    """The map from vertex values to their means over faces."""
+    corner_of = faces.flatten()
+    order = torch.argsort(corner_of, stable=True)
+    uses = torch.bincount(corner_of, minlength=vertex_count)
+    slot = torch.arange(len(order), device=faces.device) - (torch.cumsum(uses, 0) - uses)[corner_of[order]]
+    owner = torch.zeros(vertex_count, int(uses.max()), dtype=torch.long, device=faces.device)
+    weights = torch.zeros_like(owner, dtype=dtype)
+    owner[corner_of[order], slot] = order // 3
+    weights[corner_of[order], slot] = 1 / 3
+    return SparseMap(faces, torch.full_like(faces, 1 / 3, dtype=dtype), owner, weights)
 
 
 def face_corners(vertices: Float[Tensor, "B V C"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "B F 3 C"]:
@@ -145,7 +188,7 @@ def mirror_partners(vertices: Float[Tensor, "V 3"], axis: int) -> Int[Tensor, " 
 def subdivide(
     vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]
 ) -> tuple[Float[Tensor, "V2 3"], Int[Tensor, "F4 3"]]:
-    """Split every triangle in four at its edge midpoints; old vertices keep their indices, new ones follow in edge order."""
+    """Split every triangle in four at its edge midpoints; old vertices keep their indices, new ones follow in order."""
     topology = build_topology(faces, len(vertices))
     midpoints = vertices[topology.edges].mean(dim=1)
     key = topology.edges[:, 0] * len(vertices) + topology.edges[:, 1]

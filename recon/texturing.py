@@ -8,10 +8,10 @@ continue sleeves, hair continues hair, and a face is not repeated on the back of
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from recon.camera import project, transform_points, world_to_camera
+from recon.camera import project
 from recon.geometry import vertex_normals
 from recon.render.api import rasterize
 from recon.structures import Camera
@@ -19,7 +19,7 @@ from recon.template import Template
 
 _FACING_SEEN = (0.10, 0.40)
 _DEPTH_TOLERANCE = 0.03
-_SOURCES = 2500
+_SOURCES = 1500
 _GUESS_GRID = (96, 48)
 _REACH = (0.12, 0.012, 0.20)
 
@@ -36,10 +36,17 @@ class TexelMap:
     face_index: Int[Tensor, "Ht Wt"]
     weights: Float[Tensor, "Ht Wt 3"]
 
-    def interpolate(self, values: Float[Tensor, "V C"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "Ht Wt C"]:
-        """Vertex values at every texel; texels outside the layout get those of face 0."""
-        corners = values[faces[self.face_index.clamp(min=0)]]
-        return (corners * self.weights[..., None]).sum(dim=2)
+    @property
+    def on_layout(self) -> Bool[Tensor, "Ht Wt"]:
+        """True for texels that show some surface."""
+        return self.face_index >= 0
+
+    def interpolate(
+        self, values: Float[Tensor, "V C"], faces: Int[Tensor, "F 3"], where: Bool[Tensor, "Ht Wt"]
+    ) -> Float[Tensor, "N C"]:
+        """Vertex values at the texels `where` is true, row by row; all of them must be on the layout."""
+        corners = values[faces[self.face_index[where]]]
+        return (corners * self.weights[where][..., None]).sum(dim=1)
 
 
 @dataclass(frozen=True)
@@ -93,25 +100,33 @@ def bake_texture(
         template: faces and layout.
         texels: from `map_texels`.
     """
-    height, width = image.shape[1:]
-    person = push_pull(image, (mask > 0.5).to(image.dtype) * _eroded(mask))
-    points = texels.interpolate(vertices, template.faces)
-    normals_camera = _camera_normals(vertices, camera, template)
-    facing = texels.interpolate(normals_camera, template.faces)[..., 2]
-    ndc, in_camera = project(points.reshape(1, -1, 3), camera, height, width)
-    grid = (ndc * ndc.new_tensor([1.0, -1.0])).reshape(1, *facing.shape, 2)
-    colour = torch.nn.functional.grid_sample(
-        person[None], grid, mode="bilinear", padding_mode="border", align_corners=False
-    )[0]
-    visible = _visible(vertices, camera, template, grid, in_camera[0, :, 2].reshape(facing.shape), (height, width))
+    on_layout, size = texels.on_layout, (image.shape[1], image.shape[2])
+    ndc, in_camera = project(vertices[None], camera, *size)
+    facing = _facing(in_camera, template)
+    surface = torch.cat((vertices, facing[0, :, None]), dim=1)
+    points, texel_facing = texels.interpolate(surface, template.faces, on_layout).split((3, 1), dim=1)
+    texel_ndc, texel_camera = project(points[None], camera, *size)
+    grid = (texel_ndc * texel_ndc.new_tensor([1.0, -1.0]))[:, None]
+
+    person = push_pull(image, _eroded(mask))
+    colour = image.new_zeros(3, *on_layout.shape)
+    colour[:, on_layout] = _sampled(person, grid, "bilinear")
     low, high = _FACING_SEEN
-    ramp = ((facing - low) / (high - low)).clamp(0, 1)
-    seen = ramp * ramp * (3 - 2 * ramp) * visible * (texels.face_index >= 0)
-    # Distances on the template: there the arms hang clear of the body, whatever the pose in the photo.
-    places = texels.interpolate(template.vertices, template.faces)
-    guess = _continue_unseen(colour, seen, facing, places, texels)
+    ramp = ((texel_facing[:, 0] - low) / (high - low)).clamp(0, 1)
+    seen = torch.zeros_like(colour[0])
+    nearest = _sampled(_depth_map(ndc, in_camera, template, size), grid, "nearest")[0]
+    seen[on_layout] = ramp * ramp * (3 - 2 * ramp) * (texel_camera[0, :, 2] >= nearest - _DEPTH_TOLERANCE)
+    outline = torch.zeros_like(seen)
+    outline[on_layout] = (1.2 - texel_facing[:, 0]).clamp(min=0.05) ** 2
+    guess = _continue_unseen(colour, seen, outline, template, texels)
     texture = colour * seen + guess * (1 - seen)
-    return BakedTexture(push_pull(texture, (texels.face_index >= 0).to(texture.dtype)).clamp(0, 1), seen)
+    return BakedTexture(push_pull(texture, on_layout.to(texture.dtype)).clamp(0, 1), seen)
+
+
+def _sampled(field: Tensor, grid: Tensor, mode: str) -> Tensor:
+    """[C, N] values of [C, H, W] at the points [1, 1, N, 2]."""
+    values = torch.nn.functional.grid_sample(field[None], grid, mode=mode, padding_mode="border", align_corners=False)
+    return values[0, :, 0]
 
 
 def push_pull(image: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"]) -> Float[Tensor, "C H W"]:
@@ -142,53 +157,60 @@ def push_pull(image: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"]) -> Fl
 
 def _eroded(mask: Tensor) -> Tensor:
     """1 well inside the mask: its border pixels mix in the background."""
+    inside = (mask > 0.5).to(mask.dtype)
     radius = max(1, mask.shape[0] // 256)
-    size = 2 * radius + 1
-    outside = torch.nn.functional.max_pool2d(1 - (mask > 0.5).to(mask.dtype)[None], size, stride=1, padding=radius)
-    inside = 1 - outside[0]
-    return inside if bool(inside.any()) else (mask > 0.5).to(mask.dtype)
+    outside = torch.nn.functional.max_pool2d(1 - inside[None], 2 * radius + 1, stride=1, padding=radius)
+    eroded = 1 - outside[0]
+    return eroded if bool(eroded.any()) else inside
 
 
-def _camera_normals(vertices: Tensor, camera: Camera, template: Template) -> Tensor:
-    """[V, 3] unit normals against the viewing ray: z = 1 looks straight at the camera, wherever the vertex is."""
-    rigid = world_to_camera(camera)
-    in_camera = transform_points(vertices[None], rigid)
-    normals = vertex_normals(in_camera, template.faces)
+def _facing(in_camera: Tensor, template: Template) -> Tensor:
+    """[1, V] cosine between vertex normal and viewing ray: 1 looks straight at the camera, wherever the vertex is."""
     towards = torch.nn.functional.normalize(-in_camera, dim=-1)
-    facing = (normals * towards).sum(dim=-1, keepdim=True)
-    return torch.cat((normals[..., :2], facing), dim=-1)[0]
+    return (vertex_normals(in_camera, template.faces) * towards).sum(dim=-1)
 
 
-def _visible(
-    vertices: Tensor, camera: Camera, template: Template, grid: Tensor, depth: Tensor, size: tuple[int, int]
-) -> Tensor:
-    """1 for texels whose point is the nearest surface on its ray, to a tolerance of a few centimetres."""
-    ndc, in_camera = project(vertices[None], camera, *size)
-    corner_depth = in_camera[..., 2][:, template.faces]
-    nearest, index = rasterize(*size, corner_depth, ndc[:, template.faces], corner_depth[..., None])
+def _depth_map(ndc: Tensor, in_camera: Tensor, template: Template, size: tuple[int, int]) -> Tensor:
+    """[1, H, W] camera-frame z of the nearest surface; far away where there is none.
+
+    To be sampled with "nearest": a texel on an outline must not be hidden by a mix with the background behind it.
+    """
+    depth = in_camera[..., 2][:, template.faces]
+    nearest, index = rasterize(*size, depth, ndc[:, template.faces], depth[..., None])
     assert isinstance(nearest, Tensor)
-    surface = torch.where(index >= 0, nearest[..., 0], torch.full_like(nearest[..., 0], -1e3))
-    # The nearest of the pixels around: a texel on an outline must not be hidden by the next pixel's background.
-    seen_depth = torch.nn.functional.grid_sample(surface[:, None], grid, mode="nearest", padding_mode="border", align_corners=False)[0, 0]
-    return (depth >= seen_depth - _DEPTH_TOLERANCE).to(depth.dtype)
+    return torch.where(index >= 0, nearest[..., 0], torch.full_like(nearest[..., 0], -1e3))
 
 
-def _continue_unseen(colour: Tensor, seen: Tensor, facing: Tensor, points: Tensor, texels: TexelMap) -> Tensor:
-    """[3, Ht, Wt] colours for what the photo does not show: outline colours at about the same height, nearest first."""
-    known = ((seen > 0.5) & (texels.face_index >= 0)).nonzero()
+def _continue_unseen(colour: Tensor, seen: Tensor, outline: Tensor, template: Template, texels: TexelMap) -> Tensor:
+    """[3, Ht, Wt] colours for what the photo does not show: outline colours at about the same height, nearest first.
+
+    Distances are those on the template: there the arms hang clear of the body, whatever the pose in the photo.
+    """
+    known = (seen > 0.5).nonzero()
     if len(known) == 0:
         return colour
-    pick = known[torch.linspace(0, len(known) - 1, min(_SOURCES, len(known))).round().long()]
-    rows, columns = pick.unbind(dim=1)
-    outline = (1.2 - facing[rows, columns]).clamp(min=0.05) ** 2
-    coarse_rows = torch.linspace(0, colour.shape[1] - 1, _GUESS_GRID[0]).round().long()
-    coarse_columns = torch.linspace(0, colour.shape[2] - 1, _GUESS_GRID[1]).round().long()
-    wanted = points[coarse_rows][:, coarse_columns].reshape(-1, 3)
-    reach = points.new_tensor(_REACH)
-    squared = torch.cdist(wanted / reach, points[rows, columns] / reach).square()
-    affinity = torch.softmax(-squared + outline.log(), dim=1)
-    coarse = (affinity @ colour[:, rows, columns].T).T.reshape(3, *_GUESS_GRID)
-    inside = (texels.face_index[coarse_rows][:, coarse_columns] >= 0).to(colour.dtype)
-    return torch.nn.functional.interpolate(
-        push_pull(coarse, inside)[None], size=colour.shape[1:], mode="bilinear", align_corners=True
-    )[0]
+    sources = torch.zeros_like(texels.on_layout)
+    rows, columns = known[_evenly(len(known), _SOURCES, known)].unbind(dim=1)
+    sources[rows, columns] = True
+    coarse_rows, coarse_columns = (
+        _evenly(full, coarse, known) for full, coarse in zip(colour.shape[1:], _GUESS_GRID, strict=True)
+    )
+    cells = texels.on_layout[coarse_rows][:, coarse_columns]
+    wanted = torch.zeros_like(sources)
+    wanted[coarse_rows[:, None], coarse_columns] = cells
+    reach = template.vertices.new_tensor(_REACH)
+    scaled = template.vertices / reach
+    source_places = texels.interpolate(scaled, template.faces, sources)
+    places = texels.interpolate(scaled, template.faces, wanted)
+    # Softmax of minus the squared distances; the square of the wanted place is the same for all sources.
+    bias = outline[sources].log() - source_places.square().sum(dim=1)
+    affinity = torch.softmax(torch.addmm(bias, places, 2 * source_places.T), dim=1)
+    coarse = colour.new_zeros(3, *cells.shape)
+    coarse[:, cells] = (affinity @ colour[:, sources].T).T
+    filled = push_pull(coarse, cells.to(colour.dtype))
+    return torch.nn.functional.interpolate(filled[None], size=colour.shape[1:], mode="bilinear", align_corners=True)[0]
+
+
+def _evenly(count: int, limit: int, like: Tensor) -> Tensor:
+    """At most `limit` indices below `count`, evenly spread, first and last included."""
+    return torch.linspace(0, count - 1, min(count, limit), device=like.device).round().long()

@@ -45,11 +45,11 @@ def rasterize(
         where none.
 
     Raises:
-        ValueError: unknown backend or dtype.
+        ValueError: unknown backend, or tensors of different or unusual dtypes or on different devices.
         BackendUnavailable: the backend cannot run here.
     """
-    several = not isinstance(face_features, Tensor)
-    features = torch.cat(tuple(face_features), dim=-1) if several else face_features
+    features = face_features if isinstance(face_features, Tensor) else torch.cat(tuple(face_features), dim=-1)
+    _check_alike(face_vertices_z=face_vertices_z, face_vertices_image=face_vertices_image, face_features=features)
     if valid_faces is None:
         valid_faces = torch.ones(face_vertices_z.shape[:2], dtype=torch.bool, device=face_vertices_z.device)
     image, face_index = load_backend(backend, face_vertices_image).rasterize(
@@ -62,9 +62,9 @@ def rasterize(
         DEFAULT_MULTIPLIER if multiplier is None else multiplier,
         DEFAULT_EPS if eps is None else eps,
     )
-    if several:
-        return image.split([part.shape[-1] for part in face_features], dim=-1), face_index
-    return image, face_index
+    if isinstance(face_features, Tensor):
+        return image, face_index
+    return image.split([part.shape[-1] for part in face_features], dim=-1), face_index
 
 
 def dibr_soft_mask(
@@ -140,3 +140,10 @@ def dibr_rasterization(
     )  # fmt: skip
     mask = dibr_soft_mask(face_vertices_image, face_index, sigmainv, boxlen, knum, multiplier, rast_backend)
     return features, mask, face_index
+
+
+def _check_alike(**tensors: Tensor) -> None:
+    kinds = {name: (str(tensor.dtype).removeprefix("torch."), str(tensor.device)) for name, tensor in tensors.items()}
+    if len(set(kinds.values())) > 1:
+        listed = ", ".join(f"{name} is {dtype} on {device}" for name, (dtype, device) in kinds.items())
+        raise ValueError(f"the renderer takes tensors of one dtype on one device: {listed}")

@@ -47,7 +47,10 @@ def load_backend(name: str, like: Tensor) -> ModuleType:
     try:
         return importlib.import_module(_MODULES[name])
     except ImportError as error:
-        raise BackendUnavailable(f"renderer backend {name!r} is not installed ({error}); use backend 'auto'") from error
+        other = "torch" if name == "numba" else "auto"
+        raise BackendUnavailable(
+            f"renderer backend {name!r} is not installed ({error}); use backend {other!r}"
+        ) from error
 
 
 def resolve_backend(name: str, like: Tensor) -> str:

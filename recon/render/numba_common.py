@@ -1,4 +1,8 @@
-"""What the CPU kernels share: the compiler settings and the pixel range of every face's box."""
+"""What the CPU kernels share: the compiler settings and the pixel range of every face's box.
+
+numba's cache watches the file of a kernel, not the files of its helpers: after a change here, also save the files that
+import this one, or clear `__pycache__`.
+"""
 
 import logging
 import os
@@ -30,6 +34,13 @@ def kernel(function: Callable[..., Any]) -> Any:
         log.info("neither the package nor the home folder is writable; compiled code goes to the temporary folder")
         config.CACHE_DIR = private_cache_folder()  # type: ignore[attr-defined]
         return compiler(function)
+
+
+def helper(function: Callable[..., Any]) -> Any:
+    """Compile a function that only kernels call: without entry points for Python, which take long to compile."""
+    compiler: Any = njit  # its stubs leave two options out
+    wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return compiler(nogil=True, error_model="numpy", boundscheck=False, **wrappers)(function)
 
 
 def private_cache_folder() -> str:
@@ -66,7 +77,7 @@ def trailing_zeros(typing_context: Any, value: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@kernel
+@helper
 @no_type_check
 def face_ranges(corners, margin, width, height, ranges):
     """Half-open pixel ranges [4 F] (first column, end column, first row, end row) of every face's box; corners [6 F].

@@ -90,8 +90,8 @@ class _Soft(torch.autograd.Function):
         mask = xy.new_empty(batch, height, width)
         announce_compilation(numba_soft.soft_forward)
         arrays = (
-            flat(xy), flat(index), _centres(width), _centres(height), np.float32(sigmainv), np.float32(boxlen), knum,
-            np.float32(edge_eps), flat(mask),
+            flat(xy), flat(index.long()), _centres(width), _centres(height), np.float32(sigmainv), np.float32(boxlen),
+            knum, np.float32(edge_eps), flat(mask),
         )  # fmt: skip
         ctx.pairs = in_chunks(lambda first, last: (first, last, numba_soft.soft_forward(first, last, *arrays)), batch)
         ctx.save_for_backward(xy, mask)

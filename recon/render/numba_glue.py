@@ -47,7 +47,15 @@ def gather_corners(
     faces: Int[Tensor, "F 3"],
     sliver_area: float,
 ) -> tuple[Float[Tensor, "B F 3 2"], Float[Tensor, "B F 3"], Float[Tensor, "B F"]]:
-    """See `recon.render.faces.gather_corners`."""
+    """See `recon.render.faces.gather_corners`.
+
+    Raises:
+        IndexError: a face refers to a vertex that does not exist.
+    """
+    count = vertices_ndc.shape[1]
+    if faces.numel() and not (0 <= int(faces.min()) and int(faces.max()) < count):
+        low, high = int(faces.min()), int(faces.max())
+        raise IndexError(f"faces refer to vertices {low} to {high}, but there are only {count}")
     return _Corners.apply(vertices_ndc, vertices_camera, faces, sliver_area)
 
 

@@ -8,7 +8,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from recon.render.numba_common import face_ranges, kernel
+from recon.render.numba_common import face_ranges, helper, kernel
 
 HITS_AT_ONCE = 4096
 """Room for hits beyond one box that fills the image; the more, the fewer rounds."""
@@ -41,7 +41,7 @@ def hard_forward(first, last, z, corners, features, valid, columns, rows, eps, o
             )  # fmt: skip
 
 
-@kernel
+@helper
 @no_type_check
 def find_hits(face, ranges, valid, columns, rows, corners, hit_place, hit_weights):
     """Pixels inside the valid faces from `face` on, with raw edge functions, until the arrays are full.
@@ -81,7 +81,7 @@ def find_hits(face, ranges, valid, columns, rows, corners, hit_place, hit_weight
     return valid.shape[0], np.int64(hits)
 
 
-@kernel
+@helper
 @no_type_check
 def draw_hits(hits, hit_place, hit_weights, z, features, eps, nearest, out_features, out_index, out_weights):
     """Depth test of hits in order; a later face must be strictly nearer."""
@@ -119,7 +119,7 @@ def hard_backward(first, last, grad, index, weights, corners, features, eps, out
         contract_positions(owns, corners[b], features[b], out_features[b], eps, out_corners[b])
 
 
-@kernel
+@helper
 @no_type_check
 def gather_features(grad, index, weights, owns, out):
     """Add the gradient of one image up per face corner, and note which faces own a pixel."""
@@ -142,7 +142,7 @@ def gather_features(grad, index, weights, owns, out):
             out[corner2 + d] += w2 * g
 
 
-@kernel
+@helper
 @no_type_check
 def contract_positions(owns, corners, features, feature_grad, eps, out):
     """Position gradients [6 F] of one image from its feature gradients [3 F D].

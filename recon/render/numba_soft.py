@@ -8,7 +8,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from recon.render.numba_common import face_ranges, kernel, trailing_zeros
+from recon.render.numba_common import face_ranges, helper, kernel, trailing_zeros
 
 PAIRS_PER_IMAGE = 4096
 """First guess of the room for pairs; it grows when needed."""
@@ -19,7 +19,7 @@ BLOCK = np.uint64(512)
 ROW_1, ROW_2, ROW_3, ROW_4, ROW_5, ROW_6, ROW_7 = (BLOCK * np.uint64(row) for row in range(1, 8))
 
 
-@kernel
+@helper
 @no_type_check
 def exp_negative(x):
     """exp(x) for x <= 0 to 2e-7 relative, in arithmetic that vectorises; 0 below exp(-87)."""
@@ -36,7 +36,7 @@ def exp_negative(x):
     return value * scale
 
 
-@kernel
+@helper
 @no_type_check
 def open_bits(index, words, words_below):
     """One bit per pixel, set where nothing was drawn: [ceil(W / 64), H], lowest bit first; also or'ed over 4 rows."""
@@ -55,7 +55,7 @@ def open_bits(index, words, words_below):
             words_below[word, i] = bits
 
 
-@kernel
+@helper
 @no_type_check
 def collect_pairs(ranges, words, words_below, columns, rows, limit, counts, start, pixel, face, x, y):
     """Append the pairs of one image; returns the end, or -1 - (room needed) when the arrays are too short.
@@ -96,7 +96,7 @@ def collect_pairs(ranges, words, words_below, columns, rows, limit, counts, star
     return np.int64(end)
 
 
-@kernel
+@helper
 @no_type_check
 def edge_distance(ux, uy, vx, vy, eps):
     """Squared distance from the origin to the segment's line, or 4 where the foot is not inside the segment."""
@@ -109,7 +109,7 @@ def edge_distance(ux, uy, vx, vy, eps):
     return distance if along < length else np.float32(4.0)
 
 
-@kernel
+@helper
 @no_type_check
 def evaluate_block(block, used, sharpness, edge_eps):
     """Row 6: which edge (0..2) or corner (3..5) is nearest; row 7: exp(-sharpness * squared distance).
@@ -135,7 +135,7 @@ def evaluate_block(block, used, sharpness, edge_eps):
         block[ROW_7 + k] = exp_negative(-sharpness * best)
 
 
-@kernel
+@helper
 @no_type_check
 def evaluate_pairs(start, end, corners, pixel, face, x, y, sharpness, edge_eps, block, probability, kind, mask):
     """Chances and nearest parts of the pairs of one image, joined into its mask."""
@@ -155,12 +155,13 @@ def evaluate_pairs(start, end, corners, pixel, face, x, y, sharpness, edge_eps, 
         first += used
 
 
-@kernel
+@helper
 @no_type_check
 def grown(array, used, room):
     """A longer copy of `array` with its first `used` entries."""
     longer = np.empty(room, array.dtype)
-    longer[:used] = array[:used]
+    for k in range(used):  # assigning slices compiles for seconds
+        longer[k] = array[k]
     return longer
 
 
@@ -213,7 +214,7 @@ def soft_backward(first, last, grad, mask, corners, sharpness, edge_eps, pairs, 
         )
 
 
-@kernel
+@helper
 @no_type_check
 def soft_backward_image(start, end, grad, mask, corners, sharpness, edge_eps, pairs, out):
     """Gradient of one mask to corners [6 F].

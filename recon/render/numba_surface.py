@@ -4,7 +4,7 @@ from typing import no_type_check
 
 import numpy as np
 
-from recon.render.numba_common import kernel
+from recon.render.numba_common import helper, kernel
 
 
 @kernel
@@ -38,7 +38,7 @@ def corners_backward(first, last, grad, faces, out):
                 out[b, v, 1] += grad[b, f, 2 * corner + 1]
 
 
-@kernel
+@helper
 @no_type_check
 def texel_cell(u, v, height, width):
     """Where (u, v) falls between texels: the offsets of its four texels, fractions down and right, whether u is inside.
@@ -76,7 +76,7 @@ def shade_forward(first, last, features, index, texture, height, background, out
         shade_image(features[b], index[b], texture[b], np.uint64(height), behind, out[b])
 
 
-@kernel
+@helper
 @no_type_check
 def shade_image(features, index, texture, height, background, out):
     """One image of `shade_forward`."""
@@ -112,7 +112,7 @@ def shade_backward(first, last, grad, features, index, texture, height, out_feat
         )
 
 
-@kernel
+@helper
 @no_type_check
 def shade_image_backward(grad, features, index, texture, height, out_features, out_texture):
     """One image of `shade_backward`."""

@@ -2,12 +2,14 @@
 
 import importlib.util
 import re
+import sys
 
 import pytest
 import torch
 
 from recon.render.api import rasterize
 from recon.render.backends import BACKENDS, BackendUnavailable, load_backend, resolve_backend
+from recon.render.faces import gather_corners
 
 
 def test_auto_is_numba_for_float32_on_the_cpu_and_torch_elsewhere():
@@ -47,6 +49,25 @@ def test_a_missing_kaolin_is_reported(monkeypatch):
         BackendUnavailable, match=r"'kaolin' is not installed \(No module named 'kaolin'.*; use backend 'auto'"
     ):
         rasterize(2, 2, torch.zeros(1, 1, 3), torch.zeros(1, 1, 3, 2), torch.zeros(1, 1, 3, 1), backend="kaolin")
+
+
+def test_a_missing_numba_points_to_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "recon.render.numba_cpu", None)
+    with pytest.raises(BackendUnavailable, match=r"'numba' is not installed \(.*\); use backend 'torch'"):
+        load_backend("numba", torch.zeros(1))
+
+
+def test_mixed_types_are_refused():
+    xy = torch.zeros(1, 1, 3, 2)
+    with pytest.raises(ValueError, match=r"one dtype on one device: .*face_features is float64 on cpu"):
+        rasterize(2, 2, torch.zeros(1, 1, 3), xy, torch.zeros(1, 1, 3, 1, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("bad", [-1, 3])
+def test_faces_beyond_the_vertices_are_refused_before_memory_is_read(bad):
+    ndc, in_camera = torch.zeros(1, 3, 2), torch.zeros(1, 3, 3)
+    with pytest.raises(IndexError, match=r"faces refer to vertices -?\d to \d, but there are only 3"):
+        gather_corners(ndc, in_camera, torch.tensor([[0, 1, bad]]), 0.0)
 
 
 @pytest.mark.gpu

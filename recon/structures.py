@@ -41,7 +41,7 @@ class Camera:
 
     Attributes:
         azimuth_deg: [B]; 0 looks at the front, positive moves the camera towards +x.
-        elevation_deg: [B]; positive lifts the camera.
+        elevation_deg: [B], between -90 and 90; positive lifts the camera.
         distance: [B], template units, > 0, from the origin.
         offset: [B, 2]. With `offset_frame` "camera" (default) the body moves by (x, y) in the camera frame: right and
             up in the image at any azimuth. With "world" the camera looks at the world point (x, y, 0), as published:

@@ -183,5 +183,6 @@ def spherical_face_uv(directions: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"
     reference = torch.where(pole, torch.full_like(v, float("nan")), v)
     spans_seam = reference.nan_to_num(-1.0).amax(dim=1) - reference.nan_to_num(2.0).amin(dim=1) > 0.5
     v = torch.where(spans_seam[:, None] & (v < 0.5), v + 1.0, v)
-    mean_of_others = torch.where(pole, torch.zeros_like(v), v).sum(1, keepdim=True) / (~pole).sum(1, keepdim=True)
+    others = (~pole).sum(1, keepdim=True).clamp(min=1)
+    mean_of_others = torch.where(pole, torch.zeros_like(v), v).sum(1, keepdim=True) / others
     return torch.stack((face_uv[..., 0], torch.where(pole, mean_of_others, v)), dim=-1)

@@ -24,6 +24,9 @@ from mmgen.synth.primitives import (
     Packed,
 )
 
+COLLAR_M = 0.05
+"""Clothes end this far above the shoulders, on an adult."""
+
 PELVIS, CHEST = 0, 1
 FIRST_LEG = 9
 """Bone numbers, see `skeleton.BONES`."""
@@ -89,7 +92,7 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
     if region == HAT:
         cloth(out, materials[M_HAT], around * 0.09, q[1], style.variation)
         return 0.3
-    if bone == CHEST and q[2] < 0 and q[1] < style.shoulder_y + 0.035 * style.scale:
+    if bone == CHEST and q[2] < 0 and q[1] < style.shoulder_y + COLLAR_M * style.scale:
         paint_upper(out, q[0], q[1] + style.chest_y, q[2], style, materials)
         return 0.5
     _paint_skin(out, bone, q, style, materials)
@@ -112,6 +115,10 @@ def _paint_clothed(region: int, bone: int, point: np.ndarray, paint: Paint, q: n
     if region == SKIN and height < style.skirt_y:
         local_point(paint.origin[bone], paint.axes[bone], point, q)
         _paint_skin(out, bone, q, style, materials)
+        return 0.05
+    at_neck = q[0] ** 2 + (q[2] + 0.01) ** 2 < (0.082 * style.scale) ** 2
+    if region == TRUNK and bone == CHEST and at_neck and q[1] > style.shoulder_y + COLLAR_M * style.scale:
+        cloth(out, materials[M_SKIN], 0.0, 0.0, 0.0)
         return 0.05
     if region == SHELL or (height >= style.waist_y and region != SKIN):
         paint_upper(out, q[0], height, q[2], style, materials)

@@ -14,7 +14,6 @@ from mmgen.synth.primitives import (
     SHOE,
     SKIRT,
     SLEEVE,
-    TRUNK,
     Solid,
 )
 from mmgen.synth.skeleton import BONE, SIDES, SIGN, Proportions, Skeleton
@@ -78,7 +77,7 @@ def upper_hem(identity: Identity, lengths: Proportions) -> list[Solid]:
         parts.append(
             Solid(
                 BONE["chest"],
-                TRUNK,
+                SHELL,
                 "collar",
                 (-0.055 * s, up + 0.045 * s, -0.06 * s),
                 (0.055 * s, up + 0.045 * s, -0.06 * s),
@@ -87,7 +86,7 @@ def upper_hem(identity: Identity, lengths: Proportions) -> list[Solid]:
             )
         )
         parts.append(
-            ellipsoid(BONE["chest"], TRUNK, "collar", (0, up - 0.01 * s, -0.09 * s), (0.085 * s, 0.075 * s, 0.045 * s))
+            ellipsoid(BONE["chest"], SHELL, "collar", (0, up - 0.01 * s, -0.09 * s), (0.085 * s, 0.075 * s, 0.045 * s))
         )
     return parts
 

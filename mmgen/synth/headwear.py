@@ -100,8 +100,8 @@ def headwear(identity: Identity, lengths: Proportions) -> list[Solid]:
         ]  # fmt: skip
     if kind == "headscarf":
         return [
-            ellipsoid(bone, HAT, "hair", scaled((0, 0.016, -0.016), k), scaled((0.09, 0.11, 0.106), k)),
-            Solid(bone, HAT, "hair", scaled((0, -0.2, -0.02), k), scaled((0, -0.05, -0.01), k), (0.115 * k, 0.1 * k),
+            ellipsoid(bone, HAIR, "hair", scaled((0, 0.016, -0.016), k), scaled((0.09, 0.11, 0.106), k)),
+            Solid(bone, HAIR, "hair", scaled((0, -0.2, -0.02), k), scaled((0, -0.05, -0.01), k), (0.115 * k, 0.1 * k),
                   (0.08 * k, 0.088 * k), LOFT, rounding=0.02 * k),
         ]  # fmt: skip
     return []

@@ -201,15 +201,13 @@ def _behind(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarra
 def _shadow(
     mesh: BodyMesh, light: Light, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
-    """[H, W] 1 where the person's shadow falls on the ground plane."""
+    """[H, W] 1 where the person's shadow falls on the ground plane: a closed surface, so one orientation covers all."""
     sun = rigid[:3, :3].T @ np.array(light.direction_camera)
     vertices = mesh.vertices.astype(np.float64)
     fallen = vertices - sun * ((vertices[:, 1:2] - mesh.ground_y) / max(sun[1], 0.3))
     pixels, depth = project_pixels(fallen, rigid, intrinsics)
     visible = mesh.faces[(depth > 0.3)[mesh.faces].all(axis=1)]
-    flipped = np.ascontiguousarray(visible[:, ::-1])
-    covered = [rasterise(pixels, np.maximum(depth, 0.3), faces, *size) >= 0 for faces in (visible, flipped)]
-    return (covered[0] | covered[1]).astype(np.float64)
+    return (rasterise(pixels, np.maximum(depth, 0.3), visible, *size) >= 0).astype(np.float64)
 
 
 def _develop(picture: np.ndarray, view: View, height: int) -> np.ndarray:

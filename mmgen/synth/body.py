@@ -62,38 +62,25 @@ def trunk(build: Build, lengths: Proportions, top_m: float, bottom_m: float) -> 
               (0.057 * g * s, 0.058 * g * s), (0.052 * g * s, 0.056 * g * s), cap=0.03 * s),
     ]  # fmt: skip
     for sign in SIGN.values():
-        parts.append(
-            ellipsoid(
-                pelvis,
-                TRUNK,
-                "trunk",
-                (sign * 0.068 * s * build.hips, -0.02 * s, -0.052 * g * s),
-                scaled((0.078 * g, 0.085, 0.07 * g), s),
-            )
-        )
         outer_end, inner_end = (sign * 0.9 * lengths.shoulder, up - 0.012 * s), (sign * 0.025 * s, up + 0.052 * s)
         parts.append(Solid(chest, TRUNK, "trunk", (*outer_end, -0.014 * s), (*inner_end, -0.014 * s),
                            (0.038 * s + top_m, 0.044 * s + top_m), (0.04 * s, 0.046 * s)))  # fmt: skip
+    return parts + _trunk_curves(build, lengths, top_m)
+
+
+def _trunk_curves(build: Build, lengths: Proportions, top_m: float) -> list[Solid]:
+    """Seat, bust and belly."""
+    s, g, up = lengths.scale, build.girth, lengths.shoulder_up
+    pelvis, chest, parts = BONE["pelvis"], BONE["chest"], []
+    for sign in SIGN.values():
+        seat = (sign * 0.068 * s * build.hips, -0.02 * s, -0.052 * g * s)
+        parts.append(ellipsoid(pelvis, TRUNK, "trunk", seat, scaled((0.078 * g, 0.085, 0.07 * g), s)))
         if build.bust_m > 0:
-            parts.append(
-                ellipsoid(
-                    chest,
-                    TRUNK,
-                    "trunk",
-                    (sign * 0.066 * s, 0.5 * up, 0.058 * s),
-                    (0.062 * s + top_m, 0.06 * s + top_m, 0.045 * s + build.bust_m + top_m),
-                )
-            )
+            half_axes = (0.062 * s + top_m, 0.06 * s + top_m, 0.045 * s + build.bust_m + top_m)
+            parts.append(ellipsoid(chest, TRUNK, "trunk", (sign * 0.066 * s, 0.5 * up, 0.058 * s), half_axes))
     if build.belly_m > 0.004:
-        parts.append(
-            ellipsoid(
-                pelvis,
-                TRUNK,
-                "trunk",
-                (0, 0.55 * lengths.chest, 0.02 * s),
-                (waist_x + top_m, 0.11 * s, deep + build.belly_m + top_m - 0.02 * s),
-            )
-        )
+        half_axes = (0.133 * build.waist * g * s + top_m, 0.11 * s, 0.1 * g * s + build.belly_m + top_m - 0.02 * s)
+        parts.append(ellipsoid(pelvis, TRUNK, "trunk", (0, 0.55 * lengths.chest, 0.02 * s), half_axes))
     return parts
 
 

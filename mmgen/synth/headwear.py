@@ -28,57 +28,34 @@ def hair(identity: Identity, lengths: Proportions) -> list[Solid]:
     parts = [ellipsoid(bone, HAIR, "hair", scaled(centre, k), scaled(axes, k))]
     if kind in ("long", "bob"):
         end = (-0.23 - 0.02 * (identity.index % 5)) if kind == "long" else -0.1
-        parts.append(
-            Solid(
-                bone,
-                HAIR,
-                "hair",
-                scaled((0, end, -0.068), k),
-                scaled((0, 0.03, -0.035), k),
-                (0.078 * k, 0.036 * k),
-                (0.084 * k, 0.068 * k),
-                LOFT,
-                rounding=0.02 * k,
-            )
-        )
-        for sign in SIGN.values():
-            parts.append(
-                Solid(
-                    bone,
-                    HAIR,
-                    "hair",
-                    scaled((sign * 0.068, 0.04, 0.012), k),
-                    scaled((sign * 0.078, max(end, -0.16), -0.012), k),
-                    (0.026 * k, 0.034 * k),
-                    (0.02 * k, 0.03 * k),
-                )
-            )
+        parts += _loose_hair(end, k)
     elif kind == "bun":
         parts.append(ellipsoid(bone, HAIR, "hair", scaled((0, 0.06, -0.112), k), scaled((0.044, 0.042, 0.04), k)))
     elif kind == "ponytail":
-        parts.append(
-            Solid(
-                bone,
-                HAIR,
-                "hair",
-                scaled((0, 0.055, -0.105), k),
-                scaled((0, -0.02, -0.135), k),
-                (0.026 * k, 0.026 * k),
-                (0.034 * k, 0.03 * k),
-            )
-        )
-        parts.append(
-            Solid(
-                bone,
-                HAIR,
-                "hair",
-                scaled((0, -0.02, -0.135), k),
-                scaled((0, -0.14, -0.118), k),
-                (0.034 * k, 0.03 * k),
-                (0.018 * k, 0.016 * k),
-            )
-        )
+        parts += _ponytail(k)
     return parts
+
+
+def _loose_hair(end: float, k: float) -> list[Solid]:
+    """A curtain behind the head down to height `end`, and a strand on each side of the face."""
+    bone, low = BONE["head"], max(end, -0.16)
+    curtain = Solid(bone, HAIR, "hair", scaled((0, end, -0.068), k), scaled((0, 0.03, -0.035), k),
+                    (0.078 * k, 0.036 * k), (0.084 * k, 0.068 * k), LOFT, rounding=0.02 * k)  # fmt: skip
+    strands = [
+        Solid(bone, HAIR, "hair", scaled((sign * 0.068, 0.04, 0.012), k), scaled((sign * 0.078, low, -0.012), k),
+              (0.026 * k, 0.034 * k), (0.02 * k, 0.03 * k))
+        for sign in SIGN.values()
+    ]  # fmt: skip
+    return [curtain, *strands]
+
+
+def _ponytail(k: float) -> list[Solid]:
+    """Out from the back of the head, then down."""
+    bone, root, bend, tip = BONE["head"], (0, 0.055, -0.105), (0, -0.02, -0.135), (0, -0.14, -0.118)
+    return [
+        Solid(bone, HAIR, "hair", scaled(root, k), scaled(bend, k), (0.026 * k, 0.026 * k), (0.034 * k, 0.03 * k)),
+        Solid(bone, HAIR, "hair", scaled(bend, k), scaled(tip, k), (0.034 * k, 0.03 * k), (0.018 * k, 0.016 * k)),
+    ]
 
 
 def headwear(identity: Identity, lengths: Proportions) -> list[Solid]:

@@ -1,0 +1,175 @@
+"""`mmgen evaluate`: figures of weights, meshes or masks on a data set."""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmgen.cli.options import (
+    PATH,
+    PixelSizeType,
+    data_option,
+    device_option,
+    dry_run_option,
+    json_option,
+    limit_option,
+    seed_option,
+    workers_option,
+)
+from mmgen.cli.output import print_json, say
+from mmgen.cli.progress import Reporter, progress
+from mmgen.listing import display_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mmgen.evaluation.photos import Item
+    from mmgen.evaluation.running import Evaluation, Order
+    from mmgen.evaluation.scoring import ItemScore
+    from mmgen.evaluation.sources import SourceSpec
+
+SHOWN_FAILURES = 20
+SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
+
+
+@click.command()
+@data_option
+@click.option(
+    "--split",
+    help="Part of the data set: train, validation, test, query, gallery, all.  [default: test; all where there is one]",
+)
+@click.option("--weights", type=PATH, help="Score the networks of this weights file (.safetensors).")
+@click.option("--meshes", type=PATH, help="Score the GLBs in this output folder of `mmgen reconstruct`.")
+@click.option("--predicted-masks", type=PATH, help="Score the masks of any method in this folder, which mirrors DATA.")
+@click.option("--trivial", type=click.Choice(["template", "billboard"]), help="Score an answer that needs no learning.")
+@click.option("--out", "-o", type=PATH, help="Folder for metrics.json, per_item.jsonl, report.html.  [default: none]")
+@click.option("--size", type=PixelSizeType(16, 2048), help="Size of scoring.  [default: the weights' or the photo's]")
+@click.option("--published-protocol", is_flag=True, help="Through JPEGs of quality 100, as the paper's code does.")
+@click.option("--inception", type=PATH, help="torch-fidelity's Inception-v3 weights file; gives FIDs.")
+@limit_option("Only the first N photos, in sorted order.")
+@workers_option
+@device_option
+@seed_option()
+@dry_run_option
+@json_option
+def command(out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Score weights, meshes or masks on the photos and masks of a data set.
+
+    DATA is what `mmgen synth` or `mmgen prepare` wrote, or any folder with photos, masks/ and, where known, truth/.
+
+    MaskIoU and SSIM of the photo's own view are printed always. They say nothing about the other sides of a body:
+    where truth is known, camera errors, views from the side and from behind, Chamfer distance (share of the height) and
+    volume IoU stand beside them, with the same figures for two trivial answers: the mean template and the photo as a
+    cardboard cut-out.
+    """
+    order = _order(options)
+    code = _show_plan(order, as_json) if dry_run else _run(order, out, as_json)
+    click.get_current_context().exit(code)
+
+
+def _source(options: dict[str, Any]) -> "SourceSpec":
+    from mmgen.evaluation.sources import SourceSpec
+
+    given = [name for name in SOURCES if options[name.replace("-", "_")] is not None]
+    if len(given) != 1:
+        names = ", ".join(f"--{name}" for name in SOURCES)
+        raise click.UsageError(f"give exactly one of {names}; there are {len(given)}")
+    return SourceSpec(given[0], str(options[given[0].replace("-", "_")]))  # type: ignore[arg-type]
+
+
+def _order(options: dict[str, Any]) -> "Order":
+    from mmgen.devices import resolve_device
+    from mmgen.engine import default_workers
+    from mmgen.errors import FatalError
+    from mmgen.evaluation.running import Order
+    from mmgen.evaluation.scoring import ScoringPlan
+
+    source = _source(options)
+    if source.kind == "weights" and options["size"]:
+        raise click.UsageError("--size and --weights exclude each other; networks have their own size")
+    if source.kind == "predicted-masks" and not Path(source.value).is_dir():
+        raise FatalError("masks_missing", f"there is no folder {display_name(source.value)}", "Check the path.")
+    device = resolve_device(options["device"])
+    scoring = ScoringPlan(
+        source, options["size"], options["seed"], device, options["published_protocol"], options["inception"]
+    )
+    workers = options["workers"] or default_workers(device)
+    return Order(options["data"], options["split"], options["limit"], workers, scoring)
+
+
+def _run(order: "Order", out: Path | None, as_json: bool) -> int:
+    from mmgen.cli.evaluate_table import table
+    from mmgen.evaluation.report import write_report
+    from mmgen.evaluation.running import REPORT_NAME, Listener, evaluate, write_results
+
+    with ExitStack() as stack:
+        talk = _Talk(stack)
+        evaluation = evaluate(order, Listener(talk.planned, talk.finished, talk.stopping))
+    if out is not None:
+        write_results(out, evaluation)
+        write_report(out / REPORT_NAME, evaluation)
+    if as_json:
+        print_json(evaluation.as_data())
+    else:
+        table(evaluation)
+    _tell(evaluation, out)
+    return evaluation.exit_code
+
+
+class _Talk:
+    """Progress and one line per failure, on stderr."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._reporter: Reporter | None = None
+        self._failures = 0
+
+    def planned(self, items: "Sequence[Item]") -> None:
+        self._reporter = self._stack.enter_context(progress("evaluate", len(items)))
+
+    def finished(self, score: "ItemScore") -> None:
+        assert self._reporter is not None
+        self._reporter.advance(score.error is not None)
+        if score.error is None:
+            return
+        self._failures += 1
+        if self._failures <= SHOWN_FAILURES:
+            self._reporter.note(
+                f"failed: {display_name(score.name)}: {score.error.message} ({score.error.code}). {score.error.hint}"
+            )
+        elif self._failures == SHOWN_FAILURES + 1:
+            self._reporter.note("further failures are counted only")
+
+    def stopping(self) -> None:
+        """Runs inside the signal handler, where only a raw write is safe."""
+        os.write(2, b"\nstopping after the photos at work; once more stops at once\n")
+
+
+def _tell(evaluation: "Evaluation", out: Path | None) -> None:
+    from mmgen.evaluation.running import REPORT_NAME
+
+    data = evaluation.as_data()
+    say(f"{data['n']} photos scored, {data['n_truth']} of them against truth, {data['failed']} failed")
+    for code, count in data["errors"].items():
+        say(f"  {count} x {code}")
+    if evaluation.ending.fatal is not None:
+        say(f"error: {evaluation.ending.fatal.message}\nhint: {evaluation.ending.fatal.hint}")
+    if evaluation.ending.interrupted:
+        say(f"interrupted: {len(evaluation.items) - len(evaluation.scores)} photos were not looked at")
+    if out is not None:
+        say(f"report: {display_name(out / REPORT_NAME)}")
+
+
+def _show_plan(order: "Order", as_json: bool) -> int:
+    from mmgen.evaluation.running import plan
+
+    items, split = plan(order)
+    with_mask, with_truth = sum(item.mask is not None for item in items), sum(item.truth is not None for item in items)
+    if as_json:
+        found = {"images": len(items), "mask_files": with_mask, "truth_files": with_truth}
+        print_json({"schema": "mmgen.evaluate.plan/1", "split": split, **found})
+    say(f"would score {len(items)} photos ({split}); {with_mask} have a mask file, {with_truth} have truth")
+    say("nothing was written")
+    return 0

@@ -1,0 +1,255 @@
+"""The photos of one part of a data set folder, and one of them read: photo, mask and truth at the size of scoring."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from mmgen.datasets.index import INDEX_NAME, read_index
+from mmgen.datasets.market import JUNK
+from mmgen.datasets.structures import truth_of
+from mmgen.decoding import decode_file
+from mmgen.errors import FatalError, ItemError
+from mmgen.evaluation.truth_file import read_truth
+from mmgen.images import Photo, read_image
+from mmgen.listing import MASK_FOLDER, display_name, list_images
+from mmgen.manifest import DataSection
+from mmgen.masks import lookup
+from mmgen.masks.values import fit_to_photo, mask_values
+from mmgen.training.photos import TRAIN, find_photos, hold_out
+from recon.truth import Truth
+
+Fit = Literal["stretch", "pad"]
+
+PARTS = {
+    "bounding_box_train": "train",
+    "bounding_box_test": "gallery",
+    "train_all": "train",
+    **{name: name for name in ("train", "val", "test", "query", "gallery")},
+    "validation": "val",
+}
+"""Folders whose name says which part of a data set they hold."""
+
+ALIASES = {"validation": ("val",), "test": ("test", "query", "gallery")}
+LONGEST_SIDE = 256
+SHORTEST_SIDE = 16
+THRESHOLD = 128
+
+
+@dataclass(frozen=True)
+class Item:
+    """One photo of a data set, not read yet.
+
+    Attributes:
+        name: path relative to the data set folder, with forward slashes.
+        image: file.
+        mask: file, or None: beside the photo or in its alpha channel, if anywhere.
+        truth: file, or None.
+        part: `train`, `val`, `test`, `query`, `gallery`; None where the data set has no parts.
+    """
+
+    name: str
+    image: Path
+    mask: Path | None
+    truth: Path | None
+    part: str | None
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """At which size photos are scored.
+
+    Attributes:
+        size: (height, width) of all; None leaves each its own, down to 256 pixels along its longest side.
+        fit: "stretch" to that size, or "pad" with black to its shape first; "stretch" where there is no size.
+    """
+
+    size: tuple[int, int] | None = None
+    fit: Fit = "stretch"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One photo, ready to be scored.
+
+    Attributes:
+        item: where it comes from.
+        image: [3, H, W], 0..1.
+        mask: [H, W], 0 or 1.
+        truth: what is known about it.
+        photo_size: (height, width) of the file.
+    """
+
+    item: Item
+    image: Tensor
+    mask: Tensor
+    truth: Truth | None
+    photo_size: tuple[int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of scoring."""
+        return self.mask.shape[0], self.mask.shape[1]
+
+
+def list_items(data: Path, split: str | None) -> tuple[list[Item], str]:
+    """Find the photos of one part, sorted by name.
+
+    Args:
+        data: a data set folder: with an index, in Market-1501 layout, with folders named after parts, or plain.
+        split: a part; "test" includes query and gallery, "all" is everything; "validation" is
+            "val", or what training holds out by default. None: "test", or
+            everything where there is only one part.
+
+    Returns:
+        The photos, and the name of the part.
+
+    Raises:
+        FatalError: `data_missing`, `no_images`, `split_missing`, or as from `read_index`.
+    """
+    if not data.is_dir():
+        raise FatalError("data_missing", f"there is no folder {display_name(data)}", "Check --data.")
+    items = _indexed(data) if (data / INDEX_NAME).is_file() else _listed(data)
+    parts = sorted({item.part for item in items if item.part is not None})
+    if split is None:
+        split = "all" if len(parts) < 2 and "test" not in parts else "test"
+    if split == "all":
+        return items, split
+    wanted = ALIASES.get(split, (split,))
+    chosen = [item for item in items if item.part in wanted]
+    if not chosen and "val" in (split, *wanted):
+        chosen = _held_out(data, items)
+    if not chosen:
+        raise FatalError(
+            "split_missing",
+            f"{display_name(data)} has no part {split!r}; it has: {', '.join(parts) or 'no parts'}",
+            "Choose one with --split, or --split all.",
+        )
+    return chosen, split
+
+
+def _indexed(data: Path) -> list[Item]:
+    index = read_index(data)
+    return [
+        Item(row.path, index.image_path(row), index.mask_path(row), index.truth_path(row), row.split)
+        for row in index.rows
+    ]
+
+
+def _listed(data: Path) -> list[Item]:
+    """Without an index: parts by folder names; where there are any, photos outside them (a contact sheet) are none."""
+    items = []
+    for file in list_images([data]):
+        name = file.relative.as_posix()
+        part = next((PARTS[folder] for folder in file.relative.parts[:-1] if folder in PARTS), None)
+        if file.path.name.startswith(f"{JUNK}_") and part is not None:
+            continue
+        mask = lookup.in_tree(data / MASK_FOLDER, file.relative)
+        items.append(Item(name, file.path, mask, truth_of(data, name), part))
+    if any(item.part for item in items):
+        items = [item for item in items if item.part]
+    return sorted(items, key=lambda item: item.name)
+
+
+def _held_out(data: Path, items: Sequence[Item]) -> list[Item]:
+    """What training holds out of its photos where the data set has no validation part of its own."""
+    if not any(item.part == TRAIN for item in items):
+        return []
+    held = {photo.name for photo in hold_out(find_photos(data)[0], DataSection.validation_share).validation}
+    return [item for item in items if item.name in held]
+
+
+def load(item: Item, sizing: Sizing) -> Loaded:
+    """Read photo, mask and truth.
+
+    Raises:
+        ItemError: as from `read_image` and `read_truth`; `mask_missing`, `mask_empty`, `mask_size` and others.
+    """
+    photo = read_image(item.image)
+    mask = np.where(_mask_of(item, photo) >= THRESHOLD, np.uint8(255), np.uint8(0))
+    if not mask.any():
+        raise ItemError("mask_empty", f"the mask of {display_name(item.image)} marks nobody", "Leave the photo out.")
+    width, height = photo.size
+    box = _frame((height, width), sizing)
+    size = sizing.size or own_size(height, width)
+    truth = None if item.truth is None else read_truth(item.truth, (height, width), box)
+    image, resized = _resampled(photo.rgb, mask, box, size)
+    return Loaded(item, image, resized, truth, (height, width))
+
+
+def own_size(height: int, width: int) -> tuple[int, int]:
+    """(height, width) at which a photo of this size is scored where nothing else decides."""
+    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    return max(SHORTEST_SIDE, round(height * scale)), max(SHORTEST_SIDE, round(width * scale))
+
+
+def read_mask(path: Path, photo: Photo) -> NDArray[np.uint8]:
+    """uint8 [H, W] at the photo's size, as drawn: neither cleaned nor thresholded.
+
+    Raises:
+        ItemError: as from `decode_file` and `mask_values`; `mask_size`, `mask_orientation`.
+    """
+    decoded = decode_file(path, kind="mask")
+    name = f"mask {display_name(path)}"
+    return fit_to_photo(mask_values(decoded.image, name), photo, name, is_upright=decoded.orientation != 1)[0]
+
+
+def _mask_of(item: Item, photo: Photo) -> NDArray[np.uint8]:
+    path = item.mask or lookup.beside(item.image)
+    if path is not None:
+        return read_mask(path, photo)
+    if photo.alpha is not None:
+        return photo.alpha
+    wanted = f"{MASK_FOLDER}/{PurePosixPath(item.name).with_suffix('.png')}"
+    raise ItemError(
+        "mask_missing",
+        f"image {display_name(item.image)} has no mask; looked for {display_name(wanted)} in the data set folder",
+        "Scores need given masks; `mmgen prepare` finds or makes them.",
+    )
+
+
+def _frame(photo_size: tuple[int, int], sizing: Sizing) -> tuple[float, float, float, float]:
+    """Left, top, width and height, in pixels of the photo, of what is scored; beyond the photo for "pad"."""
+    height, width = photo_size
+    if sizing.size is None or sizing.fit == "stretch":
+        return 0.0, 0.0, float(width), float(height)
+    scale = max(width / sizing.size[1], height / sizing.size[0])
+    canvas_width, canvas_height = (
+        max(width, round(sizing.size[1] * scale)),
+        max(height, round(sizing.size[0] * scale)),
+    )
+    return -float((canvas_width - width) // 2), -float((canvas_height - height) // 2), canvas_width, canvas_height
+
+
+def _resampled(
+    rgb: NDArray[np.uint8],
+    mask: NDArray[np.uint8],
+    box: tuple[float, float, float, float],
+    size: tuple[int, int],
+) -> tuple[Tensor, Tensor]:
+    """As training does it: bicubic colours, nearest mask; pixels of the right size are not touched."""
+    left, top, width, height = (round(value) for value in box)
+    pictures: Sequence[Image.Image] = (Image.fromarray(rgb), Image.fromarray(mask))
+    if (left, top) != (0, 0) or (height, width) != mask.shape:
+        pictures = [picture.crop((left, top, left + width, top + height)) for picture in pictures]
+    if (height, width) != size:
+        kernels = (Image.Resampling.BICUBIC, Image.Resampling.NEAREST)
+        pictures = [one.resize((size[1], size[0]), kernel) for one, kernel in zip(pictures, kernels, strict=True)]
+    image, outline = (torch.from_numpy(np.array(picture)) for picture in pictures)
+    return image.permute(2, 0, 1).float() / 255, (outline >= THRESHOLD).float()
+
+
+def mirrored(root: Path, name: str) -> Path | None:
+    """The file of an image below a folder that mirrors the data set, or a part of it; image suffixes may differ."""
+    parts = PurePosixPath(name).parts
+    for start in range(len(parts)):
+        found = lookup.in_tree(root, Path(*parts[start:]))
+        if found is not None:
+            return found
+    return None

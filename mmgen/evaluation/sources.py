@@ -1,0 +1,158 @@
+"""What is scored: networks, meshes of a reconstruction run, masks of any method, or answers that need no learning."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+
+from mmgen.errors import ItemError
+from mmgen.evaluation.mesh_answers import MeshFolder
+from mmgen.evaluation.photos import Fit, Loaded, Sizing
+from mmgen.templates import named_template
+from recon.answers import Answer, answers_of
+from recon.fitting import frontal_camera
+from recon.structures import Attributes, Camera, Sample
+from recon.template import Template
+from recon.trivial import billboard_answer, template_answer
+
+SourceKind = Literal["weights", "meshes", "predicted-masks", "trivial"]
+
+TRIVIAL = ("template", "billboard")
+DEFAULT_TEMPLATE = "person"
+CARD_DISTANCE = 50.0
+"""From which the cut-out is photographed, image heights: far enough for its thickness not to show."""
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """Which source; picklable.
+
+    Attributes:
+        kind: `weights`, `meshes`, `predicted-masks` or `trivial`.
+        value: file, folder, or the name of the trivial answer.
+    """
+
+    kind: SourceKind
+    value: str
+
+
+class Source(Protocol):
+    """Answers photos. An answer must not depend on the batch."""
+
+    @property
+    def template(self) -> Template:
+        """The mean shape that is scored beside the answers."""
+
+    @property
+    def sizing(self) -> Sizing:
+        """At which size it wants its photos."""
+
+    def answers(self, batch: Sequence[Loaded]) -> list[Answer | ItemError]:
+        """One answer per photo, or why there is none, in order."""
+
+
+def open_source(spec: SourceSpec, device: str) -> Source:
+    """Get a source ready.
+
+    Raises:
+        FatalError: it is missing or cannot be read.
+        ValueError: the source gives no bodies but masks.
+    """
+    if spec.kind == "weights":
+        return WeightsSource(Path(spec.value), device)
+    if spec.kind == "meshes":
+        return MeshSource(Path(spec.value))
+    if spec.kind == "trivial":
+        return TrivialSource(spec.value)
+    raise ValueError(f"{spec.kind} is no source of bodies")
+
+
+class WeightsSource:
+    """Predictions of trained networks."""
+
+    def __init__(self, path: Path, device: str) -> None:
+        from mmgen.weights import load_weights
+
+        weights = load_weights(path, device)
+        self._device = device
+        self._encoder = weights.encoder
+        config = weights.encoder.config
+        self.sizing = Sizing((config.height, config.width), _fit(weights.header))
+        self.template = weights.encoder.prototype.to("cpu")
+
+    @torch.no_grad()
+    def answers(self, batch: Sequence[Loaded]) -> list[Answer | ItemError]:
+        """Encode all photos at once; answers come back on the CPU, where scoring is."""
+        image = torch.stack([photo.image for photo in batch])
+        mask = torch.stack([photo.mask for photo in batch])
+        attributes = self._encoder(Sample(image.to(self._device), mask.to(self._device)))
+        return list(answers_of(_on_cpu(attributes), self.template))
+
+
+class MeshSource:
+    """The assets of a run folder of `mmgen reconstruct`."""
+
+    sizing = Sizing()
+
+    def __init__(self, folder: Path) -> None:
+        self._meshes = MeshFolder(folder)
+        self.template = named_template(DEFAULT_TEMPLATE)
+
+    def answers(self, batch: Sequence[Loaded]) -> list[Answer | ItemError]:
+        """Read each photo's asset."""
+        found: list[Answer | ItemError] = []
+        for photo in batch:
+            try:
+                found.append(self._meshes.answer(photo))
+            except ItemError as error:
+                found.append(error)
+        return found
+
+
+class TrivialSource:
+    """The mean shape seen from the front, or a cardboard cut-out of the photo."""
+
+    sizing = Sizing()
+
+    def __init__(self, name: str) -> None:
+        if name not in TRIVIAL:
+            raise ValueError(f"the trivial answers are {', '.join(TRIVIAL)}, not {name}")
+        self._is_card = name == "billboard"
+        self.template = named_template(DEFAULT_TEMPLATE)
+
+    def answers(self, batch: Sequence[Loaded]) -> list[Answer | ItemError]:
+        """Look at nothing but the photo and the outline of its mask."""
+        return [self._card(photo) if self._is_card else self._mean_shape(photo) for photo in batch]
+
+    def _card(self, photo: Loaded) -> Answer:
+        camera = Camera(
+            torch.zeros(1), torch.zeros(1), torch.tensor([CARD_DISTANCE]), torch.zeros(1, 2), focal=2 * CARD_DISTANCE
+        )
+        return Answer(billboard_answer(photo.image, photo.mask), camera)
+
+    def _mean_shape(self, photo: Loaded) -> Answer:
+        camera = frontal_camera(photo.mask[None], self.template)
+        return Answer(template_answer(self.template, camera, photo.image, photo.mask), camera)
+
+
+def _fit(header: Mapping[str, Any]) -> Fit:
+    """How the photos were fitted in training; weights without a record of it are of photos that needed none."""
+    try:
+        return "pad" if header["training"]["manifest"]["data"]["fit"] == "pad" else "stretch"
+    except (KeyError, TypeError):
+        return "stretch"
+
+
+def _on_cpu(attributes: Attributes) -> Attributes:
+    camera, light = attributes.camera, attributes.light
+    poses = Camera(
+        camera.azimuth_deg.cpu(),
+        camera.elevation_deg.cpu(),
+        camera.distance.cpu(),
+        camera.offset.cpu(),
+        camera.focal,
+        camera.offset_frame,
+    )
+    return Attributes(poses, attributes.offsets.cpu(), attributes.texture.cpu(), None if light is None else light.cpu())

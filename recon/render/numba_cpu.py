@@ -15,6 +15,8 @@ from recon.render.numba_glue import announce_compilation, flat
 from recon.render.reference import EDGE_EPS
 from recon.render.workers import for_each, in_chunks
 
+LONGEST_SIDE_PX = 65535
+
 _centres = cache(padded_centres)
 
 
@@ -41,7 +43,13 @@ def soft_mask(
     knum: int,
     multiplier: float,
 ) -> Float[Tensor, "B H W"]:
-    """Soft silhouette, see `recon.render.api.dibr_soft_mask`."""
+    """Soft silhouette, see `recon.render.api.dibr_soft_mask`.
+
+    Raises:
+        ValueError: the image is too large.
+    """
+    if max(face_index.shape[1:]) > LONGEST_SIDE_PX:
+        raise ValueError(f"renderer backend 'numba' draws up to {LONGEST_SIDE_PX} pixels per side; use backend 'torch'")
     return _Soft.apply(face_vertices_image, face_index, (sigmainv, boxlen, int(knum), EDGE_EPS / multiplier**2))
 
 
@@ -107,7 +115,10 @@ class _Soft(torch.autograd.Function):
         xy, mask = ctx.saved_tensors
         sigmainv, _, _, edge_eps = ctx.settings
         grad_xy = torch.empty_like(xy)
-        arrays = (flat(grad), flat(mask), flat(xy), np.float32(sigmainv), np.float32(edge_eps))
+        arrays = (
+            flat(grad), flat(mask), flat(xy), _centres(mask.shape[2]), _centres(mask.shape[1]),
+            np.float32(sigmainv), np.float32(edge_eps),
+        )  # fmt: skip
         out = flat(grad_xy)
         for_each(lambda chunk: numba_soft.soft_backward(chunk[0], chunk[1], *arrays, chunk[2], out), ctx.pairs)
         return grad_xy, None, None

@@ -13,6 +13,9 @@ from recon.render.numba_common import face_ranges, helper, kernel, trailing_zero
 PAIRS_PER_IMAGE = 4096
 """First guess of the room for pairs; it grows when needed."""
 
+HALF_WORD, LOW_HALF = np.uint64(16), np.uint64(0xFFFF)
+"""A pair's place is row << 16 | column: images are smaller than 65536 pixels each way."""
+
 BLOCK = np.uint64(512)
 """Pairs evaluated at once: eight rows of them stay in the first-level cache."""
 
@@ -57,13 +60,13 @@ def open_bits(index, words, words_below):
 
 @helper
 @no_type_check
-def collect_pairs(ranges, words, words_below, columns, rows, limit, counts, start, pixel, face, x, y):
+def collect_pairs(ranges, words, words_below, width, limit, counts, start, place, face):
     """Append the pairs of one image; returns the end, or -1 - (room needed) when the arrays are too short.
 
     Most faces lie inside the body and have no open pixel in reach: two words tell that for boxes of up to eight rows.
     """
     one, six, four = np.uint64(1), np.uint64(6), np.uint64(4)
-    width, end, room = np.uint64(columns.shape[0] - 2), np.uint64(start), np.uint64(pixel.shape[0])
+    width, end, room = np.uint64(width), np.uint64(start), np.uint64(place.shape[0])
     for f in range(np.uint64(ranges.shape[0] // 4)):
         r = four * f
         if ranges[r] >= ranges[r + one] or ranges[r + np.uint64(2)] >= ranges[r + np.uint64(3)]:
@@ -90,8 +93,7 @@ def collect_pairs(ranges, words, words_below, columns, rows, limit, counts, star
                     p = i * width + j
                     if counts[p] < limit:
                         counts[p] += np.int32(1)
-                        pixel[end], face[end] = p, f
-                        x[end], y[end] = columns[j + one], -rows[i + one]
+                        place[end], face[end] = (i << HALF_WORD) | j, f
                         end += one
     return np.int64(end)
 
@@ -137,20 +139,23 @@ def evaluate_block(block, used, sharpness, edge_eps):
 
 @helper
 @no_type_check
-def evaluate_pairs(start, end, corners, pixel, face, x, y, sharpness, edge_eps, block, probability, kind, mask):
-    """Chances and nearest parts of the pairs of one image, joined into its mask."""
-    first = np.uint64(start)
+def evaluate_pairs(start, end, corners, columns, rows, place, face, sharpness, edge_eps, block, chances, mask):
+    """Chances of the pairs of one image, joined into its mask; `face` becomes 8 face + nearest part."""
+    first, one, width = np.uint64(start), np.uint64(1), np.uint64(columns.shape[0] - 2)
     while first < np.uint64(end):
         used = min(BLOCK, np.uint64(end) - first)
         for k in range(used):
-            c, px, py = np.uint64(6) * np.uint64(face[first + k]), x[first + k], y[first + k]
-            block[k], block[ROW_1 + k] = corners[c] - px, corners[c + np.uint64(1)] - py
-            block[ROW_2 + k], block[ROW_3 + k] = corners[c + np.uint64(2)] - px, corners[c + np.uint64(3)] - py
-            block[ROW_4 + k], block[ROW_5 + k] = corners[c + np.uint64(4)] - px, corners[c + np.uint64(5)] - py
+            where, c = np.uint64(place[first + k]), np.uint64(6) * np.uint64(face[first + k])
+            x, y = columns[(where & LOW_HALF) + one], -rows[(where >> HALF_WORD) + one]
+            block[k], block[ROW_1 + k] = corners[c] - x, corners[c + one] - y
+            block[ROW_2 + k], block[ROW_3 + k] = corners[c + np.uint64(2)] - x, corners[c + np.uint64(3)] - y
+            block[ROW_4 + k], block[ROW_5 + k] = corners[c + np.uint64(4)] - x, corners[c + np.uint64(5)] - y
         evaluate_block(block, used, sharpness, edge_eps)
         for k in range(used):
-            chance, p = block[ROW_7 + k], np.uint64(pixel[first + k])
-            probability[first + k], kind[first + k] = chance, np.int32(block[ROW_6 + k])
+            where, chance = np.uint64(place[first + k]), block[ROW_7 + k]
+            chances[first + k] = chance
+            face[first + k] = (np.uint64(face[first + k]) << np.uint64(3)) | np.uint64(block[ROW_6 + k])
+            p = (where >> HALF_WORD) * width + (where & LOW_HALF)
             mask[p] += chance * (np.float32(1.0) - mask[p])
         first += used
 
@@ -170,12 +175,11 @@ def grown(array, used, room):
 def soft_forward(first, last, corners, index, columns, rows, sharpness, margin, limit, edge_eps, mask):
     """Soft masks [B, P] of images `first` to `last`.
 
-    Returns the pairs: pixel, face, x, y, probability, kind, and where each image begins and ends among them.
+    Returns the pairs: place (row << 16 | column), 8 face + nearest part, chance, and where each image begins and ends.
     """
     width, height = columns.shape[0] - 2, rows.shape[0] - 2
     room = PAIRS_PER_IMAGE * (last - first)
-    pixel, face, kind = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
-    x, y, probability = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32)
+    place, face, chances = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.float32)
     offsets = np.zeros(last - first + 1, np.int64)
     ranges = np.empty(4 * (corners.shape[1] // 6), np.int32)
     words = np.empty(((width + 63) // 64, height), np.uint64)
@@ -188,56 +192,57 @@ def soft_forward(first, last, corners, index, columns, rows, sharpness, margin, 
         start, end = offsets[b - first], np.int64(-1)
         while end < 0:
             counts[:] = 0
-            end = collect_pairs(ranges, words, words_below, columns, rows, limit, counts, start, pixel, face, x, y)
+            end = collect_pairs(ranges, words, words_below, width, limit, counts, start, place, face)
             if end < 0:
                 room = 2 * max(room, -1 - end)
-                pixel, face, kind = grown(pixel, start, room), grown(face, start, room), grown(kind, start, room)
-                x, y, probability = grown(x, start, room), grown(y, start, room), grown(probability, start, room)
+                place, face, chances = grown(place, start, room), grown(face, start, room), grown(chances, start, room)
         offsets[b - first + 1] = end
-        covered = mask[b]
+        own_mask = mask[b]
         for p in range(index.shape[1]):
-            covered[p] = np.float32(index[b, p] >= 0)
+            own_mask[p] = np.float32(index[b, p] >= 0)
         evaluate_pairs(
-            start, end, corners[b], pixel, face, x, y, sharpness, edge_eps, block, probability, kind, mask[b]
+            start, end, corners[b], columns, rows, place, face, sharpness, edge_eps, block, chances, own_mask
         )
-    return pixel, face, x, y, probability, kind, offsets
+    return place, face, chances, offsets
 
 
 @kernel
 @no_type_check
-def soft_backward(first, last, grad, mask, corners, sharpness, edge_eps, pairs, out):
-    """Gradient of the masks of images `first` to `last` to corners [B, 6 F]."""
-    offsets = pairs[6]
+def soft_backward(first, last, grad, mask, corners, columns, rows, sharpness, edge_eps, pairs, out):
+    """Gradient of the masks of images `first` to `last` to corners [B, 6 F]; `pairs` as `soft_forward` gave them."""
+    place, face, chances, offsets = pairs
     for b in range(first, last):
+        ends = (offsets[b - first], offsets[b - first + 1])
         soft_backward_image(
-            offsets[b - first], offsets[b - first + 1], grad[b], mask[b], corners[b], sharpness, edge_eps, pairs, out[b]
+            ends, place, face, chances, grad[b], mask[b], corners[b], columns, rows, sharpness, edge_eps, out[b]
         )
 
 
 @helper
 @no_type_check
-def soft_backward_image(start, end, grad, mask, corners, sharpness, edge_eps, pairs, out):
+def soft_backward_image(ends, place, face, chances, grad, mask, corners, columns, rows, sharpness, edge_eps, out):
     """Gradient of one mask to corners [6 F].
 
     Corners and edges take the same instructions: which of them is nearest cannot be predicted.
     """
-    pixel, face, x, y, probability, kind, _ = pairs
-    one, slack, zero = np.float32(1.0), np.float32(1e-7), np.float32(0.0)
-    next_value, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    unit, slack, zero = np.float32(1.0), np.float32(1e-7), np.float32(0.0)
+    one, two, three, width = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(columns.shape[0] - 2)
     out[:] = zero
-    for k in range(np.uint64(start), np.uint64(end)):
-        p, which, chance = np.uint64(pixel[k]), np.uint64(kind[k]), probability[k]
+    for k in range(np.uint64(ends[0]), np.uint64(ends[1])):
+        where, which, chance = np.uint64(place[k]), np.uint64(face[k]) & np.uint64(7), chances[k]
+        i, j = where >> HALF_WORD, where & LOW_HALF
+        p, x, y = i * width + j, columns[j + one], -rows[i + one]
+        c = np.float32(-2.0) * sharpness * grad[p] * (unit - mask[p]) / (unit - chance + slack) * chance
         is_edge = which < three
         corner = which if is_edge else which - three
-        following = corner + next_value if corner < two else np.uint64(0)
-        c = np.float32(-2.0) * sharpness * grad[p] * (one - mask[p]) / (one - chance + slack) * chance
-        u, v = np.uint64(6) * np.uint64(face[k]) + two * corner, np.uint64(6) * np.uint64(face[k]) + two * following
-        ux, uy = corners[u] - x[k], corners[u + next_value] - y[k]
-        vx, vy = corners[v] - x[k], corners[v + next_value] - y[k]
+        following = corner + one if corner < two else np.uint64(0)
+        first_corner = np.uint64(6) * (np.uint64(face[k]) >> np.uint64(3))
+        u, v = first_corner + two * corner, first_corner + two * following
+        ux, uy, vx, vy = corners[u] - x, corners[u + one] - y, corners[v] - x, corners[v + one] - y
         ex, ey = vx - ux, vy - uy
         s = (ey * ux - ex * uy) / (ex * ex + ey * ey + edge_eps)
         cs = c * s
         out[u] += cs * (vy + s * ex) if is_edge else c * ux
-        out[u + next_value] += cs * (s * ey - vx) if is_edge else c * uy
+        out[u + one] += cs * (s * ey - vx) if is_edge else c * uy
         out[v] -= cs * (uy + s * ex) if is_edge else zero
-        out[v + next_value] += cs * (ux - s * ey) if is_edge else zero
+        out[v + one] += cs * (ux - s * ey) if is_edge else zero

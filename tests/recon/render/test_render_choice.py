@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from recon.render.api import rasterize
+from recon.render.api import dibr_soft_mask, rasterize
 from recon.render.backends import BACKENDS, BackendUnavailable, load_backend, resolve_backend
 from recon.render.faces import gather_corners
 
@@ -68,6 +68,13 @@ def test_faces_beyond_the_vertices_are_refused_before_memory_is_read(bad):
     ndc, in_camera = torch.zeros(1, 3, 2), torch.zeros(1, 3, 3)
     with pytest.raises(IndexError, match=r"faces refer to vertices -?\d to \d, but there are only 3"):
         gather_corners(ndc, in_camera, torch.tensor([[0, 1, bad]]), 0.0)
+
+
+def test_images_beyond_the_packed_coordinates_are_refused():
+    with pytest.raises(ValueError, match="'numba' draws up to 65535 pixels per side; use backend 'torch'"):
+        dibr_soft_mask(torch.zeros(1, 1, 3, 2), torch.full((1, 1, 65536), -1))
+    mask = dibr_soft_mask(torch.zeros(1, 1, 3, 2), torch.full((1, 1, 65535), -1))
+    assert mask.max() > 0.99 and mask[0, 0, 0] == 0
 
 
 @pytest.mark.gpu

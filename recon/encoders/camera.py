@@ -179,7 +179,7 @@ class CameraEncoder(nn.Module):
             local = matrix @ as_rows(features)
             return self.vertex_pool(local.transpose(1, 2)[..., None]).flatten(1)
         points = image_points(prototype[None], mean_camera(config.ranges, prototype), config.height, config.width)
-        return vertex_moments(sampling_matrix(points, height, width)[0] @ as_rows(features), prototype)
+        return vertex_moments(sampling_matrix(points, height, width)[0], as_rows(features), prototype)
 
     def _read(self, outputs: Tensor) -> CameraPrediction:
         raw, logits = outputs[:, :RAW_COUNT], outputs[:, RAW_COUNT:]

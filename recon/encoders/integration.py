@@ -96,12 +96,28 @@ class IntegratedLinear(nn.Module):
         return sampled + self.own(own) + self.overall(overall)[:, None]
 
 
-def vertex_moments(local: Float[Tensor, "B V C"], prototype: Float[Tensor, "V 3"]) -> Float[Tensor, "B C4"]:
-    """Pool vertex features independently of the order of the vertices.
+def vertex_moments(
+    matrix: Float[Tensor, "V HW"], rows: Float[Tensor, "B HW C"], prototype: Float[Tensor, "V 3"]
+) -> Float[Tensor, "B C4"]:
+    """Pool the features sampled at the vertices, independently of the vertices' order.
 
     Maximum, mean, and the means weighted by template x and by template y (left minus right, top minus bottom).
+    Means are linear, so they are taken of the sampling matrix; of the samples only the maxima are needed.
+
+    Args:
+        matrix: samples a feature map at the vertices.
+        rows: feature map, see `as_rows`.
+        prototype: template vertices.
     """
     centred = prototype[:, :2] - prototype[:, :2].mean(dim=0)
     weights = centred / centred.abs().sum(dim=0).clamp(min=1e-12)
-    moments = weights.T @ local
-    return torch.cat((local.amax(dim=1), local.mean(dim=1), moments.flatten(1)), dim=1)
+    mean = torch.full_like(weights[:, :1], 1 / len(weights))
+    moments = (torch.cat((mean, weights), dim=1).T @ matrix) @ rows
+    return torch.cat((_largest_samples(matrix, rows), moments.flatten(1)), dim=1)
+
+
+def _largest_samples(matrix: Tensor, rows: Tensor) -> Tensor:
+    """[B, C] maximum over the vertices of `matrix @ rows`, with a gradient that touches the winners alone."""
+    with torch.no_grad():
+        winners = (matrix @ rows).max(dim=1).indices  # faster than argmax
+    return (matrix[winners] * rows.transpose(1, 2)).sum(dim=2)

@@ -71,11 +71,28 @@ def test_neighbour_difference_is_the_laplacian(tiny_template):
 
 
 def test_vertex_moments_ignore_the_order_of_vertices(tiny_template):
-    local = torch.randn(2, len(tiny_template.vertices), 4, dtype=torch.float64)
+    matrix = torch.rand(len(tiny_template.vertices), 6, dtype=torch.float64)
+    rows = torch.randn(2, 6, 4, dtype=torch.float64)
     vertices = tiny_template.vertices.double()
     order = torch.randperm(len(vertices))
-    pooled = vertex_moments(local, vertices)
+    pooled = vertex_moments(matrix, rows, vertices)
     assert pooled.shape == (2, 16)
-    torch.testing.assert_close(vertex_moments(local[:, order], vertices[order]), pooled)
+    torch.testing.assert_close(vertex_moments(matrix[order], rows, vertices[order]), pooled)
     # ... but they do see geometry: other vertices with these features give other moments.
-    assert not torch.allclose(vertex_moments(local[:, order], vertices), pooled)
+    assert not torch.allclose(vertex_moments(matrix[order], rows, vertices), pooled)
+
+
+def test_vertex_moments_equal_those_of_the_samples_gradients_included(tiny_template):
+    matrix = torch.rand(len(tiny_template.vertices), 6, dtype=torch.float64)
+    rows = torch.randn(2, 6, 4, dtype=torch.float64, requires_grad=True)
+    vertices = tiny_template.vertices.double()
+    centred = vertices[:, :2] - vertices[:, :2].mean(dim=0)
+    weights = centred / centred.abs().sum(dim=0)
+    local = matrix @ rows
+    expected = torch.cat((local.amax(dim=1), local.mean(dim=1), (weights.T @ local).flatten(1)), dim=1)
+    pooled = vertex_moments(matrix, rows, vertices)
+    torch.testing.assert_close(pooled, expected)
+    direction = torch.randn_like(pooled)
+    (gradient,) = torch.autograd.grad(pooled, rows, direction)
+    (wanted,) = torch.autograd.grad(expected, rows, direction)
+    torch.testing.assert_close(gradient, wanted)

@@ -196,7 +196,7 @@ def through_jpeg(image: Tensor) -> Tensor:
 
 def random_azimuth_deg(seed: int, name: str) -> float:
     """Uniform in -180..180; the same for the same photo, whatever else is scored."""
-    generator = torch.Generator().manual_seed((seed << 32) ^ zlib.crc32(name.encode("utf-8", "surrogateescape")))
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode("utf-8", "surrogateescape")))
     return float(torch.rand(1, generator=generator, dtype=torch.float64)) * 360 - 180
 
 

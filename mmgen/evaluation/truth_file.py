@@ -58,9 +58,9 @@ def read_truth(path: Path, photo_size: tuple[int, int], box: tuple[float, float,
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ItemError(
             "truth_unreadable",
             f"truth {display_name(path)} cannot be read: {error or type(error).__name__}",

@@ -60,6 +60,25 @@ def bench_reconstruct(photos: int, workers: int | None, device: str, as_json: bo
     print(f"  bytes are {'equal' if result['same_bytes'] else 'NOT equal'} for one and several processes")
 
 
+@command.command("train")
+@click.option("--steps", type=click.IntRange(4), default=40, show_default=True, help="Timed steps per thread count.")
+@json_option
+def bench_train(steps: int, as_json: bool) -> None:
+    """Speed of training: the small self-supervised step on the CPU, with one and two threads, and its parts."""
+    from mmgen.bench.train import measure
+
+    say("training on procedural people; about a minute")
+    result = measure(steps)
+    if as_json:
+        print_json(result)
+        return
+    for threads, run in result["threads"].items():
+        rate = run["images_per_second"]
+        print(f"{threads} threads: {rate['wall']:.1f} images/s ({rate['cpu']:.1f} per processor second)")
+        for part, cost in run["parts"].items():
+            print(f"  {part:9} {cost['ms']:7.1f} ms  {cost['share']:6.1%}")
+
+
 def _summary(scene: dict[str, Any]) -> str:
     name = f"{scene['name']} ({scene['vertices']} vertices, batch {scene['batch']})"
     lines = [f"{name}: forward + backward"]

@@ -1,0 +1,212 @@
+"""Speed of training: the small self-supervised step at 128 x 64, batch 16, and what its parts cost."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmgen.bench.timing import machine, versions
+from mmgen.synth.crowd import CrowdOptions, people
+from mmgen.training.batches import BatchPlan, PhotoStore, make_batch
+from mmgen.version import __version__
+from recon.encoders import small_config
+from recon.losses import LOSS_PRESETS
+from recon.structures import Attributes, Camera
+from recon.template import ellipsoid_template
+from recon.training.config import OptimiserConfig, StepConfig
+from recon.training.learner import Learner, make_learner
+from recon.training.schedule import render_settings
+from recon.training.step import Batch, Moment, draw, train_step
+from recon.training.terms import data_terms, mirror_terms, shape_terms, weighted_sum
+
+BATCH = 16
+WARM_UP_STEPS = 8
+"""Steps before anything is timed: they compile the renderer and choose convolution kernels."""
+
+PROGRESS = 0.5
+
+Seconds = tuple[float, float]
+
+
+def measure(steps: int, threads: Sequence[int] = (1, 2)) -> dict[str, Any]:
+    """Time whole steps, then the parts of a step, on procedural people.
+
+    Args:
+        steps: timed steps per number of threads; every 4th has the attribute-consistency pass.
+        threads: numbers of threads to try.
+
+    Returns:
+        JSON data; `wall` seconds are disturbed by other programs, `cpu` seconds, summed over threads, hardly.
+    """
+    store = make_store()
+    plan = BatchPlan(BATCH, "flip")
+    config = StepConfig(losses=LOSS_PRESETS["small"])
+    runs = {}
+    for number in threads:
+        with _threads(number):
+            learner = _learner(config)
+            batch = make_batch(store, np.arange(BATCH), plan, 0, 0)
+            whole = _timed_steps(learner, batch, config, steps)
+            runs[str(number)] = {**whole, "parts": _parts(learner, store, plan, config, whole)}
+    return {
+        "bench": "train",
+        "mmgen": __version__,
+        "step": {
+            "networks": "small",
+            "height": store.packed.shape[1],
+            "width": store.packed.shape[2],
+            "batch": BATCH,
+            "consistency_every": config.consistency_every,
+            "consistency_share": config.consistency_share,
+        },
+        "threads": runs,
+        "images_per_second": {number: run["images_per_second"]["wall"] for number, run in runs.items()},
+        "machine": machine(),
+        "versions": versions("torch", "numba", "numpy"),
+    }
+
+
+def make_store() -> PhotoStore:
+    """One batch of procedural people in memory."""
+    drawn = [person.picture for person in people("train", BATCH // 4, CrowdOptions(views=4, poses=1))]
+    packed = np.stack([np.dstack([picture.image, picture.mask]) for picture in drawn])
+    return PhotoStore(packed, np.arange(BATCH) // 4, np.ones(BATCH, dtype=bool))
+
+
+def _learner(config: StepConfig) -> Learner:
+    template, optimiser = ellipsoid_template(), OptimiserConfig()
+    encoder = small_config(back="mirrored")
+    return make_learner(encoder, template, optimiser, seed=0, offset_smoothing=config.offset_smoothing)
+
+
+def _timed_steps(learner: Learner, batch: Batch, config: StepConfig, steps: int) -> dict[str, Any]:
+    """Images per second: whole rounds of `consistency_every` steps, the median round counts."""
+    numbers = count()
+
+    def run_round() -> None:
+        for _ in range(config.consistency_every):
+            moment = Moment(next(numbers), 0, PROGRESS)
+            train_step(learner, batch, config, OptimiserConfig(), moment)
+
+    for _ in range(WARM_UP_STEPS // config.consistency_every):
+        run_round()
+    rounds = [_timed(run_round) for _ in range(max(1, steps // config.consistency_every))]
+    images = BATCH * config.consistency_every
+    wall, cpu = (statistics.median(times) for times in zip(*rounds, strict=True))
+    return {
+        "images_per_second": {"wall": images / wall, "cpu": images / cpu},
+        "seconds_per_step": {"wall": wall / config.consistency_every, "cpu": cpu / config.consistency_every},
+        "fastest_images_per_second_wall": images / min(wall for wall, _ in rounds),
+    }
+
+
+def _parts(
+    learner: Learner, store: PhotoStore, plan: BatchPlan, config: StepConfig, whole: dict[str, Any]
+) -> dict[str, dict[str, float]]:
+    """Milliseconds of processor time and share of the step per part, each measured by itself."""
+    batch = make_batch(store, np.arange(BATCH), plan, 0, 0)
+    tasks = {
+        "encoders": _encoder_task(learner, batch),
+        "render": _render_task(learner, batch, config),
+        "losses": _loss_task(learner, batch, config),
+        "optimiser": _optimiser_task(learner),
+        "data": lambda: make_batch(store, np.arange(BATCH), plan, 0, 0),
+    }
+    step_cpu = whole["seconds_per_step"]["cpu"]
+    # The consistency pass encodes and draws part of a batch again.
+    again = 1 + config.consistency_share / config.consistency_every
+    factors = {"encoders": again, "render": again}
+    cpu = {name: factors.get(name, 1.0) * _median_cpu(task) for name, task in tasks.items()}
+    cpu["other"] = max(0.0, step_cpu - sum(value for name, value in cpu.items() if name != "data"))
+    return {name: {"ms": 1e3 * value, "share": value / step_cpu} for name, value in cpu.items()}
+
+
+def _median_cpu(task: Callable[[], object], repeats: int = 7) -> float:
+    task()
+    return statistics.median(_timed(task)[1] for _ in range(repeats))
+
+
+def _encoder_task(learner: Learner, batch: Batch) -> Callable[[], object]:
+    def task() -> None:
+        parts = [part for part in _tensors(learner.encoder(batch.sample)) if part.requires_grad]
+        torch.stack([part.square().mean() for part in parts]).sum().backward()
+
+    return task
+
+
+def _render_task(learner: Learner, batch: Batch, config: StepConfig) -> Callable[[], object]:
+    fixed = _leaves(learner.encoder(batch.sample))
+    settings = render_settings(config.soft_mask, PROGRESS, config.shade_background)
+
+    def task() -> None:
+        drawn = draw(fixed, learner.encoder.prototype, batch.sample, settings)
+        (drawn.image.mean() + drawn.mask.mean()).backward()
+
+    return task
+
+
+def _loss_task(learner: Learner, batch: Batch, config: StepConfig) -> Callable[[], object]:
+    fixed = _leaves(learner.encoder(batch.sample))
+    template = learner.encoder.prototype
+    with torch.no_grad():
+        flat = draw(fixed, template, batch.sample)
+    drawn = type(flat)(flat.image.requires_grad_(), flat.mask.requires_grad_(), flat.face_index)
+
+    def task() -> None:
+        terms = data_terms(drawn, batch.sample, config.losses)
+        terms |= shape_terms([fixed.offsets], template, learner.frame, config.losses)
+        terms |= mirror_terms([fixed.offsets], learner.frame, config.losses)
+        weighted_sum(terms, config.losses).backward()
+
+    return task
+
+
+def _optimiser_task(learner: Learner) -> Callable[[], object]:
+    for parameter in learner.encoder.parameters():
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+
+    def task() -> None:
+        nn.utils.clip_grad_norm_(learner.encoder.parameters(), 5.0)
+        learner.optimiser.step()
+
+    return task
+
+
+def _tensors(attributes: Attributes) -> Iterator[Tensor]:
+    camera = attributes.camera
+    yield from (camera.azimuth_deg, camera.elevation_deg, camera.distance, camera.offset)
+    yield from (part for part in (attributes.offsets, attributes.texture, attributes.light) if part is not None)
+
+
+def _leaves(attributes: Attributes) -> Attributes:
+    """The same predictions as constants that collect gradients."""
+    azimuth, elevation, distance, offset, offsets, texture, light = (
+        part.detach().clone().requires_grad_() for part in _tensors(attributes)
+    )
+    return Attributes(Camera(azimuth, elevation, distance, offset), offsets, texture, light)
+
+
+def _timed(task: Callable[[], object]) -> Seconds:
+    """Wall-clock and processor seconds."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    task()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.set_flush_denormal(False)

@@ -1,0 +1,1 @@
+"""Training with files: photos, run folder, checkpoints, logs, pictures. The maths is in `recon.training`."""

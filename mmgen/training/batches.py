@@ -1,0 +1,200 @@
+"""Order of the photos and batches of tensors, prepared by a thread while the step runs.
+
+A batch is a function of (seed, epoch, number in the epoch, rank): where a run stands in its data is two numbers.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmgen.manifest import Augmentation
+from mmgen.training.augmentation import augmented
+from mmgen.training.packing import Packed
+from recon.structures import Sample
+from recon.training.step import Batch
+
+AHEAD = 3
+"""Batches prepared in advance."""
+
+NOBODY = -1
+
+
+@dataclass(frozen=True)
+class PhotoStore:
+    """Packed photos with what is known about each.
+
+    Attributes:
+        packed: [N, H, W, 4] uint8.
+        identity: [N] numbers of identities; a photo of nobody known has one of its own.
+        clean: [N] whether the prototype may follow it.
+    """
+
+    packed: Packed
+    identity: NDArray[np.int64]
+    clean: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """How batches are drawn.
+
+    Attributes:
+        size: photos per batch and process.
+        augmentation: see `mmgen.manifest.DataSection`.
+        shift_px: likewise.
+        pairs: two photos of each identity in a batch.
+        seed: of order and augmentation.
+        rank: number of this process.
+        processes: how many train together.
+    """
+
+    size: int
+    augmentation: Augmentation = "none"
+    shift_px: int = 0
+    pairs: bool = False
+    seed: int = 0
+    rank: int = 0
+    processes: int = 1
+
+
+class Drawn(NamedTuple):
+    """A batch and where it stands: number of its epoch, number within it, and whether it is the epoch's last."""
+
+    epoch: int
+    number: int
+    is_last: bool
+    batch: Batch
+
+
+def identity_numbers(labels: Sequence[str | None]) -> NDArray[np.int64]:
+    """Numbers for labels; every None is somebody else."""
+    names = [f"label {label}" if label is not None else f"photo {index}" for index, label in enumerate(labels)]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def batches_per_epoch(store: PhotoStore, plan: BatchPlan) -> int:
+    """Whole batches in an epoch; 0 where there are too few photos. A remainder is dropped."""
+    usable = 2 * len(_pairs(store.identity, np.random.default_rng(0))) if plan.pairs else len(store)
+    return usable // (plan.size * plan.processes)
+
+
+def epoch_order(store: PhotoStore, plan: BatchPlan, epoch: int) -> NDArray[np.int64]:
+    """[batches, size x processes] photo numbers of one epoch."""
+    generator = np.random.default_rng((plan.seed, 1, epoch))
+    if plan.pairs:
+        order = generator.permutation(_pairs(store.identity, generator)).reshape(-1)
+    else:
+        order = generator.permutation(len(store))
+    whole = plan.size * plan.processes
+    return order[: len(order) // whole * whole].reshape(-1, whole)
+
+
+def _pairs(identity: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+    """[P, 2] photos of one identity each, in random company; an odd one out is left out this epoch."""
+    shuffled = generator.permutation(len(identity))
+    grouped = shuffled[np.argsort(identity[shuffled], kind="stable")]
+    starts = np.unique(identity[grouped], return_index=True)[1]
+    groups = np.split(grouped, starts[1:])
+    pairs = [group[: len(group) // 2 * 2].reshape(-1, 2) for group in groups]
+    return np.concatenate(pairs)
+
+
+def make_batch(store: PhotoStore, rows: NDArray[np.int64], plan: BatchPlan, epoch: int, number: int) -> Batch:
+    """This process's part of one batch, augmented."""
+    own = rows[plan.rank * plan.size : (plan.rank + 1) * plan.size]
+    generator = np.random.default_rng((plan.seed, 2, epoch, number, plan.rank))
+    pictures = augmented(store.packed[own], plan.augmentation, plan.shift_px, generator)
+    return as_batch(pictures, store.identity[own], store.clean[own])
+
+
+def as_batch(
+    pictures: NDArray[np.uint8], identity: NDArray[np.int64] | None = None, clean: NDArray[np.bool_] | None = None
+) -> Batch:
+    """[B, H, W, 4] uint8 to tensors."""
+    planes = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
+    tensor = torch.from_numpy(planes).float().div_(255)
+    sample = Sample(
+        tensor[:, :3].contiguous(),
+        tensor[:, 3].contiguous(),
+        None if identity is None else torch.from_numpy(identity.copy()),
+    )
+    return Batch(sample, None if clean is None else torch.from_numpy(clean.copy()))
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """The same batch on another device."""
+    if device.type == "cpu":
+        return batch
+    sample = batch.sample
+    return Batch(
+        Sample(
+            sample.image.to(device, non_blocking=True),
+            sample.mask.to(device, non_blocking=True),
+            None if sample.identity is None else sample.identity.to(device, non_blocking=True),
+        ),
+        None if batch.clean is None else batch.clean.to(device, non_blocking=True),
+    )
+
+
+def draw_batches(store: PhotoStore, plan: BatchPlan, epoch: int = 0, number: int = 0) -> Iterator[Drawn]:
+    """Batches without end, from batch `number` of `epoch` on."""
+    while True:
+        order = epoch_order(store, plan, epoch)
+        for index in range(number, len(order)):
+            yield Drawn(epoch, index, index == len(order) - 1, make_batch(store, order[index], plan, epoch, index))
+        epoch, number = epoch + 1, 0
+
+
+class Prefetcher:
+    """Runs an iterator in a thread, a few items ahead; a context manager that stops the thread.
+
+    An error of the thread is raised by `next`.
+    """
+
+    def __init__(self, items: Iterator[Drawn], ahead: int = AHEAD) -> None:
+        self._items = items
+        self._ready: queue.Queue[Drawn | BaseException] = queue.Queue(ahead)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
+
+    def __enter__(self) -> "Prefetcher":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        while not self._ready.empty():
+            self._ready.get_nowait()
+        self._thread.join()
+
+    def __next__(self) -> Drawn:
+        item = self._ready.get()
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def _work(self) -> None:
+        try:
+            for item in self._items:
+                if not self._put(item):
+                    return
+        except BaseException as error:  # handed to the one who waits
+            self._put(error)
+
+    def _put(self, item: Drawn | BaseException) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._ready.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False

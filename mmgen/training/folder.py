@@ -1,0 +1,199 @@
+"""The run folder: settings, environment, metrics and checkpoints; one run, one folder."""
+
+import io
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmgen.errors import FatalError
+from mmgen.files import write_bytes_atomic, write_text_atomic
+from mmgen.listing import display_name
+from mmgen.manifest import Manifest
+from mmgen.settings import to_toml
+from mmgen.version import __version__
+
+CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, PICTURES = (
+    "config.toml",
+    "environment.json",
+    "metrics.jsonl",
+    "checkpoints",
+    "pictures",
+)
+STATE = "state.pt"
+STATE_SCHEMA = "mmgen.training_state/1"
+PACKAGES = ("torch", "numpy", "numba", "pillow", "safetensors", "timm")
+
+
+class RunFolder:
+    """Paths and files of one training run.
+
+    Args:
+        path: the folder; made by `claim`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def weights_path(self, name: str) -> Path:
+        """Where weights of that name are: `last`, `best`, `averaged`."""
+        return self.path / CHECKPOINTS / f"{name}.safetensors"
+
+    @property
+    def state_path(self) -> Path:
+        """Where the state for `--resume` is."""
+        return self.path / CHECKPOINTS / STATE
+
+    def claim(self, manifest: Manifest, seed: int, resume: bool) -> None:
+        """Write the settings into a new folder, or check that a resumed run has the same ones.
+
+        Raises:
+            FatalError: `run_exists` without resume; `run_missing` or `other_settings` with it.
+        """
+        config = to_toml({"seed": seed, **manifest.to_tables()})
+        path = self.path / CONFIG
+        if resume:
+            self._check_same(path, config)
+            return
+        if path.exists():
+            raise FatalError(
+                "run_exists",
+                f"{display_name(self.path)} holds a training run already",
+                "Add --resume to go on with it, or choose another --out.",
+            )
+        write_text_atomic(path, config)
+
+    def _check_same(self, path: Path, config: str) -> None:
+        try:
+            before = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise FatalError(
+                "run_missing", f"{display_name(self.path)} holds no training run", "Start it without --resume."
+            ) from error
+        if before != config:
+            old, new = (dict(_assignments(text)) for text in (before, config))
+            changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+            listed = ", ".join(f"{key} {old.get(key)} (now {new.get(key)})" for key in sorted(changed)[:4])
+            raise FatalError(
+                "other_settings",
+                f"{display_name(self.path)} was started with other settings: {listed}",
+                "Resume with the same manifest, --set and --seed, or choose another --out.",
+            )
+
+    def write_environment(self, about: Mapping[str, Any]) -> None:
+        """Note where and with what the run is made; not needed to go on with it."""
+        found = {
+            "mmgen": __version__,
+            "python": sys.version.split()[0],
+            "packages": {name: _version(name) for name in PACKAGES},
+            "platform": platform.platform(),
+            "cpu_count": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            **about,
+        }
+        write_text_atomic(self.path / ENVIRONMENT, json.dumps(found, indent=1) + "\n")
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Write the state for `--resume`, whole or not at all."""
+        buffer = io.BytesIO()
+        torch.save({"schema": STATE_SCHEMA, **state}, buffer)
+        write_bytes_atomic(self.state_path, buffer.getvalue())
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The saved state, or None where the run was stopped before its first checkpoint.
+
+        Raises:
+            FatalError: `state_unreadable`.
+        """
+        try:
+            data = self.state_path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except Exception as error:  # the unpickler raises whatever it trips over
+            raise _bad_state(self.state_path, str(error).splitlines()[0]) from error
+        if not isinstance(state, dict) or state.get("schema") != STATE_SCHEMA:
+            raise _bad_state(self.state_path, f"it is no {STATE_SCHEMA}")
+        return state
+
+
+def _bad_state(path: Path, reason: str) -> FatalError:
+    return FatalError(
+        "state_unreadable",
+        f"{display_name(path)} cannot be resumed from: {reason}"[:300],
+        "Start the run again in another folder; its weights files are unaffected.",
+    )
+
+
+def _assignments(text: str) -> list[tuple[str, str]]:
+    """(dotted key, value) of every line of a file that we wrote."""
+    section, found = "", []
+    for line in text.splitlines():
+        if line.startswith("["):
+            section = line.strip("[]") + "."
+        elif " = " in line:
+            key, _, value = line.partition(" = ")
+            found.append((section + key, value))
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+class MetricsLog:
+    """`metrics.jsonl`: one event per line, in the order of the steps.
+
+    Args:
+        path: the file; made if missing.
+        from_step: lines of later steps are cut off: a resumed run writes them again.
+    """
+
+    def __init__(self, path: Path, from_step: int = 0) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [row for row in read_metrics(path) if row.get("step", 0) <= from_step] if from_step else []
+        write_text_atomic(path, "".join(json.dumps(_finite(row)) + "\n" for row in kept))
+        self._path = path
+
+    def write(self, event: str, step: int, **values: Any) -> dict[str, Any]:
+        """Append one event; gives it back."""
+        row = {"event": event, "step": step, **values}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(_finite(row)) + "\n")
+        return row
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of a metrics file; a killed run may have cut the last one."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    rows = []
+    for line in lines:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return value

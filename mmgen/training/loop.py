@@ -1,0 +1,145 @@
+"""The training loop: photos, step, prototype, average, records."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mmgen.training.batches import Drawn, Prefetcher, batches_per_epoch, draw_batches, on_device
+from mmgen.training.clock import StopSignal, progress_of
+from mmgen.training.folder import RunFolder
+from mmgen.training.recorder import SILENT, Listener, Recorder
+from mmgen.training.session import Session, TrainOrder, clean_batches, make_session, reseed
+from recon.training import parallel
+from recon.training.loops import join_average, move_prototype
+from recon.training.step import Moment, train_step
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a session ended.
+
+    Attributes:
+        finished: whether the run is complete.
+        interrupted: whether a signal ended it; the state is saved.
+        steps: steps done in all.
+        progress: share of the run, 0..1.
+        figures: of the last validation; empty without held-out photos.
+        best: weights that validation chose: `last`, `best` or `averaged`.
+        warnings: signs of collapse at the last validation.
+        images_per_second: over the whole run, wall-clock, all processes.
+        images_per_cpu_second: likewise over the processor time of this process.
+    """
+
+    finished: bool
+    interrupted: bool
+    steps: int
+    progress: float
+    figures: dict[str, Any]
+    best: str
+    warnings: tuple[str, ...]
+    images_per_second: float
+    images_per_cpu_second: float
+
+
+def train(order: TrainOrder, listener: Listener = SILENT) -> Outcome:
+    """Train until the run is complete, `limit_steps` are done, or a signal comes.
+
+    Raises:
+        FatalError: as from `RunFolder.claim`, `make_session` and `RunFolder.load_state`.
+    """
+    folder = RunFolder(order.out)
+    if parallel.rank() == 0:
+        folder.claim(order.manifest, order.seed, order.resume)
+    parallel.barrier()
+    session = make_session(order, folder, listener.packed)
+    if order.resume and (state := folder.load_state()) is not None:
+        session.load_state_dict(state)
+        if parallel.rank():
+            reseed(session.learner, order.seed, session.step)
+        listener.note(f"going on after step {session.step}")
+    with Recorder(session, listener) as recorder:
+        return _loop(session, recorder, listener)
+
+
+def _loop(session: Session, recorder: Recorder, listener: Listener) -> Outcome:
+    manifest, learner = session.manifest, session.learner
+    per_epoch = batches_per_epoch(session.store, session.plan)
+    batches = draw_batches(session.store, session.plan, session.epoch, session.number)
+    session.clock.restart()
+    with StopSignal(listener.stopping) as stop, Prefetcher(batches) as prefetched:
+        progress = _progress(session, per_epoch)
+        while progress < 1 and not _is_limited(session):
+            # a batch, prepared by another thread while the last step ran
+            drawn = next(prefetched)
+            batch = on_device(drawn.batch, learner.device)
+
+            # one step
+            moment = Moment(session.step, drawn.number, progress)
+            session.window.add(train_step(learner, batch, manifest.step, manifest.optimiser, moment))
+            session.stepped(drawn)
+            progress = _progress(session, per_epoch)
+
+            # prototype and average
+            _between_steps(session, recorder, drawn, progress)
+
+            # records
+            due = (session.step, session.epoch, drawn.is_last)
+            if session.step % manifest.log.steps == 0:
+                recorder.losses(progress)
+            if manifest.log.validation.is_due(*due):
+                recorder.validation()
+            if manifest.log.pictures.is_due(*due):
+                recorder.pictures()
+            stopping = _any_process(stop.is_set)
+            if stopping or manifest.log.checkpoint.is_due(*due):
+                recorder.checkpoint()
+            listener.advance(progress)
+            if stopping:
+                return _outcome(session, recorder, progress, interrupted=True)
+    if progress < 1:
+        recorder.checkpoint()
+    else:
+        recorder.finish()
+    return _outcome(session, recorder, progress)
+
+
+def _between_steps(session: Session, recorder: Recorder, drawn: Drawn, progress: float) -> None:
+    """Move the prototype and grow the average where it is time to."""
+    manifest, learner = session.manifest, session.learner
+    due = (session.step, session.epoch, drawn.is_last)
+    prototype, averaging = manifest.prototype, manifest.averaging
+    is_free = prototype.kind != "off" and progress <= 1 - prototype.frozen_share
+    if is_free and prototype.every.is_due(*due):
+        warmup_steps = manifest.optimiser.warmup_steps
+        moved = move_prototype(learner, prototype, clean_batches(session), warmup_steps, session.step)
+        recorder.event("prototype", moved=moved)
+    if averaging.kind != "off" and progress >= averaging.start_share and averaging.every.is_due(*due):
+        join_average(learner, averaging)
+
+
+def _progress(session: Session, per_epoch: int) -> float:
+    own = progress_of(session.manifest.length, session.step, per_epoch, session.clock)
+    return parallel.mean_over_processes(own)
+
+
+def _is_limited(session: Session) -> bool:
+    limit = session.order.limit_steps
+    return limit is not None and session.step >= limit
+
+
+def _any_process(flag: bool) -> bool:
+    return parallel.mean_over_processes(float(flag)) > 0
+
+
+def _outcome(session: Session, recorder: Recorder, progress: float, interrupted: bool = False) -> Outcome:
+    photos = session.step * session.plan.size * session.plan.processes
+    return Outcome(
+        finished=progress >= 1 and not interrupted,
+        interrupted=interrupted,
+        steps=session.step,
+        progress=progress,
+        figures=recorder.figures,
+        best=recorder.best,
+        warnings=recorder.warnings,
+        images_per_second=photos / max(session.clock.wall_s, 1e-9),
+        images_per_cpu_second=photos / max(session.clock.cpu_s, 1e-9),
+    )

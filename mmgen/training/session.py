@@ -1,0 +1,258 @@
+"""Setting a run up: photos, networks, and the state of an earlier session."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from mmgen.errors import FatalError
+from mmgen.listing import display_name
+from mmgen.manifest import Manifest
+from mmgen.templates import named_template
+from mmgen.training.batches import (
+    BatchPlan,
+    Drawn,
+    PhotoStore,
+    as_batch,
+    batches_per_epoch,
+    identity_numbers,
+    on_device,
+)
+from mmgen.training.clock import Clock
+from mmgen.training.folder import RunFolder
+from mmgen.training.packing import foreground_fractions, pack
+from mmgen.training.photos import Photo, find_photos, hold_out
+from mmgen.training.window import Window
+from recon.encoders import AttributeEncoder
+from recon.template import Template, ellipsoid_template
+from recon.training import parallel
+from recon.training.learner import Learner, make_learner
+from recon.training.precision import use_bfloat16
+from recon.training.step import Batch
+
+
+@dataclass(frozen=True)
+class TrainOrder:
+    """What to train.
+
+    Attributes:
+        manifest: settings.
+        data: data set folder.
+        out: run folder.
+        seed: of weights, order and everything else.
+        device: `cpu` or `cuda:N`.
+        resume: go on with the run in `out`.
+        limit_steps: stop after so many steps in all, checkpoint included; the schedule stays that of the whole run.
+    """
+
+    manifest: Manifest
+    data: Path
+    out: Path
+    seed: int = 0
+    device: str = "cpu"
+    resume: bool = False
+    limit_steps: int | None = None
+
+
+@dataclass
+class Session:
+    """A run at work; what a step changes is in `learner`, where it stands in the numbers.
+
+    Attributes:
+        order: what to train.
+        folder: where everything is written.
+        store: photos to train on.
+        validation: photos held out; may be empty.
+        plan: how batches are drawn.
+        learner: networks and optimisers.
+        template: the first template.
+        clock: time spent on training.
+        window: means for the next line of the log.
+        step: steps done.
+        epoch: number of the epoch at work.
+        number: batches done in it.
+        best_score: of the best validation so far.
+    """
+
+    order: TrainOrder
+    folder: RunFolder
+    store: PhotoStore
+    validation: PhotoStore
+    plan: BatchPlan
+    learner: Learner
+    template: Template
+    clock: Clock
+    window: Window
+    step: int = 0
+    epoch: int = 0
+    number: int = 0
+    best_score: float = float("-inf")
+
+    @property
+    def manifest(self) -> Manifest:
+        """The settings."""
+        return self.order.manifest
+
+    def stepped(self, drawn: Drawn) -> None:
+        """Count a step on that batch."""
+        self.step += 1
+        self.epoch, self.number = (drawn.epoch + 1, 0) if drawn.is_last else (drawn.epoch, drawn.number + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `--resume` needs."""
+        return {
+            "learner": self.learner.state_dict(),
+            "window": self.window.state_dict(),
+            "position": {"step": self.step, "epoch": self.epoch, "number": self.number},
+            "clock": {"wall_s": self.clock.wall_s, "cpu_s": self.clock.cpu_s},
+            "best_score": self.best_score,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there, in place.
+
+        Raises:
+            FatalError: `state_unreadable`.
+        """
+        try:
+            self.learner.load_state_dict(state["learner"])
+            self.window.load_state_dict(state["window"])
+            position = state["position"]
+            self.step, self.epoch, self.number = position["step"], position["epoch"], position["number"]
+            self.clock = Clock(**state["clock"])
+            self.best_score = state["best_score"]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise FatalError(
+                "state_unreadable",
+                f"{display_name(self.folder.state_path)} does not fit this run: {type(error).__name__}: {error}"[:300],
+                "Start the run again in another folder.",
+            ) from error
+
+
+def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], None] = lambda: None) -> Session:
+    """Read the photos, build the networks.
+
+    Args:
+        order: what to train.
+        folder: the claimed run folder.
+        advance: called after every photo that is packed.
+
+    Raises:
+        FatalError: as from `find_photos`, `pack`, `named_template`; `too_few_photos`, `pretrained_unusable`.
+    """
+    manifest = order.manifest
+    store, validation = load_photos(manifest, order.data, advance)
+    plan = BatchPlan(
+        size=manifest.data.batch_photos,
+        augmentation=manifest.data.augmentation,
+        shift_px=manifest.data.shift_px,
+        pairs=manifest.data.pairs,
+        seed=order.seed,
+        rank=parallel.rank(),
+        processes=parallel.world_size(),
+    )
+    if not batches_per_epoch(store, plan):
+        raise FatalError(
+            "too_few_photos",
+            f"{display_name(order.data)} has {len(store)} training photos, which fill no batch of "
+            f"{plan.size} x {plan.processes}" + (" in pairs of one identity" if plan.pairs else ""),
+            "Use more photos or a smaller data.batch_photos.",
+        )
+    template = make_template(manifest)
+    return Session(order, folder, store, validation, plan, _learner(order, template), template, Clock(), Window())
+
+
+def load_photos(
+    manifest: Manifest, data: Path, advance: Callable[[], None] = lambda: None
+) -> tuple[PhotoStore, PhotoStore]:
+    """Packed photos to train on, and held out. Process 0 packs them, the others wait."""
+    listed, fixed = find_photos(data)
+    split = hold_out(listed, manifest.data.validation_share, fixed)
+    if parallel.rank() == 0:
+        stores = _store(split.train, manifest, data, advance), _store(split.validation, manifest, data, advance)
+        parallel.barrier()
+        return stores
+    parallel.barrier()
+    return _store(split.train, manifest, data, advance), _store(split.validation, manifest, data, advance)
+
+
+def _store(photos: tuple[Photo, ...], manifest: Manifest, data: Path, advance: Callable[[], None]) -> PhotoStore:
+    size = (manifest.encoder.height, manifest.encoder.width)
+    packed = pack(photos, size, manifest.data.fit, data, advance)
+    identity = identity_numbers([photo.identity for photo in photos])
+    if manifest.data.clean_fraction:
+        low, high = manifest.data.clean_fraction
+        hundredths = foreground_fractions(packed).round(2)
+        clean = (hundredths > low) & (hundredths < high)
+    else:
+        clean = np.array([photo.clean is not False for photo in photos], dtype=bool)
+    return PhotoStore(packed, identity, clean)
+
+
+def make_template(manifest: Manifest) -> Template:
+    """The template a run starts from."""
+    section = manifest.template
+    if section.name == "ellipsoid":
+        return ellipsoid_template(half_extents=section.half_extents, mirror_axis=section.mirror_axis)
+    return named_template(section.name)
+
+
+def _learner(order: TrainOrder, template: Template) -> Learner:
+    manifest = order.manifest
+    device = torch.device(order.device)
+
+    def prepare(encoder: AttributeEncoder) -> None:
+        for group in ("shape", "texture"):
+            if path := getattr(manifest.pretrained, group):
+                _load_trunk(encoder, group, Path(path))
+        if device.type == "cuda" and parallel.world_size() > 1:
+            nn.SyncBatchNorm.convert_sync_batchnorm(encoder)
+        if device.type == "cuda" and torch.cuda.is_bf16_supported():
+            use_bfloat16(encoder)
+
+    learner = make_learner(
+        manifest.encoder,
+        template,
+        manifest.optimiser,
+        seed=order.seed,
+        with_critic=manifest.losses.adversarial > 0,
+        offset_smoothing=manifest.step.offset_smoothing,
+        device=device,
+        prepare=prepare,
+    )
+    parallel.copy_from_first(learner.encoder)
+    if parallel.rank():
+        reseed(learner, order.seed, 0)
+    return learner
+
+
+def reseed(learner: Learner, seed: int, step: int) -> None:
+    """Randomness of its own for every process but the first."""
+    own = int(np.random.SeedSequence((seed, step, parallel.rank())).generate_state(1)[0])
+    learner.generator.manual_seed(own)
+    torch.manual_seed(own)
+
+
+def _load_trunk(encoder: AttributeEncoder, group: str, path: Path) -> None:
+    try:
+        encoder.load_pretrained_trunk(group, load_file(path))
+    except Exception as error:  # the reader has errors of its own kinds
+        raise FatalError(
+            "pretrained_unusable",
+            f"pretrained.{group}: {display_name(path)}: {error}"[:300],
+            "Give a safetensors file of that network from timm, or leave the key out for random weights.",
+        ) from error
+
+
+def clean_batches(session: Session) -> Iterator[Batch]:
+    """The photos that the prototype may follow, this process's share, as they are; whole batches only."""
+    rows = np.flatnonzero(session.store.clean)
+    size, device = session.plan.size, session.learner.device
+    for index in range(session.plan.rank, len(rows) // size, session.plan.processes):
+        chosen = rows[index * size : (index + 1) * size]
+        yield on_device(as_batch(session.store.packed[chosen]), device)

@@ -1,0 +1,63 @@
+"""Held-out photos while training: the paper's two figures, and the signs of collapse."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmgen.training.batches import PhotoStore, as_batch, on_device
+from recon.encoders import AttributeEncoder
+from recon.evaluate import Scores, score_batch
+from recon.training.collapse import CollapseFigures, collapse_figures
+
+BATCH_PHOTOS = 32
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What held-out photos say.
+
+    Attributes:
+        figures: `mask_iou`, `ssim`, `ssim_in_mask`, `azimuth_spread_deg`.
+        collapse: signs of collapse.
+    """
+
+    figures: dict[str, float]
+    collapse: CollapseFigures
+
+    @property
+    def score(self) -> float:
+        """What checkpoints are chosen by: mean of MaskIoU and SSIM inside the mask, which no white paint can raise."""
+        return (self.figures["mask_iou"] + self.figures["ssim_in_mask"]) / 2
+
+    def as_row(self) -> dict[str, Any]:
+        """For the metrics log."""
+        return {**self.figures, **asdict(self.collapse), "score": self.score}
+
+
+def spread_choice(store: PhotoStore, count: int) -> PhotoStore:
+    """At most `count` photos at equal steps through the store."""
+    rows = np.unique(np.linspace(0, len(store) - 1, min(count, len(store))).round().astype(int))
+    return PhotoStore(store.packed[rows], store.identity[rows], store.clean[rows])
+
+
+@torch.no_grad()
+def validate(encoder: AttributeEncoder, photos: PhotoStore, critic_gap: float | None = None) -> Validation:
+    """Score the encoder in evaluation mode; its mode and all random states are as before afterwards."""
+    was_training = encoder.training
+    encoder.eval()
+    device = encoder.prototype_vertices.device
+    scores, azimuths, lengths = [], [], []
+    try:
+        for start in range(0, len(photos), BATCH_PHOTOS):
+            sample = on_device(as_batch(photos.packed[start : start + BATCH_PHOTOS]), device).sample
+            predicted = encoder(sample)
+            scores.append(score_batch(predicted, sample, encoder.prototype))
+            azimuths.append(predicted.camera.azimuth_deg)
+            lengths.append(predicted.offsets.norm(dim=-1).mean(dim=1))
+    finally:
+        encoder.train(was_training)
+    figures = {name: value for name, value in Scores.joined(scores).summary().items() if math.isfinite(value)}
+    return Validation(figures, collapse_figures(torch.cat(azimuths), torch.cat(lengths), critic_gap))

@@ -25,6 +25,7 @@ _COVERAGE_POINTS = 400
 _REFRESH_EVERY = 5
 _IOU_WEIGHT = 20.0
 _SLIT_WEIGHT = 20.0
+_WIDEST = 2.5
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class FitConfig:
     smoothing: tuple[float, ...] = (30.0, 12.0, 5.0, 2.0, 0.8, 0.3)
     thinnest: float = 0.7
     thickness_cap: float = 0.15
-    patience: int = 15
+    patience: int = 25
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,20 @@ class SilhouetteFit:
 def frontal_camera(mask: Float[Tensor, "B H W"], template: Template) -> Camera:
     """Cameras at azimuth 0 that show the template as high as the mask's bounding box, and centred on it.
 
+    For boxes far wider than the template (a person who lies) they stand nearer, so that no axis is stretched much.
+
     Raises:
         ValueError: a mask is empty.
     """
     _, height, width = mask.shape
     left, bottom, right, top = bounding_box_ndc(mask).unbind(dim=1)
     centre, half = _centre_and_half_extents(template)
-    distance = DEFAULT_FOCAL * half[1] / ((top - bottom) / 2)
-    unit = distance / DEFAULT_FOCAL
+    high = (top - bottom) / 2
+    wide = (right - left) / 2 * width / height * half[1] / half[0]
+    unit = half[1] / torch.maximum(high, wide / _WIDEST)
     x, y = (left + right) / 2 * unit * width / height, (bottom + top) / 2 * unit
-    zeros = torch.zeros_like(distance)
-    return Camera(zeros, zeros.clone(), distance, torch.stack((x - centre[0], y - centre[1]), dim=1))
+    zeros = torch.zeros_like(unit)
+    return Camera(zeros, zeros.clone(), unit * DEFAULT_FOCAL, torch.stack((x - centre[0], y - centre[1]), dim=1))
 
 
 def fit_silhouette(
@@ -189,12 +193,13 @@ def _centre_and_half_extents(template: Template) -> tuple[Tensor, Tensor]:
 
 
 def _stretched(mask: Tensor, template: Template, camera: Camera) -> Tensor:
-    """The template made as wide as the mask's bounding box."""
-    left, _, right, _ = bounding_box_ndc(mask).unbind(dim=1)
-    half_width = (right - left) / 2 * mask.shape[2] / mask.shape[1] * camera.distance / DEFAULT_FOCAL
+    """The template made as wide and high as the mask's bounding box."""
+    left, bottom, right, top = bounding_box_ndc(mask).unbind(dim=1)
+    unit = camera.distance / DEFAULT_FOCAL
     centre, half = _centre_and_half_extents(template)
     scale = mask.new_ones(len(mask), 1, 3)
-    scale[:, 0, 0] = half_width / half[0]
+    scale[:, 0, 0] = (right - left) / 2 * mask.shape[2] / mask.shape[1] * unit / half[0]
+    scale[:, 0, 1] = (top - bottom) / 2 * unit / half[1]
     return centre + (template.vertices - centre) * scale
 
 

@@ -137,7 +137,7 @@ def push_pull(image: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"]) -> Fl
         weight: 0..1, trust in each pixel.
     """
     levels = [(image * weight, weight)]
-    while min(levels[-1][1].shape) > 1:
+    while max(levels[-1][1].shape) > 1:
         colours, trust = levels[-1]
         pad = (0, trust.shape[1] % 2, 0, trust.shape[0] % 2)
         stacked = torch.nn.functional.pad(torch.cat((colours, trust[None])), pad)

@@ -23,6 +23,9 @@ from recon.frechet import feature_statistics, frechet_distance
 SCHEMA = "mmgen.evaluate/1"
 METRICS_NAME, ITEMS_NAME, REPORT_NAME = "metrics.json", "per_item.jsonl", "report.html"
 CHUNK_PHOTOS = 4
+PHOTOS_PER_PROCESS = 32
+"""Another process takes as long to start as it takes to score about so many photos."""
+
 DIGITS = 6
 
 
@@ -34,7 +37,7 @@ class Order:
         data: data set folder.
         split: part of it; see `list_items`.
         limit: only so many photos, in sorted order.
-        workers: processes.
+        workers: processes at most.
         scoring: the rest.
     """
 
@@ -136,7 +139,8 @@ def evaluate(order: Order, listener: Listener | None = None) -> Evaluation:
     # Chunks of one size whatever the workers: rounding in networks may depend on the batch.
     chunks = [items[start : start + CHUNK_PHOTOS] for start in range(0, len(items), CHUNK_PHOTOS)]
     callbacks = Callbacks(deliver, lose, listener.stopping)
-    ending = run_chunks(chunks, partial(Scorer, order.scoring), order.workers, callbacks)
+    workers = min(order.workers, 1 + len(items) // PHOTOS_PER_PROCESS)
+    ending = run_chunks(chunks, partial(Scorer, order.scoring), workers, callbacks)
     if ending.fatal is not None and not scores:
         raise ending.fatal
     scores.sort(key=lambda score: score.name)

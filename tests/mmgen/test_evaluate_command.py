@@ -192,6 +192,8 @@ def test_meshes_that_are_missing_or_know_no_camera(data: Path, tmp_path: Path) -
     answer = json.loads(result.stdout)
     assert answer["n"] == 0 and answer["metrics"] == {}
     assert set(answer["errors"]) == {"asset_camera_missing", "glb_malformed", "mesh_missing"}
+    assert call("--data", data, "--meshes", folder, "--out", tmp_path / "out").exit_code == 4
+    assert (tmp_path / "out" / "report.html").read_text().count("<article>") == 3
     assert "does not say how it lies in its photo (KeyError: 'photo_size_px')" in result.stderr
 
 

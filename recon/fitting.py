@@ -45,7 +45,7 @@ class FitConfig:
 
     align_steps: int = 60
     render_steps: int = 75
-    softness: tuple[tuple[float, float], ...] = ((3000.0, 0.03), (7000.0, 0.02), (12000.0, 0.016))
+    softness: tuple[tuple[float, float], ...] = ((3000.0, 0.03), (7000.0, 0.02), (9000.0, 0.018))
     step_size: float = 0.02
     smoothing: tuple[float, ...] = (30.0, 12.0, 5.0, 2.0, 0.8, 0.3)
     thinnest: float = 0.7

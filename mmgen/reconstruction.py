@@ -3,6 +3,7 @@
 There is no learned prior here: the front is what the photo shows, depth and the unseen side are guesses.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,13 +27,16 @@ from recon.fitting import FitConfig, SurfaceSmoother, fit_silhouette
 from recon.metrics import mask_iou, ssim
 from recon.render import render
 from recon.structures import Camera, TexturedMesh
-from recon.texturing import BakedTexture, TexelMap, bake_texture, map_texels
+from recon.texturing import BakedTexture, TexelMap, bake_texture, map_texels, push_pull
 
 FIT_SIZE = (256, 128)
 """Height and width of the silhouettes that are fitted, pixels."""
 
 MEASURE_SIZE = (128, 64)
 """Height and width at which MaskIoU and SSIM are measured, as published."""
+
+FINEST_CROP = 4
+"""Rows of a crop per row of the photo at most; more would only cost time and memory."""
 
 DEFAULT_REFINE_STEPS = 75
 
@@ -76,12 +80,28 @@ class ReconstructOptions:
 
 @dataclass(frozen=True)
 class Prepared:
-    """One photo, read and cut out: `crop` uint8 [h, w, 3] and `mask` uint8 [h, w] around the person."""
+    """One photo, read and cut out around the person.
+
+    Attributes:
+        item: which photo.
+        crop: uint8 [h, w, 3] to take colours from; without the background where that would mix in.
+        mask: uint8 [h, w] of that crop.
+        fit_mask: uint8 [*FIT_SIZE], the silhouette to fit.
+        measured_image: uint8 [*MEASURE_SIZE, 3] to compare the result with.
+        measured_mask: uint8 [*MEASURE_SIZE] to compare the result with.
+        box: what was cut out, in the photo's pixels.
+        photo_size: (height, width).
+        input_sha256: of the photo's file.
+        found: the mask.
+        notes: for the record.
+    """
 
     item: InputItem
     crop: NDArray[np.uint8]
     mask: NDArray[np.uint8]
     fit_mask: NDArray[np.uint8]
+    measured_image: NDArray[np.uint8]
+    measured_mask: NDArray[np.uint8]
     box: CropBox
     photo_size: tuple[int, int]
     input_sha256: str
@@ -133,14 +153,15 @@ class Reconstructor:
         photo = read_image(item.path)
         found = find_mask(photo, self._masks, item.relative)
         box = person_crop(found.mask, name=f"the mask of {display_name(item.path)}")
-        rows = max(FIT_SIZE[0], self.options.texture_size[0])
-        size = (rows, rows // 2)
+        size = _crop_size(box, self.options.texture_size[0])
         width, height = photo.size
         return Prepared(
             item=item,
-            crop=apply_crop(photo.rgb, box, size),
+            crop=apply_crop(_person_only(photo.rgb, found.mask, box, size), box, size),
             mask=apply_crop(found.mask, box, size, beyond="zero"),
             fit_mask=apply_crop(found.mask, box, FIT_SIZE, beyond="zero"),
+            measured_image=apply_crop(photo.rgb, box, MEASURE_SIZE),
+            measured_mask=apply_crop(found.mask, box, MEASURE_SIZE, beyond="zero"),
             box=box,
             photo_size=(height, width),
             input_sha256=photo.sha256,
@@ -150,6 +171,8 @@ class Reconstructor:
 
     def reconstruct(self, batch: list[Prepared]) -> Sequence[Reconstructed | ItemError]:
         """One asset per prepared photo, in order."""
+        if not batch:
+            return []
         template, device = self._template, self.options.device
         fit_masks = torch.stack([_unit(item.fit_mask) for item in batch]).to(device)
         fitted = fit_silhouette((fit_masks > 0.5).float(), template, self._fit, self._smoother)
@@ -169,7 +192,7 @@ class Reconstructor:
         body = vertices[0].cpu().numpy()
         asset = Asset(
             name=item.item.path.stem,
-            vertices=place_on_ground(body, self.options.height_m),
+            vertices=_placed(body, self.options.height_m),
             faces=template.faces.cpu().numpy(),
             face_uv=template.face_uv.cpu().numpy(),
             texture=(baked.texture.permute(1, 2, 0) * 255).round().byte().cpu().numpy(),
@@ -222,15 +245,41 @@ def placement(body: NDArray[np.float32]) -> dict[str, Any]:
 def _measure(item: Prepared, mesh: TexturedMesh, camera: Camera) -> tuple[float, float]:
     """MaskIoU and SSIM over white at the input view, at the published resolution."""
     device = mesh.vertices.device
-    image = _unit(apply_crop(item.crop, _whole(item.crop), MEASURE_SIZE)).permute(2, 0, 1)[None].to(device)
-    mask = (_unit(apply_crop(item.fit_mask, _whole(item.fit_mask), MEASURE_SIZE))[None].to(device) > 0.5).float()
+    image = _unit(item.measured_image).permute(2, 0, 1)[None].to(device)
+    mask = (_unit(item.measured_mask)[None].to(device) > 0.5).float()
     drawn = render(mesh, camera, MEASURE_SIZE)
     likeness = ssim(drawn.image, image * mask[:, None] + 1 - mask[:, None])
     return float(mask_iou(drawn.mask, mask)[0]), float(likeness[0])
 
 
-def _whole(image: NDArray[np.uint8]) -> CropBox:
-    return CropBox(0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
+def _placed(body: NDArray[np.float32], body_length_m: float) -> NDArray[np.float32]:
+    """Metres, feet on the ground; a person who lies is as long, not as high, as others are high."""
+    width, height, _ = np.ptp(body, axis=0)
+    return place_on_ground(body, body_length_m * min(1.0, float(height / width)))
+
+
+def _crop_size(box: CropBox, texture_rows: int) -> tuple[int, int]:
+    """As fine as the texture, but not much finer than the photo."""
+    rows = max(FIT_SIZE[0], min(texture_rows, FINEST_CROP * math.ceil(box.height)))
+    return rows + rows % 2, (rows + 1) // 2
+
+
+def _person_only(
+    rgb: NDArray[np.uint8], mask: NDArray[np.uint8], box: CropBox, size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """The photo with the person's colours continued into the background, where a crop of `size` enlarges it.
+
+    Enlarging spreads every pixel over its neighbours, and with it the background over the edge of the person.
+    """
+    if box.height > size[0]:
+        return rgb
+    rows = slice(max(0, math.floor(box.top)), math.ceil(box.bottom))
+    columns = slice(max(0, math.floor(box.left)), math.ceil(box.right))
+    trust = (2 * _unit(mask[rows, columns]) - 1).clamp(min=0)
+    filled = push_pull(_unit(rgb[rows, columns]).permute(2, 0, 1), trust).permute(1, 2, 0)
+    person = rgb.copy()
+    person[rows, columns] = (filled * 255).round().clamp(0, 255).byte().numpy()
+    return person
 
 
 def _unit(image: NDArray[np.uint8]) -> torch.Tensor:

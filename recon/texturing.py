@@ -159,7 +159,9 @@ def _eroded(mask: Tensor) -> Tensor:
     """1 well inside the mask: its border pixels mix in the background."""
     inside = (mask > 0.5).to(mask.dtype)
     radius = max(1, mask.shape[0] // 256)
-    outside = torch.nn.functional.max_pool2d(1 - inside[None], 2 * radius + 1, stride=1, padding=radius)
+    size = 2 * radius + 1
+    outside = torch.nn.functional.max_pool2d(1 - inside[None], (size, 1), stride=1, padding=(radius, 0))
+    outside = torch.nn.functional.max_pool2d(outside, (1, size), stride=1, padding=(0, radius))
     eroded = 1 - outside[0]
     return eroded if bool(eroded.any()) else inside
 

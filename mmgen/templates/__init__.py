@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mmgen.errors import FatalError
 from mmgen.files import sha256_file
+from mmgen.listing import display_name
 from mmgen.template_file import load_template
 from mmgen.templates.build_person import PERSON_FILE
 from recon.template import Template, ellipsoid_template, template_from_arrays
@@ -20,12 +22,12 @@ def named_template(name: str) -> Template:
         name: `person` (a neutral body, bundled), `ellipsoid` (the paper's), or the path of a closed mesh.
 
     Raises:
-        FatalError: the file is no usable template; see `mmgen.template_file.load_template`.
+        FatalError: `template_missing`, or the file is no usable template; see `mmgen.template_file.load_template`.
     """
     if name == "ellipsoid":
         return ellipsoid_template()
     if name != "person":
-        return load_template(Path(name))
+        return load_template(_file(name))
     with np.load(PERSON_FILE, allow_pickle=False) as arrays:
         return template_from_arrays(
             torch.from_numpy(arrays["vertices"]),
@@ -35,5 +37,20 @@ def named_template(name: str) -> Template:
 
 
 def template_digest(name: str) -> str:
-    """What identifies the template in a content key: its name, or the hash of its file."""
-    return name if name in TEMPLATE_NAMES else sha256_file(Path(name))
+    """What identifies the template in a content key: its name, or the hash of its file.
+
+    Raises:
+        FatalError: `template_missing`.
+    """
+    return name if name in TEMPLATE_NAMES else sha256_file(_file(name))
+
+
+def _file(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise FatalError(
+            "template_missing",
+            f"template {display_name(path)} is neither {' nor '.join(TEMPLATE_NAMES)} nor a file",
+            "Check the name, or give the path of a closed mesh.",
+        )
+    return path

@@ -34,6 +34,7 @@ def test_scenes_are_what_the_figures_refer_to_and_repeat():
     assert not torch.equal(scene.corners, build_scene(TINY, seed=1).corners)
 
 
+@pytest.mark.slow
 def test_report_has_the_promised_fields_and_backends_agree(no_compilation):
     report = json.loads(json.dumps(render.measure((TINY,), ONCE), allow_nan=False))
     (scene,) = report["scenes"]

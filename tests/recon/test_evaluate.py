@@ -126,6 +126,7 @@ def test_unit_and_origin_of_the_truth_do_not_matter(template, perfect):
         assert moved[name] == pytest.approx(value, abs=0.004), name
 
 
+@pytest.mark.slow
 def test_vertices_of_the_truth_that_no_face_uses_do_not_matter(template, perfect):
     attributes, sample, truth = true_scene(template)
     vertices = torch.cat((truth.surface.vertices, torch.tensor([[0.0, 9.0, 0.0]])))
@@ -133,6 +134,7 @@ def test_vertices_of_the_truth_that_no_face_uses_do_not_matter(template, perfect
     assert figures(attributes, sample, template, stray) == pytest.approx(perfect, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_resolution_of_the_truth_does_not_matter(template, perfect):
     attributes, sample, truth = true_scene(template)
     finer = replace(truth, intrinsics=intrinsics_px(attributes.camera, 4 * SIZE[0], 4 * SIZE[1]), image_size=(384, 192))
@@ -153,6 +155,7 @@ def test_lens_of_the_truth_does_not_matter(template, perfect):
         assert scores[name] == pytest.approx(perfect[name], abs=0.01), name
 
 
+@pytest.mark.slow
 def test_front_taken_for_back_is_caught_by_the_camera_alone(template, perfect):
     """A body built back to front under a camera half a turn off explains the photo and every relative view."""
     attributes, sample, truth = true_scene(template)
@@ -185,6 +188,7 @@ def test_flat_prediction_fails_from_the_side_only(template, perfect):
     assert scores["novel_mask_iou"] < perfect["novel_mask_iou"] - 0.25
 
 
+@pytest.mark.slow
 def test_distance_error_is_relative(template):
     attributes, sample, truth = true_scene(template)
     camera = replace(attributes.camera, distance=1.1 * attributes.camera.distance)
@@ -192,6 +196,7 @@ def test_distance_error_is_relative(template):
     assert scores["distance_error"] == pytest.approx(0.1, abs=0.01)
 
 
+@pytest.mark.slow
 def test_photo_light_is_fitted_per_channel(template):
     attributes, sample, truth = true_scene(template)
     gain = torch.tensor([0.5, 0.8, 0.9])
@@ -214,6 +219,7 @@ def test_photos_without_truth_have_photo_measures_only(template):
         score_batch(attributes, sample, template, [truth, truth])
 
 
+@pytest.mark.slow
 def test_empty_mask_spoils_no_other_image(template):
     attributes, sample, truth = true_scene(template)
     empty = replace(sample, mask=torch.zeros_like(sample.mask))

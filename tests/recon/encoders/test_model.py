@@ -127,6 +127,7 @@ def test_frozen_groups_have_no_gradient_and_keep_their_buffers(tiny_template, ph
             assert not torch.equal(value, before[name]), name
 
 
+@pytest.mark.slow
 def test_frozen_groups_say_the_same_as_trained_ones(tiny_template, photos):
     encoder = loudened(build(tiny_template)).train()
     sample = photos(encoder.config)
@@ -146,6 +147,7 @@ def test_untracked_statistics_come_back_after_an_error(tiny_template):
     assert norms and all(m.track_running_stats for m in norms)
 
 
+@pytest.mark.slow
 def test_a_batch_of_one_equals_its_row_in_a_larger_batch(tiny_template, photos):
     for kind in SMALL_KINDS.values():
         encoder = loudened(build(tiny_template, **kind)).eval()
@@ -158,7 +160,10 @@ def test_a_batch_of_one_equals_its_row_in_a_larger_batch(tiny_template, photos):
         torch.testing.assert_close(single.camera.distance, whole.camera.distance[1:2], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", SMALL_KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[] if kind in ("default", "published") else pytest.mark.slow) for kind in SMALL_KINDS],
+)
 def test_state_carries_everything_including_the_prototype(tiny_template, photos, kind):
     encoder = loudened(build(tiny_template, **SMALL_KINDS[kind]))
     encoder.train()(photos(encoder.config))
@@ -216,6 +221,7 @@ def test_published_differs_where_it_should(tiny_template, photos):
     torch.testing.assert_close(first.light, second.light)
 
 
+@pytest.mark.slow
 def test_larger_photos_give_larger_textures(tiny_template, photos):
     for kind in ("default", "mirrored", "aligned"):
         encoder = loudened(build(tiny_template, **SMALL_KINDS[kind])).eval()

@@ -1,7 +1,8 @@
 """Weights files: safetensors that carry architecture, template, versions and metrics with them; never pickle."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def load_weights(path: Path, device: str = "cpu") -> Weights:
         config = EncoderConfig.from_dict(header["encoder"])
         _check_size(config, tensors)
         template = _template(tensors, header)
-        encoder = AttributeEncoder(config, template)
+        with needing_timm():
+            encoder = AttributeEncoder(config, template)
         own = {name.removeprefix(ENCODER): value for name, value in tensors.items() if name.startswith(ENCODER)}
         encoder.load_state_dict(own)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
@@ -96,6 +98,23 @@ def load_weights(path: Path, device: str = "cpu") -> Weights:
             "The file is damaged, or from another version; train or download it again.",
         ) from error
     return Weights(encoder.to(device).eval(), template.to(device), header, sha256_bytes(data))
+
+
+@contextmanager
+def needing_timm() -> Iterator[None]:
+    """Say how to get timm where the paper's networks are built without it.
+
+    Raises:
+        FatalError: `timm_missing`.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise FatalError(
+            "timm_missing",
+            f"the paper's networks need timm, which cannot be imported: {error}"[:300],
+            'pip install "mmgen[reid]", or choose the small networks (encoder.preset = "small").',
+        ) from error
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mmgen.bench.timing import machine, versions
 from mmgen.synth.crowd import CrowdOptions, people
 from mmgen.training.batches import BatchPlan, PhotoStore, make_batch
+from mmgen.training.loop import flushed_denormals
 from mmgen.version import __version__
 from recon.encoders import small_config
 from recon.losses import LOSS_PRESETS
@@ -203,10 +204,9 @@ def _timed(task: Callable[[], object]) -> Seconds:
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_flush_denormal(True)
     torch.set_num_threads(number)
     try:
-        yield
+        with flushed_denormals():
+            yield
     finally:
         torch.set_num_threads(before)
-        torch.set_flush_denormal(False)

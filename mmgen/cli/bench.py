@@ -1,11 +1,25 @@
 """`mmgen bench`: this machine's figures. One subcommand per subject."""
 
-from typing import Any
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmgen.cli.options import device_option, json_option, workers_option
+from mmgen.cli.options import (
+    PATH,
+    data_option,
+    device_option,
+    dry_run_option,
+    json_option,
+    limit_option,
+    out_option,
+    workers_option,
+)
 from mmgen.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from mmgen.bench.ablations import AblationPlan
 
 
 @click.group()
@@ -77,6 +91,75 @@ def bench_train(steps: int, as_json: bool) -> None:
         print(f"{threads} threads: {rate['wall']:.1f} images/s ({rate['cpu']:.1f} per processor second)")
         for part, cost in run["parts"].items():
             print(f"  {part:9} {cost['ms']:7.1f} ms  {cost['share']:6.1%}")
+
+
+@command.command("ablations")
+@click.argument("manifests", type=PATH, nargs=-1, required=True)
+@data_option
+@out_option()
+@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Runs of each manifest.")
+@click.option(
+    "--cpu-minutes",
+    type=click.FloatRange(min=0.01),
+    default=1.5,
+    show_default=True,
+    help="Processor time of each run, one thread.",
+)
+@click.option("--split", default="test", show_default=True, help="Part of the data set that is scored.")
+@limit_option("Score only the first N test photos, in sorted order.")
+@dry_run_option
+@json_option
+def bench_ablations(manifests: tuple[Path, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Train MANIFESTS with equal budgets and several seeds, score them on held-out people, print the table.
+
+    The first manifest is the one the others are compared with. Run it again after an interruption: it goes on.
+    """
+    from mmgen.bench.ablations import AblationPlan, write_table
+
+    plan = AblationPlan(
+        manifests=manifests,
+        data=options["data"],
+        out=options["out"],
+        seeds=options["seeds"],
+        cpu_minutes=options["cpu_minutes"],
+        photos=options["limit"],
+        split=options["split"],
+    )
+    todo = [run for run in plan.runs() if not plan.is_done(*run)]
+    say(f"{len(todo)} of {len(plan.runs())} runs to do, about {len(todo) * plan.cpu_minutes:.0f} minutes and scoring")
+    if dry_run:
+        say("nothing was written")
+        return
+    finished = _train_all(plan)
+    result = write_table(plan)
+    if as_json:
+        print_json(result)
+    else:
+        _print_ablations(result)
+    if not finished:
+        click.get_current_context().exit(130)
+
+
+def _train_all(plan: "AblationPlan") -> bool:
+    from mmgen.bench.ablations import run_ablations
+    from mmgen.bench.timing import one_thread
+
+    with one_thread():
+        return run_ablations(plan, say, _stopping)
+
+
+def _stopping() -> None:
+    """Runs inside the signal handler, where only a raw write is safe."""
+    os.write(2, b"\nsaving after this step; once more stops at once\n")
+
+
+def _print_ablations(result: dict[str, Any]) -> None:
+    measures = ("mask_iou", "ssim", "azimuth_error_deg_median", "novel_mask_iou", "novel_ssim", "back_ssim", "chamfer")
+    print(f"{'':24}" + "".join(f"{name.replace('azimuth_error_deg_median', 'azimuth_deg'):>18}" for name in measures))
+    for name, row in result["rows"].items():
+        cells = [row["metrics"].get(measure) for measure in measures]
+        shown = ["-" if cell is None else f"{cell['mean']:.3f} ±{cell['std']:.3f}" for cell in cells]
+        print(f"{name:24}" + "".join(f"{cell:>18}" for cell in shown))
 
 
 def _summary(scene: dict[str, Any]) -> str:

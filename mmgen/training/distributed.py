@@ -23,8 +23,6 @@ def joined_processes(device: str) -> Iterator[tuple[str, int]]:
     Raises:
         FatalError: `device_missing`; `one_device` where several processes are told to share `cuda:N`.
     """
-    # Activations that shrink towards zero become denormal numbers, on which CPUs are ten times slower.
-    torch.set_flush_denormal(True)
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield resolve_device(device), 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from mmgen.training.batches import as_batch, draw_batches, on_device
+from mmgen.training.batches import as_batch, batches_per_epoch, draw_batches, on_device
 from mmgen.training.folder import METRICS, PICTURES, MetricsLog
 from mmgen.training.pictures import photo_grid, template_turntable, write_png
 from mmgen.training.session import Session
@@ -15,7 +15,7 @@ from mmgen.weights import save_weights
 from recon.encoders import AttributeEncoder
 from recon.training import parallel
 from recon.training.collapse import collapse_warnings
-from recon.training.loops import averaged_encoder
+from recon.training.loops import averaged_encoder, join_average
 from recon.training.step import Batch
 
 PICTURE_PHOTOS = 6
@@ -145,6 +145,8 @@ class Recorder:
         session = self._session
         if self._validated_step != session.step:
             self.validation()
+        if session.manifest.averaging.kind != "off" and session.learner.average is None:
+            join_average(session.learner, session.manifest.averaging)  # the run was too short for its interval
         if self._writes and session.learner.average is not None:
             averaged = averaged_encoder(session.learner, self._training_batches())
             result = validate(averaged, self._held_out()) if len(session.validation) else None
@@ -162,8 +164,8 @@ class Recorder:
 
     def _training_batches(self) -> Iterator[Batch]:
         session = self._session
-        drawn = draw_batches(session.store, session.plan, session.epoch)
-        for item in islice(drawn, STATISTICS_BATCHES):
+        count = min(STATISTICS_BATCHES, batches_per_epoch(session.store, session.plan))
+        for item in islice(draw_batches(session.store, session.plan, session.epoch), count):
             yield on_device(item.batch, session.learner.device)
 
     def _note_validation(self, result: Validation, event: str) -> None:

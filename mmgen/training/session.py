@@ -28,6 +28,7 @@ from mmgen.training.folder import RunFolder
 from mmgen.training.packing import foreground_fractions, pack
 from mmgen.training.photos import Photo, find_photos, hold_out
 from mmgen.training.window import Window
+from mmgen.weights import needing_timm
 from recon.encoders import AttributeEncoder
 from recon.template import Template, ellipsoid_template
 from recon.training import parallel
@@ -215,16 +216,17 @@ def _learner(order: TrainOrder, template: Template) -> Learner:
         if device.type == "cuda" and torch.cuda.is_bf16_supported():
             use_bfloat16(encoder)
 
-    learner = make_learner(
-        manifest.encoder,
-        template,
-        manifest.optimiser,
-        seed=order.seed,
-        with_critic=manifest.losses.adversarial > 0,
-        offset_smoothing=manifest.step.offset_smoothing,
-        device=device,
-        prepare=prepare,
-    )
+    with needing_timm():
+        learner = make_learner(
+            manifest.encoder,
+            template,
+            manifest.optimiser,
+            seed=order.seed,
+            with_critic=manifest.losses.adversarial > 0,
+            offset_smoothing=manifest.step.offset_smoothing,
+            device=device,
+            prepare=prepare,
+        )
     parallel.copy_from_first(learner.encoder)
     if parallel.rank():
         reseed(learner, order.seed, 0)

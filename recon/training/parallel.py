@@ -37,7 +37,8 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     distributed.all_reduce(flat)
     flat /= world_size()
     for parameter, piece in zip(chosen, flat.split([p.numel() for p in chosen]), strict=True):
-        parameter.grad = piece.view_as(parameter)
+        # In the memory layout of the parameter, which fused optimisers take for granted.
+        parameter.grad = torch.empty_like(parameter).copy_(piece.view_as(parameter))
 
 
 @torch.no_grad()

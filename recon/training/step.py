@@ -29,7 +29,6 @@ from recon.training.parallel import average_gradients
 from recon.training.schedule import learning_rate, render_settings, trainable_groups
 from recon.training.terms import data_terms, mirror_terms, shape_terms, weighted_sum
 
-
 PUBLISHED_SETTINGS = RenderSettings()
 
 

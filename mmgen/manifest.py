@@ -9,9 +9,10 @@ from typing import Any, Literal
 from mmgen.errors import FatalError
 from mmgen.listing import display_name
 from mmgen.settings import SettingError, build, checked_value
-from recon.encoders import CAMERA_RANGES, ENCODER_PRESETS, EncoderConfig
+from recon.encoders import CAMERA_RANGES, ENCODER_PRESETS, CameraRanges, EncoderConfig
 from recon.losses import LOSS_PRESETS, LossWeights
-from recon.training.config import Averaging, Interval, OptimiserConfig, PrototypeLoop, StepConfig
+from recon.prototype import PrototypeConfig
+from recon.training.config import Averaging, Interval, OptimiserConfig, PrototypeLoop, SoftMask, StepConfig
 
 Augmentation = Literal["none", "flip", "shift", "pad_crop", "zoom_crop"]
 Fit = Literal["stretch", "pad"]
@@ -328,10 +329,18 @@ def _without_zero_alternatives(value: Any, name: str = "") -> Any:
     return value
 
 
+_INNER: dict[str, type] = {
+    "encoder.ranges": CameraRanges,
+    "step.soft_mask": SoftMask,
+    "prototype.move": PrototypeConfig,
+}
+
+
 def known_keys() -> list[str]:
     """Every key that a manifest may hold, dotted, for documentation and tests."""
     names = [f"{section}.{item.name}" for section, kind in _SECTIONS.items() for item in fields(kind)]
     names += [f"encoder.{item.name}" for item in fields(EncoderConfig)]
     names += [f"loss.{item.name}" for item in fields(LossWeights)]
     names += [f"step.{item.name}" for item in fields(StepConfig) if item.name != "losses"]
+    names += [f"{table}.{item.name}" for table, kind in _INNER.items() for item in fields(kind)]
     return sorted(["about", "encoder.preset", "encoder.data", "loss.preset", *names])

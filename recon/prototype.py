@@ -28,8 +28,7 @@ class PrototypeConfig:
         step: share of the mean offset that the first update takes.
         decay: factor on `step` per update done.
         gain: factor on the mean offset before smoothing and clipping. 1 is the true mean over clean photos, as the
-        paper
-            describes; (number of clean photos) / (number of all) reproduces the published code.
+            paper describes; (number of clean photos) / (number of all) reproduces the published code.
         smoothing_rounds: how often the mean offset moves half-way to the mean of its neighbours.
         clip: largest component of a smoothed offset, template units.
         symmetric: keep the prototype an exact mirror image of itself in the template's mirror plane.

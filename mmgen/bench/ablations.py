@@ -12,8 +12,9 @@ from typing import Any
 
 from mmgen.bench.timing import machine, versions
 from mmgen.errors import FatalError
-from mmgen.evaluation.running import Order, evaluate
-from mmgen.evaluation.scoring import ScoringPlan
+from mmgen.evaluation.photos import list_items
+from mmgen.evaluation.running import CHUNK_PHOTOS, summed_up
+from mmgen.evaluation.scoring import ItemScore, Scorer, ScoringPlan
 from mmgen.evaluation.sources import SourceSpec
 from mmgen.files import write_text_atomic
 from mmgen.listing import display_name
@@ -40,7 +41,7 @@ class AblationPlan:
         out: where everything goes.
         seeds: 0..seeds - 1 for every manifest.
         cpu_minutes: processor time of every run, on one thread: equal budgets even on a busy machine.
-        photos: test photos that are scored; None: all.
+        photos: test photos that are scored, at equal steps through the split; None: all.
         split: which ones.
     """
 
@@ -94,9 +95,7 @@ def _run(plan: AblationPlan, path: Path, seed: int, listener: Listener) -> bool:
         return False
     weights = folder.weights_path("last" if manifest.averaging.kind == "off" else "averaged")
     scoring = ScoringPlan(SourceSpec("weights", str(weights)))
-    evaluation = evaluate(Order(plan.data, plan.split, plan.photos, 1, scoring))
-    if evaluation.ending.interrupted:
-        return False
+    scores = _scores(plan, scoring)
     result = {
         "manifest": path.stem,
         "about": manifest.about,
@@ -104,11 +103,21 @@ def _run(plan: AblationPlan, path: Path, seed: int, listener: Listener) -> bool:
         "steps": outcome.steps,
         "images_per_cpu_second": outcome.images_per_cpu_second,
         "warnings": list(outcome.warnings),
-        "photos": len(evaluation.scored),
-        "metrics": dict(evaluation.metrics),
+        "photos": sum(score.error is None for score in scores),
+        "metrics": summed_up(scores, scoring),
     }
     write_text_atomic(folder.path / RESULT, json.dumps(result, indent=1) + "\n")
     return True
+
+
+def _scores(plan: AblationPlan, scoring: ScoringPlan) -> list[ItemScore]:
+    """Score photos at equal steps through the split, the same ones for every run."""
+    items, _ = list_items(plan.data, plan.split)
+    count = min(plan.photos or len(items), len(items))
+    chosen = [items[index * len(items) // count] for index in range(count)]
+    scorer = Scorer(scoring)
+    chunks = [chosen[start : start + CHUNK_PHOTOS] for start in range(0, count, CHUNK_PHOTOS)]
+    return [score for chunk in chunks for _, score in scorer(chunk)]
 
 
 def budgeted(manifest: Manifest, cpu_minutes: float) -> Manifest:

@@ -106,7 +106,7 @@ def bench_train(steps: int, as_json: bool) -> None:
     help="Processor time of each run, one thread.",
 )
 @click.option("--split", default="test", show_default=True, help="Part of the data set that is scored.")
-@limit_option("Score only the first N test photos, in sorted order.")
+@limit_option("Score only N test photos, at equal steps through all.")
 @dry_run_option
 @json_option
 def bench_ablations(manifests: tuple[Path, ...], dry_run: bool, as_json: bool, **options: Any) -> None:

@@ -31,6 +31,7 @@ class Clock:
         self._wall, self._cpu = wall, cpu
         self._from = (wall() - wall_s, cpu() - cpu_s)
         self._start = (wall_s, cpu_s)
+        self._paused: tuple[float, float] | None = None
 
     def restart(self) -> None:
         """Forget what went by since this object was made: reading photos, compiling."""
@@ -39,20 +40,24 @@ class Clock:
     @property
     def wall_s(self) -> float:
         """Wall-clock seconds."""
-        return self._wall() - self._from[0]
+        return self._now()[0] - self._from[0]
 
     @property
     def cpu_s(self) -> float:
         """Processor seconds of all threads."""
-        return self._cpu() - self._from[1]
+        return self._now()[1] - self._from[1]
+
+    def _now(self) -> tuple[float, float]:
+        return self._paused or (self._wall(), self._cpu())
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Stop the clock for a while."""
-        before = (self._wall(), self._cpu())
+        """Stop the clock for a while; not to be nested."""
+        before = self._paused = (self._wall(), self._cpu())
         try:
             yield
         finally:
+            self._paused = None
             self._from = (self._from[0] + self._wall() - before[0], self._from[1] + self._cpu() - before[1])
 
 

@@ -33,6 +33,7 @@ def test_a_table_from_training_to_figures(plan, monkeypatch):
     assert run_ablations(plan)
 
 
+@pytest.mark.slow
 def test_a_stopped_table_goes_on(plan, monkeypatch):
     real, orders = ablations.train, []
 

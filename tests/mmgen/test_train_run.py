@@ -100,7 +100,7 @@ def test_weights_say_where_they_come_from(whole):
     assert not torch.equal(best.encoder.prototype_vertices, best.template.vertices)
 
 
-@pytest.mark.parametrize("stop", [1, 5])
+@pytest.mark.parametrize("stop", [pytest.param(1, marks=pytest.mark.slow), 5])
 def test_a_resumed_run_is_the_unbroken_one_bit_for_bit(whole, order, stop):
     first = train(replace(order, limit_steps=stop))
     assert not first.finished and first.steps == stop
@@ -120,6 +120,7 @@ def test_what_a_killed_run_wrote_after_its_checkpoint_is_written_again(whole, or
     assert curve(order.out) == curve(whole[0].out)
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_checkpoint_starts_again(whole, order):
     train(replace(order, limit_steps=1))
     (order.out / "checkpoints/state.pt").unlink()
@@ -217,6 +218,7 @@ def test_progress_by_steps_epochs_and_time():
     assert progress_of(Length(cpu_minutes=0.2), 0, 7, clock) == 1.0
     with clock.paused():
         now[0] = 1000.0
+        assert clock.wall_s == 42.0 and clock.cpu_s == 12.0
     assert clock.wall_s == 42.0 and clock.cpu_s == 12.0
     clock.restart()
     assert clock.wall_s == 30.0

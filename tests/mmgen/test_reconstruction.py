@@ -53,7 +53,15 @@ def fitted(items):
 @pytest.fixture(scope="module")
 def quick(items):
     reconstructor = Reconstructor(QUICK)
+    assert reconstructor._template is not None and reconstructor._smoother is not None
     return reconstructor, [reconstructor.prepare(item) for item in items]
+
+
+def like(quick, **changes) -> Reconstructor:
+    """Another reconstructor for the same template, without the second that its smoother takes."""
+    other = Reconstructor(replace(QUICK, **changes))
+    vars(other).update({name: vars(quick[0])[name] for name in ("_template", "_smoother")})
+    return other
 
 
 def solid(mask, height=120, width=60, colour=(40, 90, 160)):
@@ -208,8 +216,8 @@ def test_the_crop_box_is_in_the_photos_own_pixels(tmp_path, quick):
 
 
 @pytest.mark.parametrize("size", [(16, 16), (33, 70), (301, 100)])
-def test_textures_of_any_size(items, size):
-    reconstructor = Reconstructor(replace(QUICK, texture_size=size, refine_steps=1))
+def test_textures_of_any_size(items, quick, size):
+    reconstructor = like(quick, texture_size=size, refine_steps=1)
     [result] = reconstructor.reconstruct([reconstructor.prepare(items[0])])
     assert result.asset.texture.shape == (*size, 3)
 
@@ -224,14 +232,14 @@ def test_crops_are_as_fine_as_the_texture_but_not_much_finer_than_the_photo(item
 
 
 def test_no_refinement_stops_after_the_alignment(items, quick):
-    reconstructor = Reconstructor(replace(SMALL, refine_steps=0))
+    reconstructor = like(quick, refine_steps=0)
     [rough] = reconstructor.reconstruct([reconstructor.prepare(items[0])])
     [fine] = quick[0].reconstruct(quick[1][:1])
     assert 0.5 < rough.mask_iou < 0.9 and not np.array_equal(rough.asset.vertices, fine.asset.vertices)
 
 
-def test_a_stated_height(items):
-    reconstructor = Reconstructor(replace(QUICK, height_m=1.2, height_source="given", refine_steps=1))
+def test_a_stated_height(items, quick):
+    reconstructor = like(quick, height_m=1.2, height_source="given", refine_steps=1)
     [result] = reconstructor.reconstruct([reconstructor.prepare(items[0])])
     assert result.asset.height_m == pytest.approx(1.2, abs=1e-5)
     assert result.asset.provenance["height_source"] == "given"
@@ -277,9 +285,9 @@ def test_a_template_that_does_not_exist(items):
     ],
     ids=["cut above and below", "cut on the left", "lying", "a pole"],
 )
-def test_boxes_in_odd_places_are_still_explained(tmp_path, mask, floor):
+def test_boxes_in_odd_places_are_still_explained(tmp_path, quick, mask, floor):
     [item] = written(tmp_path / "in", {"a.png": solid(mask)})
-    reconstructor = Reconstructor(replace(SMALL, refine_steps=30))
+    reconstructor = like(quick, refine_steps=12)
     [result] = reconstructor.reconstruct([reconstructor.prepare(item)])
     assert result.mask_iou > floor
     assert np.isfinite(result.asset.vertices).all() and check_glb(glb_bytes(result.asset), "a.glb") == []

@@ -59,7 +59,7 @@ def figures(count):
 def test_ellipses_are_matched(template, smoother):
     masks = torch.stack([ellipse(0.35, 0.6, (0.05, 0.2)), ellipse(0.15, 0.9)])
     fit = fit_silhouette(masks, template, SHORT, smoother)
-    assert iou_of(masks, fit, template).min() > 0.95
+    assert iou_of(masks, fit, template).min() > 0.93
 
 
 def test_limbs_are_matched():

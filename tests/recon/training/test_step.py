@@ -78,6 +78,7 @@ def test_drawings_enter_the_statistics_only_as_published(make_tiny, step, tracke
     assert torch.equal(own, other) is not tracked
 
 
+@pytest.mark.slow
 def test_a_step_is_a_function_of_its_seed(make_tiny, step):
     weights = replace(LOSS_PRESETS["people"], adversarial=1e-4)
     first, second = make_tiny(with_critic=True), make_tiny(with_critic=True)
@@ -126,6 +127,7 @@ def test_identity_supervision_compares_with_the_other_photo(make_tiny, ellipses)
     assert float(report.terms["identity"]) > float(report.terms["image"] + report.terms["iou"]) * 1.01
 
 
+@pytest.mark.slow
 def test_the_critic_learns_and_reports_its_gap(make_tiny, step):
     learner = make_tiny(with_critic=True)
     before = [p.clone() for p in learner.critic.parameters()]
@@ -177,6 +179,7 @@ def test_smoothing_moves_neighbours_together(make_tiny):
     assert (matrix > -1e-6).all() and (matrix.argmax(dim=1) == torch.arange(len(matrix))).all()
 
 
+@pytest.mark.slow
 def test_training_fits_a_batch(make_tiny, step):
     learner = make_tiny()
     first = float(step(learner, LOSS_PRESETS["small"], 1).terms["iou"])

@@ -89,3 +89,10 @@ def test_a_data_set_is_needed(words, capsys):
     words = [word for word in words if word != "--data" and "people" not in word]
     assert main(words) == 2
     assert "--data" in capsys.readouterr().err
+
+
+def test_idle_threads_sleep_unless_told_otherwise(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert main(["--version"]) == 0 and os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert main(["--version"]) == 0 and os.environ["OMP_WAIT_POLICY"] == "PASSIVE"

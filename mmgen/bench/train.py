@@ -46,7 +46,6 @@ def measure(steps: int, threads: Sequence[int] = (1, 2)) -> dict[str, Any]:
         JSON data; `wall` seconds are disturbed by other programs, `cpu` seconds, summed over threads, hardly.
     """
     store = make_store()
-    plan = BatchPlan(BATCH, "flip")
     config = StepConfig(losses=LOSS_PRESETS["small"])
     runs = {}
     for number in threads:

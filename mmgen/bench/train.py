@@ -50,10 +50,7 @@ def measure(steps: int, threads: Sequence[int] = (1, 2)) -> dict[str, Any]:
     runs = {}
     for number in threads:
         with _threads(number):
-            learner = _learner(config)
-            batch = make_batch(store, np.arange(BATCH), plan, 0, 0)
-            whole = _timed_steps(learner, batch, config, steps)
-            runs[str(number)] = {**whole, "parts": _parts(learner, store, plan, config, whole)}
+            runs[str(number)] = _run(_learner(config), store, config, steps)
     return {
         "bench": "train",
         "mmgen": __version__,
@@ -85,32 +82,16 @@ def _learner(config: StepConfig) -> Learner:
     return make_learner(encoder, template, optimiser, seed=0, offset_smoothing=config.offset_smoothing)
 
 
-def _timed_steps(learner: Learner, batch: Batch, config: StepConfig, steps: int) -> dict[str, Any]:
-    """Images per second: whole rounds of `consistency_every` steps, the median round counts."""
-    numbers = count()
+def _run(learner: Learner, store: PhotoStore, config: StepConfig, steps: int) -> dict[str, Any]:
+    """Rates and parts with one number of threads.
 
-    def run_round() -> None:
-        for _ in range(config.consistency_every):
-            moment = Moment(next(numbers), 0, PROGRESS)
-            train_step(learner, batch, config, OptimiserConfig(), moment)
-
-    for _ in range(WARM_UP_STEPS // config.consistency_every):
-        run_round()
-    rounds = [_timed(run_round) for _ in range(max(1, steps // config.consistency_every))]
-    images = BATCH * config.consistency_every
-    wall, cpu = (statistics.median(times) for times in zip(*rounds, strict=True))
-    return {
-        "images_per_second": {"wall": images / wall, "cpu": images / cpu},
-        "seconds_per_step": {"wall": wall / config.consistency_every, "cpu": cpu / config.consistency_every},
-        "fastest_images_per_second_wall": images / min(wall for wall, _ in rounds),
-    }
-
-
-def _parts(
-    learner: Learner, store: PhotoStore, plan: BatchPlan, config: StepConfig, whole: dict[str, Any]
-) -> dict[str, dict[str, float]]:
-    """Milliseconds of processor time and share of the step per part, each measured by itself."""
+    Whole steps and parts take turns, so that a slow spell of the machine meets all of them; medians count.
+    """
+    plan = BatchPlan(BATCH, "flip")
     batch = make_batch(store, np.arange(BATCH), plan, 0, 0)
+    whole = _round_task(learner, batch, config)
+    for _ in range(WARM_UP_STEPS // config.consistency_every):
+        whole()
     tasks = {
         "encoders": _encoder_task(learner, batch),
         "render": _render_task(learner, batch, config),
@@ -118,18 +99,39 @@ def _parts(
         "optimiser": _optimiser_task(learner),
         "data": lambda: make_batch(store, np.arange(BATCH), plan, 0, 0),
     }
-    step_cpu = whole["seconds_per_step"]["cpu"]
+    for task in tasks.values():
+        task()
+    rounds = max(1, steps // config.consistency_every)
+    times = [{name: _timed(task) for name, task in {"step": whole, **tasks}.items()} for _ in range(rounds)]
+    wall, cpu = ({name: statistics.median(turn[name][kind] for turn in times) for name in times[0]} for kind in (0, 1))
+    images = BATCH * config.consistency_every
+    return {
+        "images_per_second": {"wall": images / wall["step"], "cpu": images / cpu["step"]},
+        "fastest_images_per_second_wall": images / min(turn["step"][0] for turn in times),
+        "parts": _parts(cpu, config),
+    }
+
+
+def _round_task(learner: Learner, batch: Batch, config: StepConfig) -> Callable[[], None]:
+    """As many steps as there are from one consistency pass to the next."""
+    numbers = count()
+
+    def task() -> None:
+        for _ in range(config.consistency_every):
+            train_step(learner, batch, config, OptimiserConfig(), Moment(next(numbers), 0, PROGRESS))
+
+    return task
+
+
+def _parts(cpu: dict[str, float], config: StepConfig) -> dict[str, dict[str, float]]:
+    """Milliseconds of processor time per step, and share of the step; batches are prepared beside it."""
+    step = cpu["step"] / config.consistency_every
     # The consistency pass encodes and draws part of a batch again.
     again = 1 + config.consistency_share / config.consistency_every
     factors = {"encoders": again, "render": again}
-    cpu = {name: factors.get(name, 1.0) * _median_cpu(task) for name, task in tasks.items()}
-    cpu["other"] = max(0.0, step_cpu - sum(value for name, value in cpu.items() if name != "data"))
-    return {name: {"ms": 1e3 * value, "share": value / step_cpu} for name, value in cpu.items()}
-
-
-def _median_cpu(task: Callable[[], object], repeats: int = 7) -> float:
-    task()
-    return statistics.median(_timed(task)[1] for _ in range(repeats))
+    parts = {name: factors.get(name, 1.0) * value for name, value in cpu.items() if name != "step"}
+    parts["other"] = max(0.0, step - sum(value for name, value in parts.items() if name != "data"))
+    return {name: {"ms": 1e3 * value, "share": value / step} for name, value in parts.items()}
 
 
 def _encoder_task(learner: Learner, batch: Batch) -> Callable[[], object]:

@@ -20,8 +20,8 @@ from recon.training.step import draw
 
 TURNS_DEG = (0.0, 60.0, 90.0, 180.0, -90.0, -60.0)
 TEMPLATE_TURNS_DEG = (0.0, 45.0, 90.0, 135.0, 180.0, 225.0, 270.0, 315.0)
-GREY = 0.75
-PLASTER_LIGHT = (2.6, 0.3, 0.7, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0)
+GREY = 0.8
+PLASTER_LIGHT = (1.7, 0.45, 0.9, 0.6, 0.0, 0.0, 0.0, 0.0, 0.0)
 SCALE = 2
 TEMPLATE_DISTANCE = 3.0
 

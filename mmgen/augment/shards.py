@@ -1,0 +1,63 @@
+"""The shard folder that `mmgen augment-reid` writes: the contract between writer, `mmgen verify` and readers.
+
+    market-3d/
+      shards/virtual-000000.tar   plain USTAR; all views of one set stand together
+      shards/virtual-000000.jsonl the lines of `index.jsonl` that belong to this tar
+      shards/virtual-000000.idx   the same offsets as text for NVIDIA DALI (wds2idx v1.2)
+      shards/real-000000.tar      the real training images, byte for byte; absent where not asked for
+      index.jsonl                 one line per sample, in the order of `record.json`'s shards, then of offsets
+      record.json                 counts and hashes; written last: where it is, the folder is complete
+      plan.json                   options, identities, accounting: what makes the same bytes again
+      README.md                   data card
+      contact_sheet.jpg           virtual people beside their parents
+
+**Tar members.** Per sample, adjacent and in this order: `KEY.cls`, `KEY.jpg`, `KEY.json`. Regular files, mode 0444,
+mtime 0, uid and gid 0. A key is ASCII without dots, unique in the folder, relative, without `..`:
+`virtual/00020007/0002_c1s1_000451_03+0007_c3s1_000551_02-000017-az-060` (pid, shape source, texture source, number of
+the set, turn) or `real/0002/0002_c1s1_000451_03`. `cls` is the class number as decimal text. Nothing else is in a
+tar, and nothing in it needs unpickling.
+
+**Index line and `json` member.** JSON, sorted keys. The `json` member has these fields:
+
+    schema        "mmgen.sample/1"
+    kind          "real" or "virtual"
+    pid           "0002"; virtual: both parents, the smaller number first: "00020007"
+    cls           0..classes-1: the real identities of the training set in sorted order first (all of them, whether
+                  or not their images are here), then the virtual ones in sorted order. After a removal numbers stay
+                  and leave gaps
+    camid         1.. of real images as in the file name; -1 of virtual ones
+    parents       ["0002"] of real images, ["0002", "0007"] of virtual ones: first who lent shape, camera and light,
+                  second who lent texture
+    sources       paths in the data set: the photo itself; virtual: the shape source first, then all texture sources
+    set           number of the set (one pair of sources, all its views); -1 of real images
+    mix           null, or {"mode": "blend", "own_weight": 0.5} (weight of the first parent's texture), or
+                  {"mode": "regions", "swapped": "upper"} (that part of the clothing is the second parent's)
+    view          null, or {"turn_deg": -60, "azimuth_deg", "elevation_deg", "distance"}: turn against the source pose,
+                  then the camera that was used
+    background    null, or {"mode": "own" or "other", "source": path}: a photo with its person painted out
+    seed          null, or the set's seed
+    quality       null, or {"mask_area": 0..1 of the image, "folded": 0..1 share of folded faces, "view_consistency":
+                  0..1, the higher the better}. Nothing is dropped when written: thresholds belong to training
+    generator     {"mmgen": version, "weights_sha256": hex}; null of real images
+
+The index line has all of these but `generator` and `schema`, and in addition:
+
+    key           the sample's key
+    shard         "shards/virtual-000000.tar"
+    jpg, json     [offset, size] of the member's data in the tar, in bytes: read them with `seek` and `read`
+    jpg_sha256    of the image's bytes
+
+**record.json.**
+
+    schema        "mmgen.shards/1"
+    complete      true
+    samples, classes                 totals
+    kinds         {"virtual": {"samples", "classes", "shards"}, "real": {...}}
+    index         {"name": "index.jsonl", "samples", "bytes", "sha256"}
+    shards        [{"name": "shards/virtual-000000.tar", "kind", "samples", "bytes", "sha256", "index_sha256"}, ...]
+    accounting    images, identities, pairs, same-identity skips, sets, views, ... as in the data card
+    generator     {"mmgen", "weights_sha256", "plan_sha256"}
+    removed       identities taken out later by `--remove-identity`, sorted
+
+Every tar is a pure function of plan, seed and weights; a reader needs `record.json` and `index.jsonl` only.
+"""

@@ -22,7 +22,7 @@ from mmgen.job import Job
 from mmgen.locks import STATE_FOLDER
 from mmgen.masks import MaskSource
 from mmgen.previews import SheetRow, contact_sheet, save_animation, turntable_frames
-from mmgen.reconstruction import ReconstructOptions, Reconstructor
+from mmgen.reconstruction import build_reconstructor, default_options
 from mmgen.samples import SAMPLES_FOLDER
 
 TURNTABLE_FRAMES = 24
@@ -87,10 +87,10 @@ def _copy_samples(photos: Path) -> None:
 
 
 def _batch(photos: Path, meshes: Path, workers: int) -> Batch:
-    options = ReconstructOptions()
+    options = default_options()
     job = Job(
         out=meshes,
-        build=partial(Reconstructor, options),
+        build=partial(build_reconstructor, options),
         options=options.result_options(),
         masks=MaskSource(),
         min_iou=0.0,

@@ -16,7 +16,7 @@ from mmgen.masks import MaskSource, lookup
 from mmgen.runs import Record
 from mmgen.version import __version__
 
-RESULT_FORMAT = 2
+RESULT_FORMAT = 3
 """Raised by hand whenever the same photo and options shall give other bytes than before; old ones are then redone."""
 
 

@@ -34,6 +34,21 @@ def world_to_camera(camera: Camera) -> Float[Tensor, "B 4 4"]:
     return torch.cat((top, bottom), dim=1)
 
 
+def in_camera_frame(camera: Camera) -> Camera:
+    """The same views with `offset_frame` "camera": a look-at point beside the body turns the camera a little."""
+    if camera.offset_frame == "camera":
+        return camera
+    rigid = world_to_camera(camera)
+    axis = rigid[:, 2, :3]
+    return Camera(
+        azimuth_deg=torch.rad2deg(torch.atan2(axis[:, 0], axis[:, 2])),
+        elevation_deg=torch.rad2deg(torch.asin(axis[:, 1].clamp(-1, 1))),
+        distance=-rigid[:, 2, 3],
+        offset=rigid[:, :2, 3],
+        focal=camera.focal,
+    )
+
+
 def intrinsics_px(camera: Camera, height: int, width: int) -> Float[Tensor, "3 3"]:
     """Pinhole matrix in pixels for an image of `height` x `width`.
 

@@ -5,6 +5,7 @@ continue sleeves, hair continues hair, and a face is not repeated on the back of
 `BakedTexture.seen` says so.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from recon.camera import project
 from recon.geometry import vertex_normals
+from recon.pyramid import push_pull
 from recon.render.api import rasterize
 from recon.structures import Camera
 from recon.template import Template
@@ -56,10 +58,12 @@ class BakedTexture:
     Attributes:
         texture: [3, Ht, Wt], 0..1.
         seen: [Ht, Wt], 1 where the photo showed the surface, 0 where the colour is a guess.
+        seen_fraction: mean of `seen` over the layout.
     """
 
     texture: Float[Tensor, "3 Ht Wt"]
     seen: Float[Tensor, "Ht Wt"]
+    seen_fraction: float
 
 
 def map_texels(template: Template, height: int, width: int) -> TexelMap:
@@ -100,27 +104,70 @@ def bake_texture(
         template: faces and layout.
         texels: from `map_texels`.
     """
-    on_layout, size = texels.on_layout, (image.shape[1], image.shape[2])
-    ndc, in_camera = project(vertices[None], camera, *size)
-    facing = _facing(in_camera, template)
-    surface = torch.cat((vertices, facing[0, :, None]), dim=1)
-    points, texel_facing = texels.interpolate(surface, template.faces, on_layout).split((3, 1), dim=1)
-    texel_ndc, texel_camera = project(points[None], camera, *size)
-    grid = (texel_ndc * texel_ndc.new_tensor([1.0, -1.0]))[:, None]
-
-    person = push_pull(image, _eroded(mask))
+    on_layout = texels.on_layout
+    seen_texels = view_texels(vertices, camera, template, texels, (image.shape[1], image.shape[2]))
+    person = push_pull(image, eroded(mask))
     colour = image.new_zeros(3, *on_layout.shape)
-    colour[:, on_layout] = _sampled(person, grid, "bilinear")
-    low, high = _FACING_SEEN
-    ramp = ((texel_facing[:, 0] - low) / (high - low)).clamp(0, 1)
-    seen = torch.zeros_like(colour[0])
-    nearest = _sampled(_depth_map(ndc, in_camera, template, size), grid, "nearest")[0]
-    seen[on_layout] = ramp * ramp * (3 - 2 * ramp) * (texel_camera[0, :, 2] >= nearest - _DEPTH_TOLERANCE)
-    outline = torch.zeros_like(seen)
-    outline[on_layout] = (1.2 - texel_facing[:, 0]).clamp(min=0.05) ** 2
+    colour[:, on_layout] = _sampled(person, seen_texels.points[None, None], "bilinear")
+    seen, outline = torch.zeros_like(colour[0]), torch.zeros_like(colour[0])
+    seen[on_layout] = seen_texels.seen
+    outline[on_layout] = outline_weight(seen_texels.facing)
     guess = _continue_unseen(colour, seen, outline, template, texels)
     texture = colour * seen + guess * (1 - seen)
-    return BakedTexture(push_pull(texture, on_layout.to(texture.dtype)).clamp(0, 1), seen)
+    texture = push_pull(texture, on_layout.to(texture.dtype)).clamp(0, 1)
+    return BakedTexture(texture, seen, float(seen_texels.seen.mean()))
+
+
+@dataclass(frozen=True)
+class PointView:
+    """How a camera sees N points of a surface.
+
+    Attributes:
+        points: [N, 2] where they lie in the photo, sampler coordinates (x right, y down).
+        seen: [N] 1 where the camera sees the surface well, falling to 0 at grazing angles and where it is hidden.
+        facing: [N] cosine between the normal and the viewing ray.
+    """
+
+    points: Float[Tensor, "N 2"]
+    seen: Float[Tensor, " N"]
+    facing: Float[Tensor, " N"]
+
+
+def view_texels(
+    vertices: Float[Tensor, "V 3"], camera: Camera, template: Template, texels: TexelMap, size: tuple[int, int]
+) -> PointView:
+    """How a camera (a batch of one) sees the texels on the layout, row by row, in a photo of (height, width)."""
+    return SurfaceView(vertices, camera, template, size).at(
+        lambda values: texels.interpolate(values, template.faces, texels.on_layout)
+    )
+
+
+class SurfaceView:
+    """One body as one camera sees it, with what it hides from itself."""
+
+    def __init__(
+        self, vertices: Float[Tensor, "V 3"], camera: Camera, template: Template, size: tuple[int, int]
+    ) -> None:
+        ndc, self._in_camera = project(vertices[None], camera, *size)
+        self._vertices, self._camera, self._size = vertices, camera, size
+        self._facing = _facing(self._in_camera, template)[0]
+        self._nearest = _depth_map(ndc, self._in_camera, template, size)
+
+    def at(self, interpolated: Callable[[Tensor], Tensor]) -> PointView:
+        """See points of the surface; `interpolated` turns vertex values [V, C] into values [N, C] at those points."""
+        points, facing = interpolated(torch.cat((self._vertices, self._facing[:, None]), dim=1)).split((3, 1), dim=1)
+        ndc, in_camera = project(points[None], self._camera, *self._size)
+        grid = ndc[0] * ndc.new_tensor([1.0, -1.0])
+        low, high = _FACING_SEEN
+        ramp = ((facing[:, 0] - low) / (high - low)).clamp(0, 1)
+        nearest = _sampled(self._nearest, grid[None, None], "nearest")[0]
+        seen = ramp * ramp * (3 - 2 * ramp) * (in_camera[0, :, 2] >= nearest - _DEPTH_TOLERANCE)
+        return PointView(grid, seen, facing[:, 0])
+
+
+def outline_weight(facing: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """How much a point tells about the unseen side: the more, the nearer it is to the outline."""
+    return (1.2 - facing).clamp(min=0.05) ** 2
 
 
 def _sampled(field: Tensor, grid: Tensor, mode: str) -> Tensor:
@@ -129,34 +176,8 @@ def _sampled(field: Tensor, grid: Tensor, mode: str) -> Tensor:
     return values[0, :, 0]
 
 
-def push_pull(image: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"]) -> Float[Tensor, "C H W"]:
-    """Fill where `weight` is 0 from the nearest known colours, coarse to fine; known colours stay exactly as they are.
-
-    Args:
-        image: colours.
-        weight: 0..1, trust in each pixel.
-    """
-    levels = [(image * weight, weight)]
-    while max(levels[-1][1].shape) > 1:
-        colours, trust = levels[-1]
-        pad = (0, trust.shape[1] % 2, 0, trust.shape[0] % 2)
-        stacked = torch.nn.functional.pad(torch.cat((colours, trust[None])), pad)
-        pooled = torch.nn.functional.avg_pool2d(stacked[None], 2)[0] * 4
-        scale = 1 / pooled[-1].clamp(min=1.0)
-        levels.append((pooled[:-1] * scale, pooled[-1] * scale))
-    colours, trust = levels[-1]
-    filled = colours / trust.clamp(min=1e-6)
-    for colours, trust in reversed(levels[:-1]):
-        coarse = torch.nn.functional.interpolate(
-            filled[None], size=(trust.shape[0] + trust.shape[0] % 2, trust.shape[1] + trust.shape[1] % 2),
-            mode="bilinear", align_corners=False,
-        )[0, :, : trust.shape[0], : trust.shape[1]]  # fmt: skip
-        filled = colours + coarse * (1 - trust)
-    return filled
-
-
-def _eroded(mask: Tensor) -> Tensor:
-    """1 well inside the mask: its border pixels mix in the background."""
+def eroded(mask: Float[Tensor, "H W"]) -> Float[Tensor, "H W"]:
+    """1 well inside the mask, whose border pixels mix in the background; the whole of masks that are nothing else."""
     inside = (mask > 0.5).to(mask.dtype)
     radius = max(1, mask.shape[0] // 256)
     size = 2 * radius + 1

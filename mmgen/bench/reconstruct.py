@@ -17,7 +17,7 @@ from mmgen.inputs import list_inputs
 from mmgen.job import Job
 from mmgen.masks import MaskSource
 from mmgen.planning import peak_memory_bytes
-from mmgen.reconstruction import ReconstructOptions, Reconstructor
+from mmgen.reconstruction import build_reconstructor, default_options
 from mmgen.runs import Record
 from mmgen.synth.crowd import CrowdOptions, people
 from mmgen.version import __version__
@@ -54,7 +54,7 @@ def measure(photos: int, workers: int, device: str = "cpu") -> dict[str, Any]:
         "mmgen": __version__,
         "photos": photos,
         "photo_size": PHOTO_SIZE,
-        "options": dict(ReconstructOptions(device=device).result_options()),
+        "options": dict(default_options(device=device).result_options()),
         "first_photo_seconds": records[0].seconds,
         "seconds_per_photo": _spread([record.seconds or 0.0 for record in records[1:]]),
         "photos_per_minute": {"1": _per_minute(alone), str(workers): _per_minute(together)},
@@ -80,10 +80,10 @@ def write_photos(folder: Path, count: int) -> None:
 
 
 def _run(out: Path, batching: Batching, device: str) -> tuple[Summary, list[Record]]:
-    options = ReconstructOptions(device=device, masks="alpha")
+    options = default_options(device=device, masks="alpha")
     job = Job(
         out=out,
-        build=partial(Reconstructor, options),
+        build=partial(build_reconstructor, options),
         options=options.result_options(),
         masks=MaskSource("alpha"),
         min_iou=0.0,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SHOWN_FAILURES = 100
 DEFAULT_HEIGHT_M = 1.70
-DEFAULT_REFINE_STEPS = 75
+DEFAULT_REFINE_STEPS = {"network": 0, "fit": 75}
 DEFAULT_TEXTURE_SIZE = "512x256"
 
 
@@ -44,8 +44,20 @@ DEFAULT_TEXTURE_SIZE = "512x256"
 @masks_option(
     "auto, alpha, grabcut, or a folder that mirrors the photos; auto looks for alpha, a mask file, then guesses."
 )
+@click.option("--weights", type=PATH, help="Trained networks (.safetensors).  [default: the bundled ones, if any]")
 @click.option(
-    "--refine", type=click.IntRange(0, 10_000), metavar="N", help=f"Fitting steps.  [default: {DEFAULT_REFINE_STEPS}]"
+    "--method",
+    type=click.Choice(["network", "fit"]),
+    help="One pass of trained networks, or a body template fitted to the mask.  [default: network where there are"
+    " weights and no --template, else fit]",
+)
+@click.option(
+    "--refine",
+    type=click.IntRange(0, 10_000),
+    metavar="N",
+    help="Steps that fit each photo further through the renderer.  [default: "
+    + ", ".join(f"{method} {steps}" for method, steps in DEFAULT_REFINE_STEPS.items())
+    + "]",
 )
 @click.option(
     "--height",
@@ -60,9 +72,7 @@ DEFAULT_TEXTURE_SIZE = "512x256"
 )
 @click.option(
     "--template",
-    default="person",
-    show_default=True,
-    help="Body to start from: person, ellipsoid, or a closed mesh (glb, gltf, obj, off, ply, stl).",
+    help="Body to fit: person, ellipsoid, or a closed mesh (glb, gltf, obj, off, ply, stl).  [default: person]",
 )
 @click.option(
     "--min-iou",
@@ -108,7 +118,7 @@ def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> 
     from mmgen.job import Job
     from mmgen.locks import STATE_FOLDER
     from mmgen.masks import MaskSource
-    from mmgen.reconstruction import Reconstructor
+    from mmgen.reconstruction import build_reconstructor
 
     masks = MaskSource.parse(options["masks"])
     items = list_inputs(sources, out, [masks.folder] if masks.folder else [])
@@ -117,7 +127,7 @@ def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> 
     method = _method_options({**options, "device": device})
     job = Job(
         out=out,
-        build=partial(Reconstructor, method),
+        build=partial(build_reconstructor, method),
         options=method.result_options(),
         masks=masks,
         min_iou=options["min_iou"],
@@ -262,5 +272,25 @@ def _method_options(options: Mapping[str, Any]) -> Any:
         "device": options["device"],
         "template": options["template"],
         "masks": options["masks"],
+        "weights": _weights(options["method"], options["weights"], options["template"]),
     }
     return ReconstructOptions(**{name: value for name, value in chosen.items() if value is not None})
+
+
+def _weights(method: str | None, weights: Path | None, template: str | None) -> Path | None:
+    """The networks to use; None to fit the template."""
+    from mmgen.bundled import bundled_weights_path
+    from mmgen.errors import FatalError
+
+    if weights is not None and method == "fit":
+        raise click.UsageError("--weights and --method fit exclude each other")
+    if template is not None and (weights is not None or method == "network"):
+        raise click.UsageError("--template is for --method fit; networks bring their own")
+    if method == "fit" or template is not None:
+        return None
+    found = weights or bundled_weights_path()
+    if found is None and method == "network":
+        raise FatalError(
+            "weights_missing", "this build of mmgen has no bundled weights", "Name a file with --weights, or fit."
+        )
+    return found

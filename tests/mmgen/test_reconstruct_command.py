@@ -29,12 +29,13 @@ class FakeOptions:
     height_m: float
     height_source: str
     texture_size: tuple[int, int] = (64, 32)
-    refine_steps: int = 9
+    refine_steps: int | None = None
     template: str = "person"
+    weights: Path | None = None
 
     def result_options(self) -> dict[str, Any]:
         """Everything that changes the bytes."""
-        return {name: value for name, value in asdict(self).items() if name not in ("device", "masks")}
+        return {name: value for name, value in asdict(self).items() if name not in ("device", "masks", "weights")}
 
 
 @pytest.fixture
@@ -46,8 +47,9 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[FakeOptions]:
         options.append(method)
         return FakeReconstructor()
 
-    module = SimpleNamespace(ReconstructOptions=FakeOptions, Reconstructor=build)
+    module = SimpleNamespace(ReconstructOptions=FakeOptions, build_reconstructor=build)
     monkeypatch.setitem(sys.modules, "mmgen.reconstruction", module)
+    monkeypatch.setattr("mmgen.bundled.PEOPLE_FILE", tmp_path / "people.safetensors")
     monkeypatch.chdir(tmp_path)
     make_photos(tmp_path / "in", ["a.png", "s/b.png"])
     return options
@@ -79,12 +81,41 @@ def test_options_reach_the_method(made: list[FakeOptions]) -> None:
     assert made[-1] == FakeOptions("auto", 0, "cpu", 1.70, "assumed")
 
 
+def test_which_method_is_taken(made: list[FakeOptions], tmp_path: Path) -> None:
+    """Bundled weights are the default where there are any; a template or `--method fit` asks for the fit."""
+    bundled, own = tmp_path / "people.safetensors", tmp_path / "own.safetensors"
+    taken = []
+    for words in ((), ("--weights", str(own)), ("--method", "fit"), ("--template", "ellipsoid")):
+        assert call("in", *words).exit_code == 0
+        taken.append(made[-1].weights)
+    assert taken == [None, own, None, None] and made[-1].template == "ellipsoid"
+    assert "this build of mmgen has no bundled weights" in call("in", "--method", "network").stderr
+    bundled.touch()
+    for words in ((), ("--weights", str(own)), ("--method", "fit"), ("--template", "ellipsoid")):
+        assert call("in", *words).exit_code == 0
+        taken.append(made[-1].weights)
+    assert taken[4:] == [bundled, own, None, None]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--weights", "w", "--method", "fit"),
+        ("--template", "person", "--method", "network"),
+        ("--weights", "w", "--template", "person"),
+    ],
+)
+def test_methods_that_exclude_each_other(made: list[FakeOptions], words: tuple[str, ...]) -> None:
+    result = call("in", *words)
+    assert result.exit_code == 2 and ("exclude each other" in result.stderr or "bring their own" in result.stderr)
+
+
 def test_the_help_tells_the_methods_own_defaults() -> None:
     from mmgen.cli import reconstruct
-    from mmgen.reconstruction import ReconstructOptions
+    from mmgen.reconstructed import DEFAULT_REFINE_STEPS, ReconstructOptions
 
     method = ReconstructOptions()
-    assert reconstruct.DEFAULT_REFINE_STEPS == method.refine_steps
+    assert reconstruct.DEFAULT_REFINE_STEPS == DEFAULT_REFINE_STEPS
     assert reconstruct.DEFAULT_TEXTURE_SIZE == "{}x{}".format(*method.texture_size)
     assert (reconstruct.DEFAULT_HEIGHT_M, method.height_source) == (method.height_m, "assumed")
     assert {field.name for field in fields(FakeOptions)} == {field.name for field in fields(ReconstructOptions)}

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,6 +170,7 @@ def test_no_photos_no_assets(quick):
         {"seed": 1},
         {"device": "cuda:1"},
         {"template": "ellipsoid"},
+        {"weights": Path("any.safetensors")},
     ],
 )
 def test_every_option_that_changes_the_bytes_is_in_the_key(change):

@@ -3,10 +3,11 @@ import torch
 from drawn_masks import canvas, ellipse
 
 from recon.camera import project
+from recon.pyramid import push_pull
 from recon.render import RenderSettings, render, render_silhouette
 from recon.structures import Camera, TexturedMesh
 from recon.template import Template, ellipsoid_template, template_from_arrays
-from recon.texturing import BakedTexture, TexelMap, bake_texture, map_texels, push_pull
+from recon.texturing import BakedTexture, TexelMap, bake_texture, map_texels
 
 SIZE = (192, 96)
 MAGENTA = torch.tensor([1.0, 0.0, 1.0])[:, None, None]

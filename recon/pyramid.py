@@ -1,0 +1,73 @@
+"""Colours continued from where they are known to where they are not: over a whole picture, or at single points."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+
+def push_pull(image: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"]) -> Float[Tensor, "C H W"]:
+    """Fill where `weight` is 0 from the nearest known colours, coarse to fine; known colours stay exactly as they are.
+
+    Args:
+        image: colours.
+        weight: 0..1, trust in each pixel.
+    """
+    levels = _levels(image, weight)
+    filled = levels[-1][:-1] / levels[-1][-1].clamp(min=1e-6)
+    for level in reversed(levels[:-1]):
+        height, width = level.shape[1:]
+        coarse = functional.interpolate(
+            filled[None], size=(height + height % 2, width + width % 2), mode="bilinear", align_corners=False
+        )[0, :, :height, :width]
+        filled = level[:-1] + coarse * (1 - level[-1])
+    return filled
+
+
+class ColourPyramid:
+    """Trusted colours of a picture, coarser and coarser, to be read at points.
+
+    Much like reading `push_pull(image, weight)`, without filling pixels that nobody asks for.
+
+    Args:
+        image: colours.
+        weight: 0..1, trust in each pixel.
+    """
+
+    def __init__(self, image: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"]) -> None:
+        self._levels = _levels(image, weight)
+
+    def at(self, points: Float[Tensor, "N 2"], finest: int = 0) -> Float[Tensor, "N C"]:
+        """Colours at sampler coordinates (x right, y down, -1 and 1 at the borders).
+
+        Args:
+            points: where.
+            finest: level to begin with; each one is a blur of twice the radius.
+        """
+        height, width = self._levels[0].shape[1:]
+        pixels = (points + 1) / 2 * points.new_tensor([width, height])
+        colour = points.new_zeros(len(self._levels[0]) - 1, len(points))
+        missing = points.new_ones(len(points))
+        for number, level in enumerate(self._levels[finest:], start=finest):
+            last = number == len(self._levels) - 1
+            # Odd sizes are padded before they are halved, so a level's border lies beyond the picture's.
+            size = points.new_tensor([level.shape[2], level.shape[1]]) * 2**number
+            grid = (2 * pixels / size - 1)[None, None]
+            values = functional.grid_sample(level[None], grid, padding_mode="border", align_corners=False)[0, :, 0]
+            trust = values[-1].clamp(min=1e-6) if last else torch.ones_like(missing)
+            colour = colour + missing * values[:-1] / trust
+            missing = missing * (1 - values[-1])
+            if not last and not bool((missing > 0).any()):
+                break
+        return colour.T
+
+
+def _levels(image: Tensor, weight: Tensor) -> list[Tensor]:
+    """[C + 1, H, W] premultiplied colours and their trust, halved until one pixel is left; trust saturates at 1."""
+    levels = [torch.cat((image * weight, weight[None]))]
+    while max(levels[-1].shape[1:]) > 1:
+        level = levels[-1]
+        pad = (0, level.shape[2] % 2, 0, level.shape[1] % 2)
+        pooled = functional.avg_pool2d(functional.pad(level, pad)[None], 2)[0] * 4
+        levels.append(pooled / pooled[-1].clamp(min=1.0))
+    return levels

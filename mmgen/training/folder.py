@@ -9,14 +9,13 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from mmgen.errors import FatalError
 from mmgen.files import write_bytes_atomic, write_text_atomic
 from mmgen.listing import display_name
-from mmgen.manifest import Manifest
 from mmgen.settings import to_toml
 from mmgen.version import __version__
 
@@ -30,6 +29,13 @@ CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, PICTURES = (
 STATE = "state.pt"
 STATE_SCHEMA = "mmgen.training_state/1"
 PACKAGES = ("torch", "numpy", "numba", "pillow", "safetensors", "timm")
+
+
+class Settings(Protocol):
+    """A manifest of any kind."""
+
+    def to_tables(self) -> dict[str, Any]:
+        """Every setting, defaults included."""
 
 
 class RunFolder:
@@ -51,7 +57,7 @@ class RunFolder:
         """Where the state for `--resume` is."""
         return self.path / CHECKPOINTS / STATE
 
-    def claim(self, manifest: Manifest, seed: int, resume: bool) -> None:
+    def claim(self, manifest: Settings, seed: int, resume: bool) -> None:
         """Write the settings into a new folder, or check that a resumed run has the same ones.
 
         Raises:

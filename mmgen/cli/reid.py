@@ -1,0 +1,223 @@
+"""`mmgen reid`: train, evaluate and compare re-identification baselines."""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmgen.cli.options import PATH, device_option, dry_run_option, json_option, seed_option
+from mmgen.cli.output import print_json, say
+from mmgen.cli.progress import Reporter, progress
+from mmgen.listing import display_name
+
+if TYPE_CHECKING:
+    from mmgen.reid_runs.evaluation import SearchResult
+    from mmgen.reid_runs.training import Outcome, TrainOrder
+
+EXIT_INTERRUPTED = 130
+
+data_folder_option = click.option(
+    "--data",
+    type=PATH,
+    required=True,
+    help="Market-1501, a folder in its layout, or train/ query/ gallery/ by identity.",
+)
+shards_folder_option = click.option(
+    "--shards", type=PATH, help="Virtual people to train on as well: a folder of `mmgen augment-reid`."
+)
+set_option = click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting, e.g. batch.photos=32."
+)
+
+
+@click.group()
+def command() -> None:
+    """Train, evaluate and compare re-identification baselines."""
+
+
+@command.command("train")
+@click.argument("manifest", type=PATH)
+@data_folder_option
+@shards_folder_option
+@click.option("--out", "-o", type=PATH, help="Run folder.  [default: runs/NAME of the manifest]")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, bit for bit.")
+@set_option
+@click.option(
+    "--limit-steps", type=click.IntRange(min=1), metavar="N", help="Stop after N steps in all; schedules stay."
+)
+@device_option
+@seed_option()
+@dry_run_option
+@json_option
+def train_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Train a network as MANIFEST says; see manifests/reid/.
+
+    The run folder gets config.toml, environment.json, metrics.jsonl and checkpoints/last.safetensors, which
+    `mmgen reid evaluate` reads. Ctrl-C and SIGTERM save first; --resume goes on.
+
+    Several GPUs: torchrun --nproc-per-node N -m mmgen reid train MANIFEST ...
+    """
+    from mmgen.reid_runs.manifest import read_reid_manifest
+    from mmgen.reid_runs.problems import reid_problems
+    from mmgen.reid_runs.training import TrainOrder
+
+    order = TrainOrder(
+        manifest=read_reid_manifest(manifest, options["changes"]),
+        data=options["data"],
+        shards=options["shards"],
+        out=options["out"] or Path("runs") / manifest.stem,
+        seed=options["seed"],
+        device=options["device"],
+        resume=options["resume"],
+        limit_steps=options["limit_steps"],
+    )
+    with reid_problems():
+        code = _forecast(order, as_json) if dry_run else _train(order, as_json)
+    click.get_current_context().exit(code)
+
+
+@command.command("evaluate")
+@click.option("--weights", type=PATH, required=True, help="checkpoints/last.safetensors of a run, or the run folder.")
+@data_folder_option
+@click.option("--reranking", is_flag=True, help="Re-rank by k-reciprocal neighbours (k1 20, k2 6, lambda 0.3).")
+@click.option("--layout", type=click.Choice(["auto", "market", "folders"]), default="auto", help="Of the data set.")
+@click.option("--no-cameras", is_flag=True, help="Cameras are unknown: all photos of the same person are right.")
+@device_option
+@json_option
+def evaluate_command(weights: Path, as_json: bool, **options: Any) -> None:
+    """Search the gallery for every query photo and print rank-k, mAP and mINP.
+
+    mAP is printed twice: plain, as most projects report it, and by the trapezoid rule of Market-1501's own code, which
+    is lower. Gallery photos of the same person and camera and junk (-1) take no part; distractors (0000) do.
+    """
+    from mmgen.devices import resolve_device
+    from mmgen.reid_runs.evaluation import evaluate_weights, search_task
+    from mmgen.reid_runs.manifest import DataSection
+    from mmgen.reid_runs.problems import reid_problems
+
+    section = DataSection(layout=options["layout"], cameras="none" if options["no_cameras"] else "names")
+    device = resolve_device(options["device"])
+    file = weights / "checkpoints" / "last.safetensors" if weights.is_dir() else weights
+    with reid_problems():
+        task = search_task(options["data"], section)
+        with progress("search", len(task.query) + len(task.gallery)) as reporter:
+            result = evaluate_weights(file, task, device, options["reranking"], _counting(reporter))
+    _show_result(result, file, options["reranking"], as_json)
+
+
+def _counting(reporter: Reporter) -> Any:
+    def advance(count: int) -> None:
+        for _ in range(count):
+            reporter.advance()
+
+    return advance
+
+
+def _show_result(result: "SearchResult", weights: Path, reranking: bool, as_json: bool) -> None:
+    data = result.as_data()
+    if as_json:
+        print_json(
+            {"schema": "mmgen.reid.evaluate/1", "weights": display_name(weights), "reranking": reranking, **data}
+        )
+        return
+    figures = data["figures"]
+    print(f"rank-1 {figures['rank1']:.2%}   rank-5 {figures['rank5']:.2%}   rank-10 {figures['rank10']:.2%}")
+    print(f"mAP {figures['map_plain']:.2%} (plain)   {figures['map_trapezoid']:.2%} (trapezoid)")
+    print(f"mINP {figures['minp']:.2%}")
+    missing = data["queries"] - data["queries_with_an_answer"]
+    say(f"{data['queries']} queries, {missing} without a right answer in the gallery")
+    if data["queries_with_ties"]:
+        say(f"warning: in {data['queries_with_ties']} queries right and wrong answers are equally near")
+
+
+def _train(order: "TrainOrder", as_json: bool) -> int:
+    from dataclasses import replace
+
+    from mmgen.locks import run_lock
+    from mmgen.reid_runs.training import Listener, train
+    from mmgen.runs import Shard
+    from mmgen.training.distributed import joined_processes
+
+    with ExitStack() as stack:
+        device, rank = stack.enter_context(joined_processes(order.device))
+        order = replace(order, device=device)
+        if rank:
+            return EXIT_INTERRUPTED if train(order).interrupted else 0
+        stack.enter_context(run_lock(order.out, Shard(0, 1)))
+        talk = _Talk(stack)
+        outcome = train(order, Listener(say, talk.planned, talk.advance, talk.stopping))
+    return _report(order, outcome, as_json)
+
+
+class _Talk:
+    """Progress on stderr, from the moment the number of steps is known."""
+
+    def __init__(self, stack: ExitStack, label: str = "train") -> None:
+        self._stack = stack
+        self._label = label
+        self._reporter: Reporter | None = None
+
+    def planned(self, steps: int) -> None:
+        self._reporter = self._stack.enter_context(progress(self._label, steps))
+
+    def advance(self) -> None:
+        assert self._reporter is not None
+        self._reporter.advance()
+
+    def stopping(self) -> None:
+        """Runs inside the signal handler, where only a raw write is safe."""
+        os.write(2, b"\nsaving after this step; once more stops at once\n")
+
+
+def _report(order: "TrainOrder", outcome: "Outcome", as_json: bool) -> int:
+    state = "finished" if outcome.finished else "stopped"
+    weights = display_name(order.weights_path)
+    say(f"{state} after {outcome.steps} of {outcome.steps_in_all} steps, {outcome.photos_per_second:.0f} photos/s")
+    if not outcome.finished:
+        say("the same command with --resume goes on from here")
+    say(f"weights: {weights}")
+    if as_json:
+        print_json(
+            {
+                "schema": "mmgen.reid.train/1",
+                "out": display_name(order.out),
+                "weights": weights,
+                "finished": outcome.finished,
+                "steps": outcome.steps,
+                "steps_in_all": outcome.steps_in_all,
+                "photos_per_second": outcome.photos_per_second,
+                "losses": outcome.losses,
+                **outcome.about,
+            }
+        )
+    return EXIT_INTERRUPTED if outcome.interrupted else 0
+
+
+def _forecast(order: "TrainOrder", as_json: bool) -> int:
+    from mmgen.devices import resolve_device
+    from mmgen.reid_runs.sources import read_dataset, training_photos
+    from mmgen.reid_runs.training import batch_order, steps_of
+
+    chosen = training_photos(read_dataset(order.data, order.manifest.data), order.shards, order.manifest.data)
+    steps = steps_of(order.manifest, batch_order(order.manifest, chosen, order.seed))
+    plan = {
+        "schema": "mmgen.reid.train.plan/1",
+        "out": display_name(order.out),
+        "device": resolve_device(order.device),
+        "photos": len(chosen.photos),
+        "virtual_photos": chosen.virtual,
+        "real_identities": chosen.real_identities,
+        "virtual_identities": chosen.virtual_identities,
+        "steps": steps,
+        "batch_photos": order.manifest.batch.photos,
+    }
+    if as_json:
+        print_json(plan)
+    say(
+        f"{len(chosen.photos) - chosen.virtual} real photos of {chosen.real_identities} identities, {chosen.virtual} "
+        f"virtual ones of {chosen.virtual_identities}; {steps} steps of {order.manifest.batch.photos} photos"
+    )
+    say("nothing was written")
+    return 0

@@ -1,0 +1,217 @@
+"""Re-id manifests: what a training run is, as one TOML file, checked key by key when it is read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from mmgen.errors import FatalError
+from mmgen.listing import display_name
+from mmgen.settings import SettingError, build, checked_value
+from mmgen.tables import read_tables
+from reid.config import AveragingConfig, LearnConfig, LossConfig, OptimiserConfig, Precision
+from reid.data.augmentation import Augmentation
+from reid.data.folders import Cameras
+from reid.data.labels import VirtualLabels
+from reid.models.network import ModelConfig
+
+Layout = Literal["auto", "market", "folders"]
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """Photos.
+
+    Attributes:
+        layout: "market" (bounding_box_train/ ...), "folders" (train/ID/ ...), or "auto".
+        cameras: where folders' cameras come from: file "names", or "none", when they are unknown.
+        virtual_labels: virtual people are "classes" of their own (published), carry their "parents" classes, or are
+            "unlabeled" and only have to look the same to the averaged network.
+        identity_share: share of the training identities that take part; virtual people only where both parents do.
+        identity_seed: of that choice.
+        lowest_mask_area: virtual people who cover less of their image are left out, 0..1.
+        largest_folded_share: likewise with more folded faces, 0..1.
+        lowest_view_consistency: likewise with less consistent views, 0..1.
+        memory_gb: decoded photos are kept in memory if they need no more.
+    """
+
+    layout: Layout = "auto"
+    cameras: Cameras = "names"
+    virtual_labels: VirtualLabels = "classes"
+    identity_share: float = 1.0
+    identity_seed: int = 0
+    lowest_mask_area: float = 0.0
+    largest_folded_share: float = 1.0
+    lowest_view_consistency: float = 0.0
+    memory_gb: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.identity_share <= 1:
+            raise ValueError("identity_share must lie in 0..1 (0 excluded)")
+        limits = (self.lowest_mask_area, self.largest_folded_share, self.lowest_view_consistency)
+        if min(limits) < 0 or max(limits) > 1 or self.memory_gb < 0:
+            raise ValueError("the limits on virtual people must lie in 0..1, memory_gb must not be negative")
+
+
+@dataclass(frozen=True)
+class BatchSection:
+    """What a batch holds.
+
+    Attributes:
+        photos: per step, all processes together.
+        per_identity: photos of every identity in a batch; 0 draws photos in random order (published).
+        virtual_share: share of virtual people in every batch; 0 puts all photos into one order (published).
+    """
+
+    photos: int = 64
+    per_identity: int = 0
+    virtual_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        from reid.data.order import BatchPlan
+
+        BatchPlan(self.photos, self.per_identity, self.virtual_share)
+
+
+@dataclass(frozen=True)
+class LengthSection:
+    """How long a run is; exactly one is given.
+
+    Attributes:
+        steps: optimisation steps.
+        epochs: passes over the photos (over the real ones where batches have a virtual_share).
+    """
+
+    steps: int = 0
+    epochs: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.epochs) < 0 or (self.steps > 0) == (self.epochs > 0):
+            raise ValueError("give exactly one of steps and epochs, and make it positive")
+
+
+@dataclass(frozen=True)
+class LogSection:
+    """What a run writes, and when.
+
+    Attributes:
+        steps: steps between two lines of losses.
+        checkpoint_steps: steps between two states for `--resume`.
+    """
+
+    steps: int = 20
+    checkpoint_steps: int = 500
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.checkpoint_steps) < 1:
+            raise ValueError("steps and checkpoint_steps must be at least 1")
+
+
+@dataclass(frozen=True)
+class PretrainedSection:
+    """Weights to start from.
+
+    Attributes:
+        backbone: file (.safetensors, or .pth of plain tensors) in the naming of IBN-Net, torchreid or timm; empty:
+            random weights.
+    """
+
+    backbone: str = ""
+
+
+@dataclass(frozen=True)
+class ReidManifest:
+    """A training run."""
+
+    length: LengthSection
+    about: str = ""
+    precision: Precision = "auto"
+    data: DataSection = field(default_factory=DataSection)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    pretrained: PretrainedSection = field(default_factory=PretrainedSection)
+    batch: BatchSection = field(default_factory=BatchSection)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    averaging: AveragingConfig = field(default_factory=AveragingConfig)
+    log: LogSection = field(default_factory=LogSection)
+
+    def __post_init__(self) -> None:
+        self.learning()
+        if self.loss.triplet and self.batch.per_identity < 2:
+            raise ValueError("loss.triplet needs batch.per_identity of at least 2")
+
+    def learning(self) -> LearnConfig:
+        """What the learner needs to know."""
+        return LearnConfig(self.loss, self.optimiser, self.averaging, self.data.virtual_labels, self.precision)
+
+    def to_tables(self) -> dict[str, Any]:
+        """Every setting, defaults included, as `read_reid_manifest` would read it again."""
+        tables = {"about": self.about, "precision": self.precision}
+        tables |= {name: asdict(getattr(self, name)) for name in _SECTIONS}
+        tables["length"] = {name: value for name, value in vars(self.length).items() if value}
+        return tables
+
+
+_SECTIONS: dict[str, type] = {
+    "data": DataSection,
+    "model": ModelConfig,
+    "pretrained": PretrainedSection,
+    "batch": BatchSection,
+    "augmentation": Augmentation,
+    "loss": LossConfig,
+    "optimiser": OptimiserConfig,
+    "averaging": AveragingConfig,
+    "log": LogSection,
+    "length": LengthSection,
+}
+_WHOLE = ("length",)
+
+
+def read_reid_manifest(path: Path, changes: Iterable[str] = ()) -> ReidManifest:
+    """Read and check a manifest.
+
+    Args:
+        path: the TOML file; `extends = "other.toml"` starts from another file in the same folder.
+        changes: `section.key=value` each, applied last.
+
+    Raises:
+        FatalError: `manifest_missing`, `manifest_syntax`, `manifest_invalid`, `setting_syntax`.
+    """
+    return reid_manifest_from_tables(read_tables(path, changes, _WHOLE), display_name(path))
+
+
+def reid_manifest_from_tables(tables: Mapping[str, Any], name: str) -> ReidManifest:
+    """Check parsed tables.
+
+    Raises:
+        FatalError: `manifest_invalid`.
+    """
+    try:
+        return _manifest(tables)
+    except SettingError as error:
+        raise FatalError("manifest_invalid", f"{name}: {error}", "Correct the manifest or the --set option.") from error
+
+
+def _manifest(tables: Mapping[str, Any]) -> ReidManifest:
+    plain: dict[str, Any] = {"about": str, "precision": Precision}
+    for key in tables:
+        if key not in plain and key not in _SECTIONS:
+            raise SettingError(key, f"is no section; there are {', '.join(sorted((*plain, *_SECTIONS)))}")
+    if "length" not in tables:
+        raise SettingError("length", "is missing; give for instance [length] steps = 2000")
+    values = {key: checked_value(kind, tables[key], key) for key, kind in plain.items() if key in tables}
+    sections = {key: build(kind, tables[key], key) for key, kind in _SECTIONS.items() if key in tables}
+    try:
+        return ReidManifest(**values, **sections)
+    except ValueError as error:
+        raise SettingError("manifest", f"is refused: {error}") from error
+
+
+def known_reid_keys() -> list[str]:
+    """Every key that a manifest may hold, dotted, for documentation and tests."""
+    from reid.schedule import RateSchedule
+
+    names = [f"{section}.{item.name}" for section, kind in _SECTIONS.items() for item in fields(kind)]
+    names += [f"optimiser.schedule.{item.name}" for item in fields(RateSchedule)]
+    return sorted(["about", "precision", *names])

@@ -1,0 +1,1 @@
+"""How well a search finds people: ranks, average precision, re-ranking, uncertainty."""

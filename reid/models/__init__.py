@@ -1,0 +1,1 @@
+"""Networks: photos to feature vectors."""

@@ -1,0 +1,120 @@
+"""Backbones by name: normalised photos to one pooled vector each."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reid.errors import ReidError
+from reid.models.zoo_imports import load_module
+
+TORCHREID = {
+    "resnet50-ibn": ("torchreid.reid.models.resnet_ibn_a", "resnet50_ibn_a"),
+    "osnet-x1.0": ("torchreid.reid.models.osnet", "osnet_x1_0"),
+    "osnet-x0.5": ("torchreid.reid.models.osnet", "osnet_x0_5"),
+    "osnet-x0.25": ("torchreid.reid.models.osnet", "osnet_x0_25"),
+    "osnet-ain-x0.25": ("torchreid.reid.models.osnet_ain", "osnet_ain_x0_25"),
+}
+"""Our name to torchreid's module and function; networks with a `featuremaps` method."""
+
+TIMM = {"hrnet-w18": "hrnet_w18"}
+TIMM_PREFIX = "timm:"
+"""`timm:NAME` is any network of timm."""
+
+
+class MapBackbone(nn.Module):
+    """A torchreid network up to its last feature map, averaged over the image.
+
+    Args:
+        network: has `featuremaps`; its classifier and pooling are dropped.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        for name in ("classifier", "fc", "avgpool", "global_avgpool"):
+            if hasattr(network, name):
+                setattr(network, name, None)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, 3, H, W] to [N, C]."""
+        maps: Tensor = self.network.featuremaps(images)  # type: ignore[operator]
+        return maps.mean(dim=(2, 3))
+
+
+class TimmBackbone(nn.Module):
+    """A timm network without classifier, with its own pooling.
+
+    Args:
+        network: made with `num_classes=0`.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, 3, H, W] to [N, C]."""
+        features: Tensor = self.network(images)
+        return features
+
+
+def make_backbone(name: str, size: tuple[int, int], last_stride: int = 2) -> nn.Module:
+    """Build a backbone with random weights.
+
+    Args:
+        name: of `TORCHREID` or `TIMM`, or `timm:NAME`.
+        size: height and width of the photos, pixels.
+        last_stride: 1 keeps the last stage of a ResNet at twice the resolution (Luo et al. 2019).
+
+    Raises:
+        ReidError: `model_unknown`, `zoo_missing`, `stride_fixed`.
+    """
+    if name in TORCHREID:
+        module, function = TORCHREID[name]
+        network = getattr(load_module(module), function)(num_classes=1, pretrained=False)
+        backbone: nn.Module = MapBackbone(network)
+    elif name in TIMM or name.startswith(TIMM_PREFIX):
+        network = _timm_network(TIMM.get(name, name.removeprefix(TIMM_PREFIX)), size)
+        backbone = TimmBackbone(network)
+    else:
+        known = ", ".join((*TORCHREID, *TIMM))
+        raise ReidError("model_unknown", f"there is no model {name!r}", f"There are {known}, and timm:NAME.")
+    if last_stride == 1:
+        _keep_resolution(network, name)
+    return backbone
+
+
+def feature_channels(backbone: nn.Module, size: tuple[int, int]) -> int:
+    """Length of a backbone's vectors, found by trying it; leaves its state as it was."""
+    was_training = backbone.training
+    backbone.eval()
+    with torch.inference_mode():
+        channels = int(backbone(torch.zeros(1, 3, *size)).shape[1])
+    backbone.train(was_training)
+    return channels
+
+
+def _timm_network(name: str, size: tuple[int, int]) -> nn.Module:
+    timm = load_module("timm")
+    if not timm.is_model(name):
+        raise ReidError("model_unknown", f"timm has no network {name!r}", "See timm.list_models().")
+    made: Any
+    try:
+        made = timm.create_model(name, pretrained=False, num_classes=0, img_size=size)
+    except TypeError:  # only transformers care for the size
+        made = timm.create_model(name, pretrained=False, num_classes=0)
+    assert isinstance(made, nn.Module)
+    return made
+
+
+def _keep_resolution(network: nn.Module, name: str) -> None:
+    """Stride 1 in the last stage of a ResNet with bottlenecks, in place."""
+    try:
+        block = network.layer4[0]  # type: ignore[index, union-attr]
+        block.conv2.stride = (1, 1)  # type: ignore[union-attr]
+        block.downsample[0].stride = (1, 1)  # type: ignore[union-attr, index]
+    except (AttributeError, TypeError, IndexError) as error:
+        raise ReidError(
+            "stride_fixed", f"the last stride of {name} cannot be changed", "Set model.last_stride to 2."
+        ) from error

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("mmgen.cli.train", "Train the reconstructor as a manifest says."),
     "reconstruct": ("mmgen.cli.reconstruct", "Photos to GLB meshes: whole folders, resumable."),
     "evaluate": ("mmgen.cli.evaluate", "Score weights, meshes or masks on a data set, against truth where known."),
+    "augment-reid": ("mmgen.cli.augment_reid", "Re-id training photos to shards of virtual people."),
     "reid": ("mmgen.cli.reid", "Train, evaluate and compare re-identification baselines."),
     "export": ("mmgen.cli.export", "Convert meshes: formats, texture size, height."),
     "inspect": ("mmgen.cli.inspect", "Show what is in a GLB or a run folder."),

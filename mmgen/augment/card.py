@@ -1,0 +1,126 @@
+"""The data card of a shard folder: README.md."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmgen.augment.accounting import PUBLISHED
+from mmgen.augment.folder import INDEX_NAME
+from mmgen.augment.plan import Plan
+from mmgen.files import write_text_atomic
+
+CARD_NAME = "README.md"
+LABELS = {key: label for key, label, _ in PUBLISHED.rows()}
+SCORES = ("mask_area", "folded", "source_iou", "view_consistency")
+
+_TEXT = """# Virtual identities
+
+People who do not exist: shape, camera and light of one photo, clothes mixed from two people, drawn from several sides
+(3D Magic Mirror, arXiv 2204.13096, section 4.3). Made by `mmgen augment-reid`.
+
+![Virtual people beside their parents](contact_sheet.jpg)
+
+## Accounting
+
+{accounting}
+
+In the shards: {kinds}.
+
+## How it was made
+
+{options}
+
+Weights {weights}, plan {plan}, mmgen {version}. Same photos, masks, options and weights on the same kind of device:
+same bytes.
+
+## Quality
+
+Nothing was left out when writing; choose thresholds when training. Percentiles over the virtual images:
+
+{quality}
+
+`mask_area`: share of the image that is person. `folded`: share of faces turned inside out. `source_iou`: overlap of the
+shape source's silhouette with its mask. `view_consistency`: 1 - distance of a view's colours, head to feet, to the mean
+of its set.
+
+## Reading
+
+WebDataset tars with `jpg`, `json` and `cls` per sample; the fields stand in the docstring of `mmgen.augment.shards`.
+
+```python
+import webdataset as wds
+tars = "shards/virtual-{{000000..{last:06d}}}.tar"
+data = wds.WebDataset(tars, shardshuffle=False).decode("pil").to_tuple("jpg", "cls", "json")
+```
+
+`index.jsonl` has an offset for every image; `*.idx` are the same for NVIDIA DALI. `mmgen verify` checks every count and
+hash. Numbers in `cls` start with the {identities} real identities of the training set, then come the virtual ones.
+
+## Care
+
+The pictures show textures of real people wherever the source photos do; the licence and the conditions of the source
+data set apply. `camid` of virtual images is -1: they have no camera. To take a person out with everything that descends
+from them: `mmgen augment-reid --remove-identity PID --out THIS_FOLDER`. {removed}
+The folder `.mmgen/` holds reconstructed photos and may be deleted.
+"""
+
+
+def write_card(out: Path, plan: Plan, record: Mapping[str, Any]) -> None:
+    """Write `README.md` from the record."""
+    kinds = record["kinds"]
+    text = _TEXT.format(
+        accounting="\n".join(_accounting(record["accounting"])),
+        kinds="; ".join(
+            f"{count['samples']:,} {kind} images of {count['classes']:,} identities in {count['shards']} tars"
+            for kind, count in kinds.items()
+        ),
+        options="\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in _options(plan.options.to_dict())),
+        weights=f"`{record['generator']['weights_sha256'][:16]}`",
+        plan=f"`{record['generator']['plan_sha256'][:16]}`",
+        version=record["generator"]["mmgen"],
+        quality="\n".join(_quality(out)),
+        last=max(0, kinds.get("virtual", {"shards": 1})["shards"] - 1),
+        identities=f"{record['accounting']['identities']:,}",
+        removed=f"Removed so far: {len(record['removed'])}." if record["removed"] else "",
+    )
+    write_text_atomic(out / CARD_NAME, text)
+
+
+def _accounting(counts: Mapping[str, int]) -> Iterator[str]:
+    """A table; with the paper's figures beside ours where the data set has its counts."""
+    published = PUBLISHED.to_dict()
+    with_paper = all(counts[key] == published[key] for key in ("images", "identities"))
+    yield "| | this folder |" + (" paper |" if with_paper else "")
+    yield "|---|--:|" + ("--:|" if with_paper else "")
+    for key, count in counts.items():
+        yield f"| {LABELS[key]} | {count:,} |" + (f" {published[key]:,} |" if with_paper else "")
+
+
+def _options(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _options(value)
+        else:
+            yield name, ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _quality(out: Path) -> Iterator[str]:
+    yield "| score | 1 % | 10 % | 50 % | 90 % | 99 % |"
+    yield "|---|--:|--:|--:|--:|--:|"
+    scores: dict[str, list[float]] = {name: [] for name in SCORES}
+    with (out / INDEX_NAME).open(encoding="utf-8") as file:
+        for text in file:
+            quality = json.loads(text)["quality"]
+            for name in SCORES if quality else ():
+                scores[name].append(quality[name])
+    for name, values in scores.items():
+        if values:
+            ranked = sorted(values)
+            yield (
+                f"| {name} | " + " | ".join(f"{_percentile(ranked, share):.3f}" for share in (1, 10, 50, 90, 99)) + " |"
+            )
+
+
+def _percentile(ranked: Sequence[float], percent: int) -> float:
+    return ranked[min(len(ranked) - 1, len(ranked) * percent // 100)]

@@ -1,0 +1,175 @@
+"""Second stage: the views of one set. A pure function of the set, its photos' attributes and the options."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from mmgen.augment.mixing import mixed, textures, upper_share
+from mmgen.augment.plan import Plan, VirtualSet, generator_of
+from mmgen.augment.quality import view_consistency
+from mmgen.augment.store import StoreReader
+from mmgen.weights import Weights
+from recon.camera import project
+from recon.geometry import face_normals
+from recon.render.api import rasterize
+from recon.render.faces import gather_corners
+from recon.render.scene import SLIVER_AREA
+from recon.render.shading import shade, spherical_harmonic_lighting
+from recon.structures import Camera, OffsetFrame
+
+SUPERSAMPLING = 2
+"""Pixels are drawn this much smaller each way and averaged: photos have no jagged edges."""
+
+FILLED_FROM, CLEARED_BELOW = 5, 3
+"""A hole with so many covered neighbours of nine is closed; a speck with fewer is removed."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture of a virtual person.
+
+    Attributes:
+        image: uint8 [H, W, 3].
+        turn_deg: against the source pose.
+        camera: `azimuth_deg`, `elevation_deg`, `distance` as used.
+        background: index of the photo that lent it.
+        quality: scores by name.
+    """
+
+    image: NDArray[np.uint8]
+    turn_deg: int
+    camera: dict[str, float]
+    background: int
+    quality: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A set: how its texture was mixed, and its views in the order of the turns."""
+
+    mix: dict[str, Any]
+    views: tuple[View, ...]
+
+
+class SetDrawer:
+    """Draws sets of a plan."""
+
+    def __init__(self, plan: Plan, reader: StoreReader, weights: Weights) -> None:
+        self._plan = plan
+        self._reader = reader
+        self._mesh = weights.encoder.prototype
+        self._ranges = weights.encoder.config.ranges
+        self._usable = np.flatnonzero(reader.usable())
+        self._upper = upper_share(self._mesh.to("cpu"), weights.encoder.config.texture_size)
+
+    def draw(self, virtual: VirtualSet) -> Drawing:
+        """All views of one set; always together, so that no view depends on how work is cut up."""
+        random, look = generator_of(virtual), self._plan.options.look
+        record = self._reader[virtual.first]
+        own, partner = textures(self._reader, [virtual.first]), textures(self._reader, virtual.partners)
+        texture, mix = mixed(own, partner, self._plan.options.draw, random, self._upper)
+        camera = self._cameras(record, random)
+        backgrounds = [self._background(virtual, random) for _ in look.turns_deg]
+        with torch.inference_mode():
+            drawn = self._person(record, texture, camera)
+            person, cover = downsampled(cleaned(drawn))
+        images = composed(person, cover, np.stack([self._reader[index]["plate"] for index in backgrounds]))
+        scores = view_consistency(person, cover)
+        views = tuple(
+            View(
+                images[index],
+                turn,
+                _camera_at(camera, index),
+                backgrounds[index],
+                {
+                    "mask_area": round(cover[index].mean().item(), 4),
+                    "folded": round(float(record["folded"]), 4),
+                    "source_iou": round(float(record["source_iou"]), 4),
+                    "view_consistency": round(scores[index], 4),
+                },
+            )
+            for index, turn in enumerate(look.turns_deg)
+        )
+        return Drawing(mix, views)
+
+    def _cameras(self, record: Any, random: Random) -> Camera:
+        """The source's camera turned, and jittered anew in every view; never out of the encoder's own ranges."""
+        look, ranges = self._plan.options.look, self._ranges
+        elevations, distances = [], []
+        for _ in look.turns_deg:
+            elevation = float(record["elevation_deg"]) + look.elevation_jitter_deg * random.gauss(0, 1)
+            distance = float(record["distance"]) + look.distance_jitter * random.gauss(0, 1)
+            elevations.append(min(max(elevation, ranges.elevation_deg[0]), ranges.elevation_deg[1]))
+            distances.append(min(max(distance, ranges.distance[0]), ranges.distance[1]))
+        azimuth = torch.tensor(look.turns_deg, dtype=torch.float32) + float(record["azimuth_deg"])
+        offset = torch.from_numpy(record["offset"].copy()).expand(len(look.turns_deg), 2)
+        lens = self._reader.lens
+        frame: OffsetFrame = "world" if lens.offset_frame == get_args(OffsetFrame)[1] else "camera"
+        return Camera(
+            (azimuth + 180) % 360 - 180, torch.tensor(elevations), torch.tensor(distances), offset, lens.focal, frame
+        )
+
+    def _background(self, virtual: VirtualSet, random: Random) -> int:
+        drawn = int(self._usable[random.randrange(len(self._usable))])
+        return drawn if self._plan.options.look.background == "other" else virtual.first
+
+    def _person(self, record: Any, texture: Tensor, camera: Camera) -> Tensor:
+        """[N, 4, H, W] colours and coverage, black where nobody is, in fine pixels."""
+        device = self._mesh.vertices.device
+        count, (height, width) = len(camera), self._plan.options.look.size
+        size = (SUPERSAMPLING * height, SUPERSAMPLING * width)
+        faces, face_uv = self._mesh.faces, self._mesh.face_uv
+        vertices = self._mesh.vertices + torch.from_numpy(record["offsets"].astype(np.float32)).to(device)
+        light = torch.from_numpy(record["light"].astype(np.float32)).to(device).expand(count, 9)
+        camera = Camera(
+            camera.azimuth_deg.to(device), camera.elevation_deg.to(device), camera.distance.to(device),
+            camera.offset.to(device), camera.focal, camera.offset_frame,
+        )  # fmt: skip
+        ndc, in_camera = project(vertices.expand(count, -1, -1), camera, *size)
+        corners, z, facing = gather_corners(ndc, in_camera, faces, SLIVER_AREA)
+        gain = spherical_harmonic_lighting(face_normals(in_camera, faces), light)
+        features = torch.cat((face_uv.expand(count, -1, -1, -1), gain[:, :, None, None].expand(-1, -1, 3, 1)), dim=-1)
+        drawn, face_index = rasterize(*size, z, corners, features, facing >= 0)
+        assert isinstance(drawn, Tensor)
+        image = shade(drawn, face_index, texture.to(device).expand(count, -1, -1, -1), None)
+        covered = (face_index >= 0).float()[:, None]
+        return torch.cat((image * covered, covered), dim=1).cpu()
+
+
+def cleaned(drawn: Tensor) -> Tensor:
+    """Close pinholes with the colours around them, and remove specks.
+
+    Args:
+        drawn: [N, 4, H, W] premultiplied colours and coverage (0 or 1).
+    """
+    around = functional.avg_pool2d(drawn, 3, stride=1, padding=1) * 9
+    neighbours, covered = around[:, 3:], drawn[:, 3:] > 0
+    filled = torch.where((neighbours >= FILLED_FROM - 0.5) & ~covered, around / neighbours.clamp(min=1), drawn)
+    return torch.where((neighbours < CLEARED_BELOW - 0.5) & covered, torch.zeros_like(drawn), filled)
+
+
+def downsampled(drawn: Tensor) -> tuple[Tensor, Tensor]:
+    """[N, 3, H, W] premultiplied colours and [N, H, W] soft coverage in the pixels of the picture."""
+    small = functional.avg_pool2d(drawn, SUPERSAMPLING)
+    return small[:, :3], small[:, 3]
+
+
+def composed(person: Tensor, cover: Tensor, plates: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The person before backgrounds: uint8 [N, H, W, 3]."""
+    behind = torch.from_numpy(plates).permute(0, 3, 1, 2)
+    image = person * 255 + (1 - cover[:, None]) * behind
+    return image.clamp(0, 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _camera_at(camera: Camera, index: int) -> dict[str, float]:
+    return {
+        "azimuth_deg": round(camera.azimuth_deg[index].item(), 3),
+        "elevation_deg": round(camera.elevation_deg[index].item(), 3),
+        "distance": round(camera.distance[index].item(), 4),
+    }

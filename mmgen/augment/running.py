@@ -1,0 +1,217 @@
+"""A whole run: reconstruct every photo once, choose pairs, write tars, record."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmgen.augment.card import write_card
+from mmgen.augment.encoding import BlockReport, EncodingJob
+from mmgen.augment.folder import (
+    check_folder,
+    drop_record,
+    shards_key,
+    sweep_shards,
+    write_plan,
+    write_record,
+    write_sources,
+)
+from mmgen.augment.mixing import texture_changes
+from mmgen.augment.plan import Plan, SettledPlan, choose_hardest_half, chosen_without_looking
+from mmgen.augment.shards import SHARDS_FOLDER, ShardEntry, ShardJob, ShardName
+from mmgen.augment.sheet import write_sheet
+from mmgen.augment.store import PhotoNote, Store, StoreReader, store_of
+from mmgen.engine import Callbacks, Ending, run_chunks
+from mmgen.errors import FatalError, ItemError
+from mmgen.files import sweep_temp_files
+from mmgen.locks import run_lock
+from mmgen.runs import Shard
+
+FINISHED = Ending()
+WHOLE = Shard()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run.
+
+    Attributes:
+        plan: what is wanted.
+        root: of the data set.
+        out: folder of the shards.
+        weights: file.
+        weights_sha256: of it.
+        device: `cpu` or `cuda:N`.
+        workers: processes.
+        shard: which part of a run this is.
+        overwrite: replace shards of other settings.
+    """
+
+    plan: Plan
+    root: Path
+    out: Path
+    weights: Path
+    weights_sha256: str
+    device: str
+    workers: int = 1
+    shard: Shard = WHOLE
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears of a run as it goes.
+
+    Attributes:
+        started: a stage begins: its name and number of items.
+        advanced: so many items of it are done.
+        stopping: a signal asked for the end; called inside the signal handler.
+    """
+
+    started: Callable[[str, int], None] = lambda stage, total: None
+    advanced: Callable[[int], None] = lambda count: None
+    stopping: Callable[[], None] = lambda: None
+
+
+@dataclass
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        ending: whether and why it ended early.
+        record: content of `record.json`; None while parts are missing.
+        failures: photos that could not be used.
+        photos_done: photos reconstructed in this run.
+        views_done: samples written in this run.
+        stage_seconds: wall time per stage.
+        shards_missing: tars that are still to make, by any part.
+    """
+
+    ending: Ending = FINISHED
+    record: dict[str, Any] | None = None
+    failures: tuple[PhotoNote, ...] = ()
+    photos_done: int = 0
+    views_done: int = 0
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    shards_missing: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 all good, 3 some photos could not be used, 4 nothing could be done, 130 interrupted."""
+        if self.ending.interrupted:
+            return 130
+        if self.ending.fatal is not None:
+            return 4
+        return 3 if self.failures else 0
+
+
+def run_augmentation(request: Request, listener: Listener) -> Outcome:
+    """Do what is left to do of this part, and finish the folder where nothing is left of any part.
+
+    The bytes of the folder are the same whatever the workers, the parts and the interruptions.
+
+    Raises:
+        FatalError: the folder holds something else, another run works in it, or no photo can be used.
+    """
+    with run_lock(request.out, request.shard):
+        removed = check_folder(request.out, request.plan, request.weights_sha256, request.overwrite)
+        write_plan(request.out, request.plan, request.weights_sha256, removed)
+        outcome = Outcome()
+        store = store_of(request.plan, request.root, request.out, request.weights_sha256)
+        outcome.ending = _encode(request, store, listener, outcome)
+        if store.missing() or outcome.ending != FINISHED:
+            return outcome
+        store.sweep()
+        outcome.failures = tuple(note for note in store.notes() if note.error)
+        sources = write_sources(request.out, request.plan, store)
+        job = _job(request, store, sources, removed)
+        outcome.ending = _write(request, job, listener, outcome)
+        if outcome.ending == FINISHED:
+            _finish(request, job, sources, outcome)
+    return outcome
+
+
+def settle(plan: Plan, reader: StoreReader) -> SettledPlan:
+    """Choose the pairs and drop unusable photos.
+
+    Raises:
+        FatalError: `no_usable_photos`.
+    """
+    usable = reader.usable()
+    if not usable.any():
+        raise FatalError(
+            "no_usable_photos",
+            "none of the training photos could be reconstructed",
+            "sources.jsonl says why; most often masks are missing: see --masks.",
+        )
+    pairs = chosen_without_looking(plan)
+    if pairs is None:
+        pairs = choose_hardest_half(plan, texture_changes(plan, reader))
+    return SettledPlan(plan, pairs, frozenset(index for index, good in enumerate(usable) if not good))
+
+
+def _encode(request: Request, store: Store, listener: Listener, outcome: Outcome) -> Ending:
+    missing = store.missing()
+    part = request.shard
+    own = [block for block in missing if block % part.count == part.index]
+    others = [block for block in reversed(missing) if block % part.count != part.index]
+    listener.started("reconstruct", sum(len(store.range_of(block)) for block in missing))
+
+    def deliver(report: BlockReport) -> None:
+        outcome.photos_done += report.photos if report.is_new else 0
+        listener.advanced(report.photos)
+
+    started = time.monotonic()
+    sweep_temp_files(store.folder)
+    encode = EncodingJob(request.plan, request.root, store, request.weights, request.device)
+    callbacks: Callbacks[int, BlockReport] = Callbacks(deliver, _lost, listener.stopping)
+    ending = run_chunks([[block] for block in own + others], encode, request.workers, callbacks)
+    outcome.stage_seconds["reconstruct"] = time.monotonic() - started
+    return ending
+
+
+def _job(request: Request, store: Store, sources: bytes, removed: Sequence[str]) -> ShardJob:
+    settled = settle(request.plan, StoreReader(store))
+    key = shards_key(request.plan, sources, request.weights_sha256, removed)
+    return ShardJob(settled, tuple(removed), request.root, request.out, store, request.weights, request.device, key)
+
+
+def _write(request: Request, job: ShardJob, listener: Listener, outcome: Outcome) -> Ending:
+    part = request.shard
+    own = [name for position, name in enumerate(job.names) if position % part.count == part.index]
+    todo = [name for name in own if job.finished(name) is None]
+    if todo:
+        drop_record(request.out)
+    listener.started("shards", sum(job.planned_samples(name) for name in todo))
+
+    def deliver(entry: ShardEntry) -> None:
+        outcome.views_done += entry.samples
+        listener.advanced(entry.samples)
+
+    started = time.monotonic()
+    sweep_temp_files(request.out / SHARDS_FOLDER)
+    callbacks: Callbacks[ShardName, ShardEntry] = Callbacks(deliver, _lost, listener.stopping)
+    ending = run_chunks([[name] for name in todo], job, request.workers, callbacks)
+    outcome.stage_seconds["shards"] = time.monotonic() - started
+    return ending
+
+
+def _finish(request: Request, job: ShardJob, sources: bytes, outcome: Outcome) -> None:
+    entries: dict[ShardName, ShardEntry] = {}
+    for name in job.names:
+        entry = job.finished(name)
+        if entry is None:
+            outcome.shards_missing += 1
+        else:
+            entries[name] = entry
+    if outcome.shards_missing:
+        return
+    sweep_shards(job)
+    outcome.record = write_record(job, entries, sources, request.weights_sha256)
+    write_sheet(request.out, request.root)
+    write_card(request.out, request.plan, outcome.record)
+
+
+def _lost(item: object, error: ItemError) -> None:
+    raise FatalError(error.code, f"block or shard {item}: {error.message}", error.hint)

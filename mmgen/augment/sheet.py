@@ -1,0 +1,87 @@
+"""Contact sheet of virtual people beside their parents."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mmgen.augment.folder import INDEX_NAME
+from mmgen.files import write_bytes_atomic
+
+SHEET_NAME = "contact_sheet.jpg"
+PEOPLE, PEOPLE_PER_ROW = 20, 2
+CELL_HEIGHT, GAP, HEAD, FONT_SIZE = 192, 4, 20, 13
+PAPER, INK = (255, 255, 255), (60, 58, 55)
+
+
+def write_sheet(out: Path, root: Path) -> None:
+    """Write `contact_sheet.jpg` from the shards: 20 virtual people, spread evenly over the folder.
+
+    Args:
+        out: folder of the shards.
+        root: data set folder, where the parents' photos are.
+    """
+    people = _people(out)
+    chosen = [people[number] for number in np.unique(np.linspace(0, len(people) - 1, PEOPLE).astype(int))]
+    if not chosen:
+        return
+    strips = [_strip(out, root, lines) for lines in chosen]
+    width, height = max(strip.width for strip in strips), strips[0].height
+    rows = -(-len(strips) // PEOPLE_PER_ROW)
+    sheet = Image.new("RGB", (PEOPLE_PER_ROW * (width + 3 * GAP), rows * (height + GAP)), PAPER)
+    for number, strip in enumerate(strips):
+        row, column = divmod(number, PEOPLE_PER_ROW)
+        sheet.paste(strip, (column * (width + 3 * GAP) + GAP, row * (height + GAP) + GAP))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=92, subsampling=0)
+    write_bytes_atomic(out / SHEET_NAME, buffer.getvalue())
+
+
+def _people(out: Path) -> list[list[dict[str, Any]]]:
+    """The views of every virtual set, in order of the index."""
+    sets: dict[int, list[dict[str, Any]]] = {}
+    with (out / INDEX_NAME).open(encoding="utf-8") as file:
+        for text in file:
+            line = json.loads(text)
+            if line["kind"] == "virtual":
+                sets.setdefault(line["set"], []).append(line)
+    return list(sets.values())
+
+
+def _strip(out: Path, root: Path, lines: Sequence[Mapping[str, Any]]) -> Image.Image:
+    """Both parents, then all views."""
+    first = lines[0]
+    titles = [*first["parents"], *(f"{line['view']['turn_deg']:+d}°" for line in lines)]
+    cells = [_fitted(picture) for picture in (*_parents(root, first), *(_view(out, line) for line in lines))]
+    strip = Image.new("RGB", (sum(cell.width + GAP for cell in cells) + GAP, CELL_HEIGHT + HEAD), PAPER)
+    draw, font, left = ImageDraw.Draw(strip), ImageFont.load_default(FONT_SIZE), 0
+    for number, (cell, title) in enumerate(zip(cells, titles, strict=True)):
+        strip.paste(cell, (left, HEAD))
+        draw.text((left + 2, 2), title, fill=INK, font=font)
+        left += cell.width + (3 * GAP if number == 1 else GAP)
+    return strip
+
+
+def _parents(root: Path, line: Mapping[str, Any]) -> Iterator[Image.Image]:
+    for path in line["sources"][:2]:
+        try:
+            with Image.open(root / path) as file:
+                yield file.convert("RGB")
+        except OSError:  # the photo was taken away since; its place stays empty
+            yield Image.new("RGB", (1, 2), PAPER)
+
+
+def _view(out: Path, line: Mapping[str, Any]) -> Image.Image:
+    offset, size = line["jpg"]
+    with (out / line["shard"]).open("rb") as file:
+        file.seek(offset)
+        return Image.open(io.BytesIO(file.read(size))).convert("RGB")
+
+
+def _fitted(picture: Image.Image) -> Image.Image:
+    width = max(1, round(picture.width * CELL_HEIGHT / picture.height))
+    return picture.resize((width, CELL_HEIGHT), Image.Resampling.LANCZOS)

@@ -1,0 +1,204 @@
+"""Reconstructed photos on disk: blocks of fixed size, written once, mapped into memory by every process.
+
+A block's name holds a hash of all that decided it (photos, masks, weights, options), so that a later run takes it or
+makes it again, and two runs never mix. Colours have 8 bits, offsets and light 16, cameras 32.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mmgen.masks.lookup as lookup
+from mmgen.augment.plan import Plan
+from mmgen.augment.sources import Source
+from mmgen.errors import FatalError
+from mmgen.files import write_bytes_atomic, write_text_atomic
+from mmgen.locks import STATE_FOLDER
+from mmgen.masks import MaskSource
+
+STORE_VERSION = 1
+BLOCK_PHOTOS = 64
+OPEN_BLOCKS = 4096
+
+
+@dataclass(frozen=True)
+class PhotoNote:
+    """What is known about one photo beside its attributes.
+
+    Attributes:
+        path: below the data set folder.
+        error: class of what made it unusable, or None.
+        message: what is wrong with it.
+        image_sha256: of the photo's bytes; None if it could not be read.
+        mask_source: where its mask came from.
+        mask_sha256: of the mask.
+    """
+
+    path: str
+    error: str | None = None
+    message: str | None = None
+    image_sha256: str | None = None
+    mask_source: str | None = None
+    mask_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What all cameras of the weights share."""
+
+    focal: float
+    offset_frame: str
+
+
+def block_type(vertices: int, texture: tuple[int, int], image: tuple[int, int]) -> np.dtype[Any]:
+    """The record of one photo.
+
+    Args:
+        vertices: of the mesh.
+        texture: rows and columns of its map.
+        image: height and width of the background, pixels.
+    """
+    return np.dtype(
+        [
+            ("usable", "u1"),
+            ("azimuth_deg", "<f4"),
+            ("elevation_deg", "<f4"),
+            ("distance", "<f4"),
+            ("offset", "<f4", 2),
+            ("light", "<f2", 9),
+            ("offsets", "<f2", (vertices, 3)),
+            ("texture", "u1", (3, *texture)),
+            ("plate", "u1", (*image, 3)),
+            ("folded", "<f4"),
+            ("source_iou", "<f4"),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where the blocks of a plan are.
+
+    Attributes:
+        folder: of the blocks.
+        names: of the blocks, in order of the photos.
+        photos: number of photos.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    photos: int
+
+    def range_of(self, block: int) -> range:
+        """The photos of one block."""
+        return range(block * BLOCK_PHOTOS, min((block + 1) * BLOCK_PHOTOS, self.photos))
+
+    def has(self, block: int) -> bool:
+        """Whether a block is there, whole."""
+        return (self.folder / f"{self.names[block]}.npy").is_file()
+
+    def missing(self) -> list[int]:
+        """Blocks that are not there yet."""
+        return [block for block in range(len(self.names)) if not self.has(block)]
+
+    def write(self, block: int, values: NDArray[Any], lens: Lens, notes: Sequence[PhotoNote]) -> None:
+        """Write a block; its `.npy` comes last and says that it is whole."""
+        name = self.names[block]
+        about = {"focal": lens.focal, "offset_frame": lens.offset_frame, "photos": [vars(note) for note in notes]}
+        write_text_atomic(self.folder / f"{name}.json", json.dumps(about, sort_keys=True))
+        buffer = io.BytesIO()
+        np.save(buffer, values, allow_pickle=False)
+        write_bytes_atomic(self.folder / f"{name}.npy", buffer.getvalue())
+
+    def notes(self) -> Iterator[PhotoNote]:
+        """About every photo, in order."""
+        for block in range(len(self.names)):
+            for note in self._about(block)["photos"]:
+                yield PhotoNote(**note)
+
+    def lens(self) -> Lens:
+        """Of all photos."""
+        about = self._about(0)
+        return Lens(about["focal"], about["offset_frame"])
+
+    def _about(self, block: int) -> dict[str, Any]:
+        path = self.folder / f"{self.names[block]}.json"
+        try:
+            about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return about
+        except (OSError, ValueError) as error:
+            raise FatalError("store_damaged", f"{path} is damaged", f"Delete {path.parent} and run again.") from error
+
+    def sweep(self) -> int:
+        """Remove blocks of other photos, weights or options; returns how many files."""
+        wanted = {f"{name}{suffix}" for name in self.names for suffix in (".npy", ".json")}
+        stray = [path for path in sorted(self.folder.glob("block-*")) if path.name not in wanted]
+        for path in stray:
+            path.unlink(missing_ok=True)
+        return len(stray)
+
+
+class StoreReader:
+    """Random access to the attributes of photos."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.lens = store.lens()
+        self._block = lru_cache(OPEN_BLOCKS)(self._open)
+
+    def __getitem__(self, photo: int) -> Any:
+        """The record of one photo (see `block_type`); its arrays lie in the file."""
+        return self._block(photo // BLOCK_PHOTOS)[photo % BLOCK_PHOTOS]
+
+    def usable(self) -> NDArray[np.bool_]:
+        """[N] which photos can be used."""
+        blocks = [self._block(block)["usable"] for block in range(len(self._store.names))]
+        return np.concatenate(blocks) > 0
+
+    def _open(self, block: int) -> NDArray[Any]:
+        path = self._store.folder / f"{self._store.names[block]}.npy"
+        try:
+            values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise FatalError("store_damaged", f"{path} is damaged", "Delete it; it is made again.") from error
+        return values
+
+
+def store_of(plan: Plan, root: Path, out: Path, weights_sha256: str) -> Store:
+    """The store of a plan; looks at sizes and times of photos and masks, not into them."""
+    masks = MaskSource.parse(plan.options.masks)
+    shared = repr((STORE_VERSION, weights_sha256, plan.options.masks, plan.options.look.size, BLOCK_PHOTOS))
+    names = []
+    for block, start in enumerate(range(0, len(plan.photos), BLOCK_PHOTOS)):
+        digest = hashlib.sha256(shared.encode())
+        for photo in plan.photos[start : start + BLOCK_PHOTOS]:
+            digest.update(_fingerprint(root, photo, masks).encode())
+        names.append(f"block-{block:06d}-{digest.hexdigest()[:16]}")
+    return Store(out / STATE_FOLDER / "sources", tuple(names), len(plan.photos))
+
+
+def _fingerprint(root: Path, photo: Source, masks: MaskSource) -> str:
+    image = root / photo.path
+    mask: Path | None = None
+    if masks.kind == "folder" and masks.folder is not None:
+        mask = lookup.in_tree(masks.folder, Path(photo.path))
+    elif masks.kind == "auto":
+        mask = lookup.beside(image)
+    states = [(file.name, _state(file)) for file in (image, mask) if file is not None]
+    return repr((photo.path, states))
+
+
+def _state(file: Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return (-1, -1)
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,366 @@
+"""`mmgen augment-reid`: a re-id training set several times larger, as WebDataset shards of virtual people."""
+
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmgen.cli.options import (
+    PATH,
+    PixelSizeType,
+    device_option,
+    dry_run_option,
+    json_option,
+    limit_option,
+    masks_option,
+    overwrite_option,
+    seed_option,
+    shard_option,
+    weights_option,
+    workers_option,
+)
+from mmgen.cli.output import print_json, say
+from mmgen.cli.progress import Reporter, duration, progress
+from mmgen.listing import display_name
+
+if TYPE_CHECKING:
+    from mmgen.augment.accounting import Accounting
+    from mmgen.augment.options import AugmentOptions
+    from mmgen.augment.running import Listener, Outcome, Request
+
+EXIT_NOTHING_DONE = 4
+SHOWN_FAILURES = 20
+
+
+class NumbersType(click.ParamType):
+    """Whole numbers with commas between, as a tuple."""
+
+    name = "N,N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Parse one value."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(int(part) for part in value.split(","))
+        except ValueError:
+            numbers = ()
+        if not numbers or not all(-180 <= number <= 180 for number in numbers):
+            self.fail(f"'{value}' is not a list of whole degrees from -180 to 180, such as -60,-30,0,30,60", param, ctx)
+        return numbers
+
+
+class WeightRangeType(click.ParamType):
+    """A share, or the two ends of a range of shares, `LOW:HIGH`."""
+
+    name = "W or LOW:HIGH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        """Parse one value."""
+        if isinstance(value, tuple):
+            return value
+        low, _, high = value.partition(":")
+        try:
+            ends = (float(low), float(high or low))
+        except ValueError:
+            ends = (-1.0, -1.0)
+        if not 0 <= ends[0] <= ends[1] <= 1:
+            self.fail(f"'{value}' is neither a share from 0 to 1 nor two with a colon, such as 0.3:0.7", param, ctx)
+        return ends
+
+
+@click.command()
+@click.argument("market", type=PATH, required=False)
+@click.option("--out", "-o", type=PATH, help="Folder for the shards.  [default: MARKET with -3d at its end, beside it]")
+@weights_option
+@masks_option("auto, alpha, grabcut, or a folder that mirrors the photos; auto takes masks/ of a prepared data set.")
+@click.option(
+    "--partners",
+    type=click.Choice(["image", "identity"]),
+    default="image",
+    show_default=True,
+    help="Mix with the texture of one other photo (as published), or with the mean texture of another person.",
+)
+@click.option(
+    "--selection",
+    type=click.Choice(["all", "hardest-half"]),
+    default="all",
+    show_default=True,
+    help="One partner per photo; or two draws, keeping the half of the pairs that changes textures most (published).",
+)
+@click.option(
+    "--mix",
+    type=click.Choice(["blend", "regions"]),
+    default="blend",
+    show_default=True,
+    help="Blend whole textures, or swap the clothes above or below the waist.",
+)
+@click.option(
+    "--own-weight",
+    type=WeightRangeType(),
+    default="0.5",
+    show_default=True,
+    help="Share of the own texture in a blend; a range is drawn from, set by set.",
+)
+@click.option(
+    "--turns",
+    type=NumbersType(),
+    default="-60,-30,0,30,60",
+    show_default=True,
+    help="Turns of the camera around the body, degrees, against the source pose.",
+)
+@click.option(
+    "--elevation-jitter", type=click.FloatRange(0, 30), default=2.0, show_default=True, help="Per view, sigma, degrees."
+)
+@click.option(
+    "--distance-jitter",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    help="Per view, sigma; people are about 1.8 high.  (published: 0.5)",
+)
+@click.option(
+    "--background",
+    type=click.Choice(["other", "own"]),
+    default="other",
+    show_default=True,
+    help="Whose photo stands behind, its person painted out: anyone's, drawn per view, or the shape source's.",
+)
+@click.option("--size", type=PixelSizeType(16, 1024), default="128x64", show_default=True, help="Of the pictures.")
+@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of the JPEGs.")
+@click.option("--with-real", is_flag=True, help="Put the real training images into the shards too.")
+@click.option(
+    "--samples-per-shard", type=click.IntRange(1, 1_000_000), default=2000, show_default=True, help="In one tar."
+)
+@click.option(
+    "--remove-identity",
+    multiple=True,
+    metavar="PID",
+    help="Take a person and all descendants out of the shards in --out; nothing else is done. May be repeated.",
+)
+@seed_option()
+@limit_option("Only the first N photos, in sorted order.")
+@shard_option
+@workers_option
+@device_option
+@overwrite_option
+@dry_run_option
+@json_option
+def command(market: Path | None, out: Path | None, remove_identity: tuple[str, ...], **options: Any) -> None:
+    """Make virtual people from the training photos of MARKET, a data set in Market-1501 layout.
+
+    Every training photo is reconstructed once; its texture is mixed with that of another person, and the mix is drawn
+    from several sides into WebDataset shards, with an index, a record of counts and hashes, a data card with the
+    accounting of the paper, and a contact sheet. Nobody of query and gallery is ever a source.
+
+    The same arguments give the same bytes, whatever the number of --workers and --shard parts. Run it again after an
+    interruption: what is finished is not done again. `mmgen verify OUT` checks the result.
+    """
+    if out is None:
+        if market is None:
+            raise click.UsageError("Name a data set: mmgen augment-reid MARKET")
+        out = Path(os.path.abspath(market) + "-3d")
+    if remove_identity:
+        code = _remove(out, remove_identity, options)
+    elif market is None:
+        raise click.UsageError("Name a data set: mmgen augment-reid MARKET --out OUT")
+    else:
+        code = _augment(market, out, options)
+    click.get_current_context().exit(code)
+
+
+def _remove(out: Path, people: tuple[str, ...], options: dict[str, Any]) -> int:
+    from mmgen.augment.removal import remove_people
+
+    removal = remove_people(out, people, options["dry_run"])
+    if options["as_json"]:
+        print_json({"schema": "mmgen.augment.removal/1", "out": display_name(out), **removal.to_dict()})
+    verb = "would be taken" if options["dry_run"] else "taken"
+    say(f"{removal.samples} samples in {removal.shards} tars {verb} out of {display_name(out)}")
+    return 0
+
+
+def _augment(market: Path, out: Path, options: dict[str, Any]) -> int:
+    from mmgen.augment.plan import Plan
+    from mmgen.augment.sources import find_sources
+
+    chosen = _options(options)
+    sources = find_sources(market, chosen.limit)
+    plan = Plan(chosen, sources.photos)
+    if options["dry_run"]:
+        return _forecast(plan, sources.root, out, options)
+    return _run(_request(plan, sources.root, out, options), options["as_json"])
+
+
+def _options(options: dict[str, Any]) -> "AugmentOptions":
+    from mmgen.augment.options import AugmentOptions, Draw, Look
+
+    draw = Draw(options["seed"], options["partners"], options["selection"], options["mix"], options["own_weight"])
+    look = Look(
+        turns_deg=options["turns"],
+        elevation_jitter_deg=options["elevation_jitter"],
+        distance_jitter=options["distance_jitter"],
+        background=options["background"],
+        size=options["size"],
+        jpeg_quality=options["quality"],
+    )
+    return AugmentOptions(
+        draw, look, options["masks"], options["with_real"], options["samples_per_shard"], options["limit"]
+    )
+
+
+def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "Request":
+    from mmgen.augment.running import Request
+    from mmgen.devices import resolve_device
+    from mmgen.engine import default_workers
+    from mmgen.weights import load_weights
+
+    device = resolve_device(options["device"])
+    weights = _weights_file(options["weights"])
+    return Request(
+        plan=plan,
+        root=root,
+        out=out,
+        weights=weights,
+        weights_sha256=load_weights(weights).sha256,
+        device=device,
+        workers=options["workers"] or default_workers(device),
+        shard=options["shard"],
+        overwrite=options["overwrite"],
+    )
+
+
+def _weights_file(given: Path | None) -> Path:
+    from mmgen.bundled import bundled_weights_path
+    from mmgen.errors import FatalError
+
+    weights = given or bundled_weights_path()
+    if weights is None:
+        raise FatalError(
+            "weights_missing", "this build has no bundled weights", "Give --weights FILE, or train some: mmgen train."
+        )
+    return weights
+
+
+def _run(request: "Request", as_json: bool) -> int:
+    from mmgen.augment.running import run_augmentation
+
+    started = time.monotonic()
+    with ExitStack() as stack:
+        outcome = run_augmentation(request, _listener(stack))
+    seconds = time.monotonic() - started
+    if outcome.ending.fatal is not None:
+        say(f"error: {outcome.ending.fatal.message}\nhint: {outcome.ending.fatal.hint}")
+    _tell(request, outcome, seconds)
+    if as_json:
+        print_json(_as_data(request, outcome, seconds))
+    return outcome.exit_code
+
+
+def _listener(stack: ExitStack) -> "Listener":
+    """One progress display after the other, one per stage."""
+    from mmgen.augment.running import Listener
+
+    current: list[Reporter] = []
+    inner = stack.enter_context(ExitStack())
+
+    def started(stage: str, total: int) -> None:
+        inner.close()
+        current[:] = [inner.enter_context(progress(stage, total))] if total else []
+
+    def advanced(count: int) -> None:
+        for _ in range(count if current else 0):
+            current[0].advance()
+
+    return Listener(started, advanced, _stopping)
+
+
+def _stopping() -> None:
+    """Runs inside the signal handler, where only a raw write is safe."""
+    os.write(2, b"\nstopping after the shards at work; once more stops at once\n")
+
+
+def _tell(request: "Request", outcome: "Outcome", seconds: float) -> None:
+    for note in outcome.failures[:SHOWN_FAILURES]:
+        say(f"unusable: {note.message} ({note.error})")
+    if len(outcome.failures) > SHOWN_FAILURES:
+        say(f"... and {len(outcome.failures) - SHOWN_FAILURES} more; see sources.jsonl")
+    rate = outcome.views_done / max(1e-9, outcome.stage_seconds.get("shards", 0.0))
+    speed = f", {rate:.0f} views/s" if outcome.views_done else ""
+    say(
+        f"{outcome.photos_done} photos reconstructed, {outcome.views_done} samples written in {duration(seconds)}{speed}"
+    )
+    if outcome.record is None:
+        say("the folder is not complete yet; the same command goes on from here")
+        return
+    from mmgen.augment.accounting import accounting_of
+
+    _print_accounting(accounting_of(outcome.record["accounting"]))
+    say(f"shards in {display_name(request.out)}; have a look at {display_name(request.out / 'contact_sheet.jpg')}")
+
+
+def _print_accounting(accounting: "Accounting") -> None:
+    from mmgen.augment.accounting import PUBLISHED
+
+    paper = PUBLISHED.to_dict() if accounting.is_market else {}
+    say(f"{'':28}{'this run':>12}{'paper' if paper else '':>12}")
+    for key, label, count in accounting.rows():
+        shown = "(later)" if count is None else f"{count:,}"
+        say(f"{label:28}{shown:>12}" + (f"{paper[key]:>12,}" if paper else ""))
+
+
+def _as_data(request: "Request", outcome: "Outcome", seconds: float) -> dict[str, Any]:
+    record = outcome.record or {}
+    return {
+        "schema": "mmgen.augment.result/1",
+        "out": display_name(request.out),
+        "complete": outcome.record is not None,
+        "samples": record.get("samples"),
+        "classes": record.get("classes"),
+        "kinds": record.get("kinds"),
+        "accounting": record.get("accounting"),
+        "unusable_photos": len(outcome.failures),
+        "photos_reconstructed": outcome.photos_done,
+        "samples_written": outcome.views_done,
+        "seconds": round(seconds, 3),
+        "stage_seconds": {name: round(value, 3) for name, value in outcome.stage_seconds.items()},
+        "exit_code": outcome.exit_code,
+    }
+
+
+def _forecast(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> int:
+    from mmgen.augment.accounting import account, account_before
+    from mmgen.augment.forecast import forecast
+    from mmgen.augment.plan import SettledPlan, chosen_without_looking
+    from mmgen.errors import MmgenError
+
+    pairs = chosen_without_looking(plan)
+    accounting = account_before(plan) if pairs is None else account(SettledPlan(plan, pairs))
+    _print_accounting(accounting)
+    try:
+        expected: dict[str, Any] | None = forecast(_request(plan, root, out, options)).to_dict()
+    except MmgenError as error:
+        expected = None
+        say(f"no forecast: {error.message}. {error.hint}")
+    if expected is not None:
+        _print_forecast(expected)
+    if options["as_json"]:
+        plain = {"schema": "mmgen.augment.plan/1", "out": display_name(out), "accounting": accounting.to_dict()}
+        print_json({**plain, "forecast": expected})
+    say("nothing was written")
+    return 0
+
+
+def _print_forecast(expected: dict[str, Any]) -> None:
+    say(
+        f"about {duration(expected['seconds'])} with {expected['workers']} workers: "
+        f"{duration(expected['reconstruct_seconds'])} to reconstruct {expected['photos_todo']:,} photos, "
+        f"{duration(expected['shards_seconds'])} for {expected['samples_todo']:,} samples "
+        f"({expected['views_per_second']:.0f} per second); {expected['bytes'] / 1e6:,.0f} MB of shards, "
+        f"{expected['store_bytes'] / 1e6:,.0f} MB beside them that may be deleted"
+    )
+    parts = ", ".join(f"{name} {value:.2f} ms" for name, value in expected["milliseconds"].items())
+    say(f"measured on one core: {parts}")

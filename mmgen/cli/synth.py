@@ -35,6 +35,13 @@ EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 3, 4, 130
     show_default=True,
     help="Share of people for bounding_box_test and query.",
 )
+@click.option(
+    "--style",
+    type=click.Choice(["street", "studio"]),
+    default="street",
+    show_default=True,
+    help="studio: other people, clothes, lenses, light and backgrounds, to test how a model takes a shift.",
+)
 @click.option("--height", type=click.IntRange(32, 2048), default=128, show_default=True, help="Image height, pixels.")
 @click.option("--width", type=click.IntRange(16, 2048), help="Image width, pixels.  [default: half the height]")
 @seed_option()
@@ -69,6 +76,7 @@ def _plan(options: dict[str, Any]) -> "CrowdPlan":
         poses=min(options["poses"], views),
         height=height,
         width=options["width"] or height // 2,
+        style=options["style"],
     )
     return make_plan(options["identities"], options["test_fraction"], crowd)
 

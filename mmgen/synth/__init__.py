@@ -12,7 +12,8 @@ from mmgen.synth.identity import Identity, identity
 from mmgen.synth.mesh import BodyMesh, body_mesh
 from mmgen.synth.pose import NEUTRAL, Pose, sample_pose
 from mmgen.synth.street import StreetCamera, street_camera
-from mmgen.synth.view import Picture, Truth, View, render_view, sample_view
+from mmgen.synth.view import Picture, Truth, View, render_view
+from mmgen.synth.viewpoint import sample_view
 
 __all__ = [
     "NEUTRAL",

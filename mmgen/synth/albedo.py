@@ -5,8 +5,22 @@ from numba import njit
 
 from mmgen.synth.paint_head import paint_head
 from mmgen.synth.paint_upper import paint_upper
-from mmgen.synth.patterns import cloth, noise, put, scale
-from mmgen.synth.person import M_BAG, M_BOTTOM, M_HAT, M_OUTER, M_SHOE, M_SKIN, M_SLEEVE, M_SOCK, M_SOLE, Paint, Style
+from mmgen.synth.patterns import cloth, noise, put, quilt, scale
+from mmgen.synth.person import (
+    M_BAG,
+    M_BELT,
+    M_BOTTOM,
+    M_HAT,
+    M_OUTER,
+    M_SCARF,
+    M_SHOE,
+    M_SKIN,
+    M_SLEEVE,
+    M_SOCK,
+    M_SOLE,
+    Paint,
+    Style,
+)
 from mmgen.synth.primitives import (
     BAG,
     HAIR,
@@ -15,6 +29,8 @@ from mmgen.synth.primitives import (
     LEG,
     OUTER_SKIRT,
     OUTER_SLEEVE,
+    PROP,
+    SCARF,
     SHELL,
     SHOE,
     SKIN,
@@ -53,7 +69,7 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
         out: [3] receives the albedo, about 0..1.
 
     Returns:
-        How strongly folds show here: 0 for skin, 1 for cloth.
+        How strongly folds show here: 0 for skin, 1 for ironed cloth, more for creased cloth.
     """
     style, materials = paint.style, paint.materials
     if (
@@ -74,14 +90,26 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
         cloth(out, materials[M_OUTER], around * 0.15 * style.scale, q[1], style.variation)
         if q[2] > 0 and abs(q[0]) < 0.008:
             scale(out, 0.6)
-        return 0.7
+        quilt(out, q[1], style.quilted)
+        return 0.8 * style.crease_outer
     if region == SKIRT:
         cloth(out, materials[M_BOTTOM], around * 0.15 * style.scale, q[1], style.variation)
-        return 0.6
+        return 0.7 * style.crease_bottom
     if region == SLEEVE or region == OUTER_SLEEVE:
         row = materials[M_OUTER] if region == OUTER_SLEEVE else materials[M_SLEEVE]
         cloth(out, row, around * 0.06, q[1], style.variation + 5)
-        return 1.0
+        if region == OUTER_SLEEVE:
+            quilt(out, q[1], style.quilted)
+            return 1.2 * style.crease_outer
+        return 1.2 * style.crease_top
+    if region == PROP:
+        put(out, 0.12, 0.12, 0.13)
+        if style.variation % 2.0 < 1.0:
+            put(out, 0.8, 0.78, 0.74)
+        return 0.0
+    if region == SCARF:
+        cloth(out, materials[M_SCARF], q[0], q[1], style.variation + 7)
+        return 1.2
     if region == SHOE:
         on_sole = bone % 3 == 2 and q[1] < -style.ankle + 0.024 * style.scale
         cloth(out, materials[M_SOLE] if on_sole else materials[M_SHOE], 0.0, 0.0, 0.0)
@@ -91,10 +119,12 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
         return 0.5
     if region == HAT:
         cloth(out, materials[M_HAT], around * 0.09, q[1], style.variation)
+        if abs(q[1] - 0.078 * style.head_scale) < 0.011 and (style.headwear == 3 or style.headwear == 5):
+            scale(out, 0.4)
         return 0.3
     if bone == CHEST and q[2] < 0 and q[1] < style.shoulder_y + COLLAR_M * style.scale:
         paint_upper(out, q[0], q[1] + style.chest_y, q[2], style, materials)
-        return 0.5
+        return 0.5 * style.crease_top
     _paint_skin(out, bone, q, style, materials)
     return 0.05
 
@@ -122,16 +152,18 @@ def _paint_clothed(region: int, bone: int, point: np.ndarray, paint: Paint, q: n
         return 0.05
     if region == SHELL or (height >= style.waist_y and region != SKIN):
         paint_upper(out, q[0], height, q[2], style, materials)
-        return 0.9
+        return style.crease_outer if style.has_outer > 0 else style.crease_top
     if style.belt > 0 and height > style.waist_y - 0.04 * style.scale:
-        put(out, 0.09, 0.07, 0.06)
+        cloth(out, materials[M_BELT], 0.0, 0.0, 0.0)
+        if q[2] > 0 and abs(q[0]) < 0.022 * style.scale:
+            put(out, 0.55, 0.5, 0.4)
         return 0.2
     if region == LEG:
         local_point(paint.origin[bone], paint.axes[bone], point, q)
         _paint_trousers(out, bone, q, style, materials)
-        return 1.0
+        return style.crease_bottom
     cloth(out, materials[M_BOTTOM], np.arctan2(q[0], q[2]) * 0.15 * style.scale, height, style.variation)
-    return 0.8
+    return 0.8 * style.crease_bottom
 
 
 @njit(cache=True, error_model="numpy")
@@ -154,10 +186,8 @@ def _paint_skin(out: np.ndarray, bone: int, q: np.ndarray, style: Style, materia
     on_leg, part = bone >= FIRST_LEG, (bone - FIRST_LEG) % 3
     if on_leg and part == 0 and q[1] < -style.thigh + 0.05 * style.scale and q[2] > 0.02:
         scale(out, 0.93)
-    if on_leg and part == 1 and style.bare_legs > 0:
-        sock = (0.16 if style.high_socks > 0 else 0.06) * style.scale
-        if q[1] < sock - style.shank:
-            cloth(out, materials[M_SOCK], 0.0, 0.0, 0.0)
+    if on_leg and part < 2 and q[1] + style.shank + (style.thigh if part == 0 else 0.0) < style.sock:
+        cloth(out, materials[M_SOCK], 0.0, 0.0, 0.0)
 
 
 def point_albedos(points: np.ndarray, labels: np.ndarray, packed: Packed, paint: Paint) -> np.ndarray:

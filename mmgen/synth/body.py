@@ -5,7 +5,6 @@ from mmgen.synth.primitives import HEAD, SKIN, TRUNK, Group, Point, Radii, Solid
 from mmgen.synth.skeleton import BONE, SIDES, SIGN, Proportions
 
 TOP_THICKNESS_M = {"tshirt": 0.007, "shirt": 0.009, "sweater": 0.016, "hoodie": 0.02, "tank": 0.004}
-OUTER_THICKNESS_M = {"none": 0.0, "jacket": 0.017, "open_jacket": 0.017, "coat": 0.022, "open_coat": 0.022}
 
 
 def scaled(point: Point, factor: float) -> Point:
@@ -21,7 +20,13 @@ def ellipsoid(bone: int, region: int, group: str, centre: Point, half_axes: Poin
 
 def cloth_thickness_m(identity: Identity) -> float:
     """How far the clothes on the upper body stand off the skin."""
-    return TOP_THICKNESS_M[identity.outfit.top] + OUTER_THICKNESS_M[identity.outfit.outer]
+    outfit = identity.outfit
+    return TOP_THICKNESS_M[outfit.top] + (outfit.outer_bulk_m if outfit.outer != "none" else 0.0)
+
+
+def limb_scale(build: Build, lengths: Proportions) -> float:
+    """Thickness of arms and legs relative to an average adult of 1.75 m."""
+    return build.girth * build.limbs * lengths.scale
 
 
 def groups(lengths: Proportions) -> dict[str, Group]:
@@ -48,7 +53,7 @@ def trunk(build: Build, lengths: Proportions, top_m: float, bottom_m: float) -> 
     pelvis, chest = BONE["pelvis"], BONE["chest"]
     hip_x, waist_x, rib_x = 0.148 * build.hips * g * s, 0.133 * build.waist * g * s, 0.146 * build.shoulders * g * s
     deep, wide = 0.1 * g * s, 0.105 * build.shoulders * s
-    up = lengths.shoulder_up
+    up, bar = lengths.shoulder_up, 0.98 * lengths.shoulder_up - lengths.shoulder_drop
     parts = [
         Solid(pelvis, TRUNK, "trunk", (0, 0.012 * s, -0.008 * s), (0, 0.065 * s, -0.008 * s),
               (hip_x + bottom_m, deep + bottom_m), (hip_x + bottom_m, deep + bottom_m), cap=0.075 * s),
@@ -56,15 +61,18 @@ def trunk(build: Build, lengths: Proportions, top_m: float, bottom_m: float) -> 
               (0.95 * hip_x + top_m, 0.98 * deep + top_m), (waist_x + top_m, 0.94 * deep + top_m), cap=0.05 * s),
         Solid(chest, TRUNK, "trunk", (0, -0.02 * s, 0), (0, 0.66 * up, -0.006 * s),
               (waist_x + top_m, 0.93 * deep + top_m), (rib_x + top_m, 1.02 * deep + top_m), cap=0.06 * s),
-        Solid(chest, TRUNK, "trunk", (-wide, 0.93 * up, -0.012 * s), (wide, 0.93 * up, -0.012 * s),
-              (0.045 * s + top_m, 0.062 * g * s + top_m), (0.045 * s + top_m, 0.062 * g * s + top_m), cap=0.05 * s),
+        Solid(chest, TRUNK, "trunk", (-wide, bar, -0.012 * s), (wide, bar, -0.012 * s),
+              (0.045 * s + top_m, 0.062 * g * s + top_m), (0.045 * s + top_m, 0.062 * g * s + top_m), cap=0.04 * s),
         Solid(chest, SKIN, "trunk", (0, up, -0.014 * s), (0, up + 0.11 * s, 0.004 * s),
               (0.057 * g * s, 0.058 * g * s), (0.052 * g * s, 0.056 * g * s), cap=0.03 * s),
     ]  # fmt: skip
     for sign in SIGN.values():
-        outer_end, inner_end = (sign * 0.9 * lengths.shoulder, up - 0.012 * s), (sign * 0.025 * s, up + 0.052 * s)
+        outer_end, inner_end = (
+            (sign * 0.88 * lengths.shoulder, up - lengths.shoulder_drop),
+            (sign * 0.025 * s, up + 0.052 * s),
+        )
         parts.append(Solid(chest, TRUNK, "trunk", (*outer_end, -0.014 * s), (*inner_end, -0.014 * s),
-                           (0.038 * s + top_m, 0.044 * s + top_m), (0.04 * s, 0.046 * s)))  # fmt: skip
+                           (0.035 * s + 0.6 * top_m, 0.044 * s + top_m), (0.04 * s, 0.046 * s)))  # fmt: skip
     return parts + _trunk_curves(build, lengths, top_m)
 
 
@@ -102,9 +110,9 @@ def head(lengths: Proportions) -> list[Solid]:
 
 def arm(build: Build, lengths: Proportions, name: str) -> list[Solid]:
     """Bare arm from the shoulder to the wrist."""
-    bone, group, t = BONE[f"arm_{name}"], f"arm_{name}", build.girth * lengths.scale
+    bone, group, t = BONE[f"arm_{name}"], f"arm_{name}", limb_scale(build, lengths)
     return [
-        Solid(bone, SKIN, group, (0, 0, 0), (0, -lengths.arm, 0), (0.047 * t, 0.052 * t), (0.039 * t, 0.041 * t)),
+        Solid(bone, SKIN, group, (0, 0, 0), (0, -lengths.arm, 0), (0.045 * t, 0.051 * t), (0.038 * t, 0.041 * t)),
         Solid(bone + 1, SKIN, group, (0, 0, 0), (0, -lengths.forearm, 0),
               (0.039 * t, 0.041 * t), (0.026 * t, 0.03 * t), bulge=0.004 * t),
     ]  # fmt: skip
@@ -126,7 +134,7 @@ def hand(lengths: Proportions, name: str) -> list[Solid]:
 
 def bare_leg(build: Build, lengths: Proportions, name: str) -> list[Solid]:
     """Leg without trousers, from the hip to the ankle."""
-    bone, group, t, s = BONE[f"thigh_{name}"], f"leg_{name}", build.girth * lengths.scale, lengths.scale
+    bone, group, t, s = BONE[f"thigh_{name}"], f"leg_{name}", limb_scale(build, lengths), lengths.scale
     return [
         Solid(bone, SKIN, group, (0, 0.01 * s, 0), (0, -lengths.thigh, 0),
               (0.083 * t, 0.09 * t), (0.052 * t, 0.055 * t)),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmgen.synth.body import cloth_thickness_m, ellipsoid
+from mmgen.synth.body import TOP_THICKNESS_M, cloth_thickness_m, ellipsoid, limb_scale
 from mmgen.synth.identity import Identity
 from mmgen.synth.primitives import (
     BOX,
@@ -10,40 +10,45 @@ from mmgen.synth.primitives import (
     LOFT,
     OUTER_SKIRT,
     OUTER_SLEEVE,
+    SCARF,
     SHELL,
     SHOE,
+    SKIN,
     SKIRT,
     SLEEVE,
     Solid,
 )
 from mmgen.synth.skeleton import BONE, SIDES, SIGN, Proportions, Skeleton
 
-COAT_REACH = 0.86
-"""A coat ends this share of the way from the hip to the knee."""
+ELBOW_SHARE = 0.98
+"""A rolled sleeve ends this share of the way to the elbow."""
 
 
 def sleeves(identity: Identity, lengths: Proportions, name: str) -> list[Solid]:
     """Sleeve of one arm, or nothing for bare arms; long ones replace the skin, short ones are a shell around it."""
     outfit, bone = identity.outfit, BONE[f"arm_{name}"]
-    off, t, s = cloth_thickness_m(identity), identity.build.girth * lengths.scale, lengths.scale
-    region = OUTER_SLEEVE if outfit.outer != "none" else SLEEVE
-    if outfit.outer != "none" or outfit.sleeve == "long":
+    off, t, s = cloth_thickness_m(identity), limb_scale(identity.build, lengths), lengths.scale
+    covered = outfit.outer not in ("none", "vest")
+    if outfit.outer == "vest":
+        off = TOP_THICKNESS_M[outfit.top]
+    region = OUTER_SLEEVE if covered else SLEEVE
+    if covered or outfit.sleeve == "long":
         loose = off + 0.004
         cuff = loose + 0.006
         return [
             Solid(bone, region, f"arm_{name}", (0, 0, 0), (0, -lengths.arm, 0),
-                  (0.048 * t + off, 0.052 * t + off), (0.041 * t + loose, 0.044 * t + loose)),
+                  (0.043 * t + 0.7 * off, 0.05 * t + off), (0.04 * t + loose, 0.043 * t + loose)),
             Solid(bone + 1, region, f"arm_{name}", (0, -lengths.forearm - 0.005 * s, 0), (0, 0, 0),
                   (0.027 * t + cuff, 0.031 * t + cuff), (0.041 * t + loose, 0.043 * t + loose), LOFT),
         ]  # fmt: skip
     if outfit.sleeve == "none":
         return []
-    end = -0.62 * lengths.arm
+    end = -(ELBOW_SHARE if outfit.sleeve == "elbow" else 0.45 + 0.25 * outfit.flare) * lengths.arm
     return [
-        Solid(bone, region, f"sleeve_{name}", (0, 0, 0), (0, 0.5 * end, 0), (0.048 * t + off, 0.053 * t + off),
-              (0.048 * t + off, 0.052 * t + off)),
-        Solid(bone, region, f"sleeve_{name}", (0, end, 0), (0, 0.3 * end, 0), (0.056 * t + off, 0.06 * t + off),
-              (0.05 * t + off, 0.054 * t + off), LOFT, rounding=0.005),
+        Solid(bone, region, f"sleeve_{name}", (0, 0, 0), (0, 0.5 * end, 0), (0.045 * t + off, 0.052 * t + off),
+              (0.046 * t + off, 0.051 * t + off)),
+        Solid(bone, region, f"sleeve_{name}", (0, end, 0), (0, 0.3 * end, 0), (0.054 * t + off, 0.058 * t + off),
+              (0.047 * t + off, 0.052 * t + off), LOFT, rounding=0.005),
     ]  # fmt: skip
 
 
@@ -52,7 +57,7 @@ def upper_is_loose(identity: Identity) -> bool:
     outfit = identity.outfit
     if outfit.outer == "none":
         return not outfit.tucked and outfit.bottom != "dress"
-    return outfit.outer in ("jacket", "open_jacket")
+    return outfit.outer in ("jacket", "open_jacket", "vest")
 
 
 def upper_hem_m(identity: Identity, lengths: Proportions) -> float:
@@ -91,23 +96,40 @@ def upper_hem(identity: Identity, lengths: Proportions) -> list[Solid]:
     return parts
 
 
+def scarf(lengths: Proportions, thickness_m: float) -> list[Solid]:
+    """A scarf round the neck with one end down the front."""
+    s, bone, up = lengths.scale, BONE["chest"], lengths.shoulder_up
+    end = (0.04 * s, up - 0.3 * s, 0.1 * s + thickness_m)
+    return [
+        ellipsoid(bone, SCARF, "collar", (0, up + 0.06 * s, -0.004 * s), (0.098 * s, 0.048 * s, 0.1 * s)),
+        Solid(bone, SCARF, "collar", (0.035 * s, up + 0.04 * s, 0.07 * s), end, (0.045 * s, 0.02 * s),
+              (0.05 * s, 0.02 * s), cap=0.02 * s),
+    ]  # fmt: skip
+
+
 def trousers(identity: Identity, lengths: Proportions, name: str) -> list[Solid]:
     """One trouser leg with a flat hem above the shoe."""
-    t, s, kind = identity.build.girth * lengths.scale, lengths.scale, identity.outfit.bottom
+    t, s, kind = limb_scale(identity.build, lengths), lengths.scale, identity.outfit.bottom
     bone, group = BONE[f"thigh_{name}"], f"leg_{name}"
     knee, hem = {"slim": (0.055, 0.042), "trousers": (0.064, 0.06), "wide": (0.078, 0.098)}[kind]
     extra = {"slim": 0.004, "trousers": 0.009, "wide": 0.014}[kind]
-    return [
+    crop = identity.outfit.crop_m * s
+    parts = [
         Solid(bone, LEG, group, (0, 0.01 * s, 0), (0, -lengths.thigh, 0),
               (0.082 * t + extra, 0.089 * t + extra), (knee * t, knee * 1.04 * t)),
-        Solid(bone + 1, LEG, group, (0, -lengths.shank + (0.005 if kind != "slim" else 0.035) * s, -0.006 * s),
+        Solid(bone + 1, LEG, group, (0, crop - lengths.shank + (0.005 if kind != "slim" else 0.035) * s, -0.006 * s),
               (0, 0.0, 0), (hem * s, hem * 1.12 * s), (knee * t, knee * 1.04 * t), LOFT, rounding=0.006),
     ]  # fmt: skip
+    if crop > 0:
+        calf, ankle = (0, -0.55 * lengths.shank, -0.004 * s), (0, -lengths.shank, -0.004 * s)
+        thick, thin = (0.044 * t, 0.046 * t), (0.034 * t, 0.038 * t)
+        parts.append(Solid(bone + 1, SKIN, f"sleeve_{name}", calf, ankle, thick, thin))
+    return parts
 
 
 def shorts(identity: Identity, lengths: Proportions, name: str) -> list[Solid]:
     """One leg of a pair of shorts, a shell around the bare thigh."""
-    t, s = identity.build.girth * lengths.scale, lengths.scale
+    t, s = limb_scale(identity.build, lengths), lengths.scale
     end = -lengths.thigh * (0.55 + 0.85 * identity.outfit.bottom_length)
     hem = 0.088 * t - 0.014 * t * identity.outfit.bottom_length
     bone, group = BONE[f"thigh_{name}"], f"leg_{name}"
@@ -175,16 +197,16 @@ def skirt_hem_m(identity: Identity, lengths: Proportions) -> float:
     return -(0.32 + 0.42 * identity.outfit.bottom_length) * lengths.scale
 
 
-def coat_hem_m(lengths: Proportions) -> float:
+def coat_hem_m(identity: Identity, lengths: Proportions) -> float:
     """Height of a coat's hem over the hip joints, metres (negative)."""
-    return -COAT_REACH * lengths.thigh
+    return -identity.outfit.coat_reach * lengths.thigh
 
 
 def coat(identity: Identity, skeleton: Skeleton) -> list[Solid]:
     """The part of a coat below the waist: a hollow cone, open in front if worn open."""
     outfit, build, lengths = identity.outfit, identity.build, skeleton.proportions
     s, t, off = lengths.scale, lengths.scale * build.girth, cloth_thickness_m(identity)
-    hem_y, top_y = coat_hem_m(lengths), 0.75 * lengths.chest
+    hem_y, top_y = coat_hem_m(identity, lengths), 0.75 * lengths.chest
     waist = (top_y, 0.138 * build.waist * t + off, 0.097 * t + off + 0.6 * build.belly_m)
     widen = (0.03 + 0.05 * outfit.flare + (0.03 if outfit.bottom in ("skirt", "dress") else 0.0)) * s
     centre_z, radii = _cone(skeleton, waist, hem_y, (0.15 * build.hips * t + off + widen, 0.105 * t + off + widen))
@@ -213,9 +235,9 @@ def shoe(identity: Identity, lengths: Proportions, name: str) -> list[Solid]:
                 SHOE,
                 group,
                 (0, -lengths.shank, 0),
-                (0, -lengths.shank + 0.2 * s, -0.004 * s),
+                (0, -lengths.shank + identity.outfit.shaft_m * s, -0.004 * s),
                 (0.046 * s, 0.052 * s),
-                (0.053 * s, 0.057 * s),
+                ((0.05 + 0.03 * identity.outfit.shaft_m) * s, (0.054 + 0.05 * identity.outfit.shaft_m) * s),
                 LOFT,
             )
         )

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mmgen.synth.bags import carried_by
+from mmgen.synth.casting import CASTINGS
 from mmgen.synth.identity import Identity, identity
 from mmgen.synth.mesh import DEFAULT_STEP_M, BodyMesh, body_mesh
 from mmgen.synth.person import stride_limit
 from mmgen.synth.pose import Pose, sample_pose
 from mmgen.synth.streams import stream
 from mmgen.synth.street import CAMERA_COUNT, street_camera
-from mmgen.synth.view import Picture, render_view, sample_view
+from mmgen.synth.view import Picture, render_view
+from mmgen.synth.viewpoint import sample_view
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class CrowdOptions:
         height: Image rows.
         width: Image columns.
         step_m: Grid spacing of the meshes, metres.
+        style: One of `casting.STYLES`.
     """
 
     seed: int = 0
@@ -32,6 +35,7 @@ class CrowdOptions:
     height: int = 128
     width: int = 64
     step_m: float = DEFAULT_STEP_M
+    style: str = "street"
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,10 @@ def cameras_of(options: CrowdOptions, split: str, index: int) -> list[int]:
 
 
 def pose_of(options: CrowdOptions, who: Identity, number: int) -> Pose:
-    """Pose `number` of an identity: the first walks, later ones walk or stand."""
+    """Pose `number` of an identity: the first mostly walks, later ones walk or stand."""
     generator = stream(options.seed, who.split, who.index, f"pose/{number}")
-    kind = "walk" if number == 0 or generator.random() < 0.4 else "stand"
+    walking = CASTINGS[options.style].walking
+    kind = "walk" if generator.random() < (0.75 if number == 0 else walking) else "stand"
     return sample_pose(generator, kind, carried_by(who), stride_limit(who))
 
 
@@ -75,14 +80,14 @@ def person_pictures(options: CrowdOptions, split: str, index: int) -> Iterator[P
         split: `train` or `test`.
         index: Identity within the split, from 0.
     """
-    who = identity(options.seed, split, index)
+    who = identity(options.seed, split, index, options.style)
     meshes: dict[int, BodyMesh] = {}
     for view, camera in enumerate(cameras_of(options, split, index)):
         pose = view % options.poses
         if pose not in meshes:
             meshes[pose] = body_mesh(who, pose_of(options, who, pose), options.step_m)
         generator = stream(options.seed, split, index, f"view/{view}")
-        chosen = sample_view(generator, street_camera(options.seed, camera), meshes[pose].height_m)
+        chosen = sample_view(generator, street_camera(options.seed, camera, options.style), meshes[pose].height_m)
         picture = render_view(meshes[pose], chosen, options.height, options.width)
         yield Person(who, pose, view, camera, picture)
 

@@ -169,7 +169,7 @@ def write_index(out: Path, plan: CrowdPlan) -> None:
         images = image_paths(plan, entry)
         for image in images:
             counts[os.path.dirname(image)] = counts.get(os.path.dirname(image), 0) + 1
-        who = asdict(identity(plan.options.seed, entry.split, entry.index))
+        who = asdict(identity(plan.options.seed, entry.split, entry.index, plan.options.style))
         people.append({"label": f"{entry.label:04d}", **who, "images": images})
     content = {
         "schema": SCHEMA,

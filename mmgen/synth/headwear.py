@@ -13,6 +13,8 @@ SKULL_CAPS: dict[str, tuple[Point, Point]] = {
     "bun": ((0, 0.026, -0.012), (0.083, 0.097, 0.096)),
     "ponytail": ((0, 0.026, -0.012), (0.083, 0.097, 0.096)),
     "curly": ((0, 0.042, -0.022), (0.112, 0.108, 0.112)),
+    "afro": ((0, 0.05, -0.03), (0.15, 0.138, 0.148)),
+    "wavy": ((0, 0.03, -0.016), (0.094, 0.104, 0.106)),
 }
 """Centre and half-axes of the hair on the skull, metres on an adult's head."""
 
@@ -20,15 +22,15 @@ SKULL_CAPS: dict[str, tuple[Point, Point]] = {
 def hair(identity: Identity, lengths: Proportions) -> list[Solid]:
     """The hair; none under a headscarf."""
     kind, bone, k = identity.head.hair, BONE["head"], lengths.head[1] / 0.116
-    if kind == "bald" or identity.head.headwear == "headscarf":
+    if kind == "bald" or identity.head.headwear in ("headscarf", "hood"):
         return []
     centre, axes = SKULL_CAPS[kind]
-    if identity.head.headwear != "none" and kind == "curly":
+    if identity.head.headwear != "none" and kind in ("curly", "afro"):
         centre, axes = SKULL_CAPS["bob"]
     parts = [ellipsoid(bone, HAIR, "hair", scaled(centre, k), scaled(axes, k))]
-    if kind in ("long", "bob"):
-        end = (-0.23 - 0.02 * (identity.index % 5)) if kind == "long" else -0.1
-        parts += _loose_hair(end, k)
+    if kind in ("long", "bob", "wavy"):
+        end = (-0.18 - 0.04 * (identity.index % 6)) if kind != "bob" else -0.1
+        parts += _loose_hair(end, k, 1.25 if kind == "wavy" else 1.0)
     elif kind == "bun":
         parts.append(ellipsoid(bone, HAIR, "hair", scaled((0, 0.06, -0.112), k), scaled((0.044, 0.042, 0.04), k)))
     elif kind == "ponytail":
@@ -36,14 +38,15 @@ def hair(identity: Identity, lengths: Proportions) -> list[Solid]:
     return parts
 
 
-def _loose_hair(end: float, k: float) -> list[Solid]:
+def _loose_hair(end: float, k: float, volume: float) -> list[Solid]:
     """A curtain behind the head down to height `end`, and a strand on each side of the face."""
     bone, low = BONE["head"], max(end, -0.16)
     curtain = Solid(bone, HAIR, "hair", scaled((0, end, -0.068), k), scaled((0, 0.03, -0.035), k),
-                    (0.078 * k, 0.036 * k), (0.084 * k, 0.068 * k), LOFT, rounding=0.02 * k)  # fmt: skip
+                    (0.078 * volume * k, 0.036 * volume * k), (0.084 * k, 0.068 * k), LOFT,
+                    rounding=0.02 * k)  # fmt: skip
     strands = [
         Solid(bone, HAIR, "hair", scaled((sign * 0.068, 0.04, 0.012), k), scaled((sign * 0.078, low, -0.012), k),
-              (0.026 * k, 0.034 * k), (0.02 * k, 0.03 * k))
+              (0.026 * volume * k, 0.034 * volume * k), (0.02 * volume * k, 0.03 * volume * k))
         for sign in SIGN.values()
     ]  # fmt: skip
     return [curtain, *strands]
@@ -69,11 +72,18 @@ def headwear(identity: Identity, lengths: Proportions) -> list[Solid]:
         ]  # fmt: skip
     if kind == "beanie":
         return [ellipsoid(bone, HAT, "hat", scaled((0, 0.058, -0.014), k), scaled((0.092, 0.092, 0.107), k))]
-    if kind == "hat":
+    if kind in ("hat", "wide_hat"):
+        wide = 1.0 if kind == "hat" else 1.25 + 0.07 * (identity.index % 4)
         return [
-            ellipsoid(bone, HAT, "hat", scaled((0, 0.06, -0.008), k), scaled((0.09, 0.09, 0.105), k)),
-            Solid(bone, HAT, "hat", scaled((0, 0.05, -0.004), k), scaled((0, 0.068, -0.004), k), (0.15 * k, 0.165 * k),
-                  (0.14 * k, 0.155 * k), LOFT, rounding=0.008 * k),
+            ellipsoid(bone, HAT, "hat", scaled((0, 0.068, -0.008), k), scaled((0.09, 0.098, 0.105), k)),
+            Solid(bone, HAT, "hat", scaled((0, 0.05, -0.004), k), scaled((0, 0.068, -0.004), k),
+                  (0.15 * wide * k, 0.162 * wide * k), (0.14 * wide * k, 0.152 * wide * k), LOFT, rounding=0.008 * k),
+        ]  # fmt: skip
+    if kind == "hood":
+        return [
+            ellipsoid(bone, HAIR, "hair", scaled((0, 0.016, -0.022), k), scaled((0.1, 0.12, 0.116), k)),
+            Solid(bone, HAIR, "hair", scaled((0, -0.14, -0.04), k), scaled((0, -0.04, -0.02), k), (0.1 * k, 0.08 * k),
+                  (0.088 * k, 0.09 * k), LOFT, rounding=0.02 * k),
         ]  # fmt: skip
     if kind == "headscarf":
         return [

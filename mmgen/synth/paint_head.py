@@ -6,8 +6,8 @@ from numba import njit
 from mmgen.synth.patterns import cloth, mix, noise, put, scale
 from mmgen.synth.person import M_HAIR, M_HAT, M_SKIN, Style
 
-SHORT, CROPPED, LONG, BOB, BUN, PONYTAIL, CURLY, BALD = range(8)
-HEADSCARF = 4
+SHORT, CROPPED, LONG, BOB, BUN, PONYTAIL, CURLY, BALD, AFRO, WAVY = range(10)
+HEADSCARF, HOOD = 4, 6
 """Numbers in `identity.HAIRS` and `identity.HEADWEAR`."""
 
 
@@ -24,7 +24,7 @@ def paint_head(out: np.ndarray, q: np.ndarray, on_hair: bool, style: Style, mate
     """
     k = style.head_scale
     x, y, z = q[0] / (0.079 * k), q[1] / (0.116 * k), q[2] / (0.098 * k)
-    if int(style.headwear) == HEADSCARF:
+    if int(style.headwear) == HEADSCARF or int(style.headwear) == HOOD:
         if z > 0.2 and (x / 0.72) ** 2 + ((y + 0.12) / 0.78) ** 2 < 1.0 and not (on_hair and y < -0.85):
             _paint_face(out, x, y, z, style, materials)
         else:
@@ -47,10 +47,10 @@ def _is_hair(x: float, y: float, z: float, on_hair: bool, kind: int, variation: 
         return True
     parting = 0.08 * np.sin(variation)
     hairline = 0.58 - 0.22 * x * x + parting * x
-    if kind == CURLY:
+    if kind == CURLY or kind == AFRO:
         hairline = 0.5 - 0.1 * x * x
     face = z > 0.12 and y < hairline and y > -1.3
-    if kind == LONG or kind == BOB:
+    if kind == LONG or kind == BOB or kind == WAVY:
         return not (face and abs(x) < 0.8 - 0.1 * y and not (on_hair and abs(x) > 0.66))
     sideburn = -0.2 if kind != CROPPED else 0.1
     side_skin = y < sideburn and z > -0.25

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from mmgen.synth.patterns import cloth, mix, noise, put, scale
+from mmgen.synth.patterns import cloth, mix, noise, put, quilt, scale
 from mmgen.synth.person import M_BAG, M_LOGO, M_OUTER, M_SKIN, M_TOP, Style
 
 
@@ -33,6 +33,7 @@ def paint_upper(out: np.ndarray, x: float, height: float, z: float, style: Style
                 scale(out, 0.6)
         else:
             cloth(out, materials[M_OUTER], u, height, style.variation)
+            quilt(out, height, style.quilted)
             if z > 0 and style.opening == 0.0 and abs(x) < 0.006 * style.scale:
                 scale(out, 0.55)
             if z > 0 and style.opening > 0.0 and abs(x) < gap + 0.035 * style.scale and collar < 0.16 * style.scale:
@@ -89,11 +90,13 @@ def _paint_logo(out: np.ndarray, x: float, y: float, z: float, style: Style, mat
         inside = abs(a) < 1.25 and 0 <= line < 3 and (b + 0.75) % 0.5 < 0.33 and stroke > 0.33
     elif kind == 6:
         inside = abs(a) < 1.0 and abs(b) < 1.15
+    elif kind == 7:
+        inside = a * a + b * b < 1.7 and noise(2.3 * a + style.variation, 2.3 * b, 0.7) > 0.36
     if not inside:
         return
     row = materials[M_LOGO]
     put(out, row[1], row[2], row[3])
-    if kind == 6:
+    if kind >= 6:
         level = noise(2.2 * a + style.variation, 2.2 * b, 1.5)
         mix(out, level, noise(3 * a, 3 * b + style.variation, 4.5), 1 - level, 0.55)
 

@@ -8,7 +8,8 @@ import numpy as np
 Colour = tuple[float, float, float]
 """RGB, 0..1."""
 
-PATTERNS = ("plain", "stripes", "pinstripes", "check", "dots", "print", "block", "melange", "denim", "camouflage")
+PATTERNS = ("plain", "stripes", "pinstripes", "check", "dots", "print", "block", "melange", "denim", "camouflage",
+            "tartan", "floral", "ikat", "chevron", "ombre", "bars")  # fmt: skip
 
 SKINS: tuple[Colour, ...] = (
     (0.93, 0.76, 0.66),
@@ -136,13 +137,31 @@ def sample_fabric(generator: np.random.Generator, patterned: float, vividness: f
         return Fabric(kind, colour, shade(colour, 0.8), 0.02, float(generator.random()))
     kind = str(
         generator.choice(
-            ["stripes", "pinstripes", "check", "dots", "print", "block", "camouflage"],
-            p=[0.27, 0.08, 0.2, 0.1, 0.14, 0.17, 0.04],
+            [
+                "stripes",
+                "pinstripes",
+                "check",
+                "dots",
+                "print",
+                "block",
+                "camouflage",
+                "tartan",
+                "floral",
+                "ikat",
+                "chevron",
+                "ombre",
+                "bars",
+            ],
+            p=[0.17, 0.05, 0.09, 0.06, 0.08, 0.1, 0.03, 0.1, 0.11, 0.1, 0.03, 0.04, 0.04],
         )
     )
-    low, high = {"stripes": (0.05, 0.13), "pinstripes": (0.03, 0.06), "check": (0.06, 0.14), "dots": (0.05, 0.09)}.get(
-        kind, (0.07, 0.16)
-    )
+    low, high = {
+        "stripes": (0.03, 0.13),
+        "pinstripes": (0.03, 0.06),
+        "check": (0.03, 0.12),
+        "dots": (0.04, 0.09),
+        "bars": (0.04, 0.1),
+    }.get(kind, (0.07, 0.16))
     return Fabric(
         kind, colour, contrasting(generator, colour), float(generator.uniform(low, high)), float(generator.random())
     )

@@ -3,7 +3,8 @@
 import numpy as np
 from numba import njit
 
-TAU = 2 * np.pi
+QUILT_M = 0.085
+"""Height of the ribs of a puffer jacket."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -31,9 +32,9 @@ def noise(x: float, y: float, z: float) -> float:
 def fold_height(x: float, y: float, z: float) -> float:
     """Height of soft creases of worn cloth at a bone-local point (metres), 0..1."""
     bent = 0.4 * np.sin(9 * x + 7 * y) + 0.3 * np.sin(11 * y - 8 * z)
-    broad = noise(9 * x + bent, 14 * y + 6 * x, 9 * z)
-    fine = noise(16 * x + 9.3, 26 * y - 11 * x, 16 * z + bent)
-    return 0.65 * broad + 0.35 * fine
+    broad = noise(8 * x + bent, 12 * y + 6 * x, 8 * z)
+    ridge = 1.0 - abs(2.0 * noise(11 * x + 9.3, 19 * y - 13 * x, 11 * z + bent) - 1.0)
+    return 0.5 * broad + 0.5 * ridge * ridge
 
 
 @njit(cache=True, error_model="numpy")
@@ -56,6 +57,37 @@ def scale(out: np.ndarray, factor: float) -> None:
     out[0] *= factor
     out[1] *= factor
     out[2] *= factor
+
+
+@njit(cache=True, error_model="numpy")
+def quilt(out: np.ndarray, v: float, quilted: float) -> None:
+    """Ribs of a puffer jacket, dark at their seams; `v` metres upward."""
+    if quilted > 0:
+        scale(out, 1.06 - 0.4 * max(0.0, abs((v / QUILT_M) % 1.0 - 0.5) - 0.3) * 5.0)
+
+
+@njit(cache=True, error_model="numpy")
+def _rich_pattern(kind: int, u: float, v: float, phase: float, variation: float) -> float:
+    """Share of the accent in tartan, floral, ikat, chevron, ombre or bars; lengths in periods."""
+    if kind == 10:
+        a, b = u % 1.0, (v + phase) % 1.0
+        across = 0.45 * (a < 0.4) + 0.4 * (0.62 < a < 0.7)
+        return across + 0.45 * (b < 0.4) + 0.4 * (0.62 < b < 0.7)
+    if kind == 11:
+        row = np.floor(2 * v)
+        column = np.floor(2 * u + 0.5 * (row % 2))
+        du, dv = (2 * u + 0.5 * (row % 2)) % 1.0 - 0.5, (2 * v) % 1.0 - 0.5
+        du += 0.5 * (noise(3.7 * column, 5.1 * row, variation) - 0.5)
+        petals = 0.3 + 0.12 * np.cos(5 * np.arctan2(dv, du) + 6 * noise(column * 2.3, row * 1.9, variation))
+        return 0.95 if du * du + dv * dv < petals * petals else 0.35 * (noise(5 * u, 5 * v, variation) > 0.66)
+    if kind == 12:
+        weave = noise(6 * u, 2.5 * v, variation) + 0.5 * noise(22 * u, 22 * v, variation + 5)
+        return 1.2 * max(0.0, weave - 0.45)
+    if kind == 13:
+        return 1.0 if (v + 0.8 * abs((2 * u) % 1.0 - 0.5)) % 1.0 < 0.45 else 0.0
+    if kind == 14:
+        return min(1.0, max(0.0, 4.0 * v * 0.1 + phase - 0.6))
+    return 1.0 if u % 1.0 < 0.3 + 0.3 * phase else 0.0
 
 
 @njit(cache=True, error_model="numpy")
@@ -96,4 +128,6 @@ def cloth(out: np.ndarray, row: np.ndarray, u: float, v: float, variation: float
         share = 0.0
         patch = noise(u / period * 1.3, v / period * 1.7, variation)
         share = 0.85 if patch > 0.6 else (0.35 if patch < 0.38 else 0.0)
+    elif kind >= 10:
+        share = _rich_pattern(kind, u / period, v / period, phase, variation)
     mix(out, row[4], row[5], row[6], min(1.0, max(0.0, share)))

@@ -13,8 +13,9 @@ from mmgen.synth.primitives import Packed, Solid, pack
 from mmgen.synth.skeleton import SIDES, Proportions, Skeleton, pose_skeleton
 
 (
-    M_SKIN, M_HAIR, M_TOP, M_SLEEVE, M_OUTER, M_BOTTOM, M_SHOE, M_SOLE, M_SOCK, M_BAG, M_HAT, M_LOGO, MATERIALS,
-) = range(13)  # fmt: skip
+    M_SKIN, M_HAIR, M_TOP, M_SLEEVE, M_OUTER, M_BOTTOM, M_SHOE, M_SOLE, M_SOCK, M_BAG, M_HAT, M_LOGO, M_BELT,
+    M_SCARF, MATERIALS,
+) = range(15)  # fmt: skip
 
 
 class Style(NamedTuple):
@@ -34,11 +35,12 @@ class Style(NamedTuple):
         neckline: Depth of the neckline; 0 is a high collar.
         placket: Buttoned front and a collar.
         belt: A belt is seen.
-        bare_legs: Skin below the bottom.
-        high_socks: Socks reach up the calf.
+        sock: How far socks reach above the ankle.
         side_stripe: Stripe along the trouser seam.
         has_outer: A jacket or coat is worn.
         opening: Half-width of its open front; 0 is closed.
+        quilted: It is a puffer jacket or coat.
+        crease_top, crease_bottom, crease_outer: How strongly folds show.
         logo: Number in `identity.LOGOS`.
         logo_size: Half-width.
         logo_back: It is on the back, too.
@@ -63,11 +65,14 @@ class Style(NamedTuple):
     neckline: float
     placket: float
     belt: float
-    bare_legs: float
-    high_socks: float
+    sock: float
     side_stripe: float
     has_outer: float
     opening: float
+    quilted: float
+    crease_top: float
+    crease_bottom: float
+    crease_outer: float
     logo: float
     logo_size: float
     logo_back: float
@@ -130,20 +135,21 @@ def stride_limit(identity: Identity) -> float:
 def assemble(identity: Identity, pose: Pose) -> Person:
     """Pose the skeleton with the hips at the world origin, and dress it."""
     skeleton = pose_skeleton(identity.build, pose)
-    packed = pack(_solids(identity, skeleton), body.groups(skeleton.proportions), skeleton)
+    packed = pack(_solids(identity, skeleton, pose.props), body.groups(skeleton.proportions), skeleton)
     style = _as_record(_style(identity, skeleton))
     paint = Paint(skeleton.origin, skeleton.axes, style, _materials(identity))
     return Person(identity, pose, skeleton, packed, paint)
 
 
-def _solids(identity: Identity, skeleton: Skeleton) -> list[Solid]:
+def _solids(identity: Identity, skeleton: Skeleton, props: tuple[str, str]) -> list[Solid]:
     build, outfit, lengths = identity.build, identity.outfit, skeleton.proportions
     top_m = body.cloth_thickness_m(identity)
     solids = body.trunk(build, lengths, top_m, 0.008) + body.head(lengths)
     solids += headwear.hair(identity, lengths) + headwear.headwear(identity, lengths) + bags.bag(identity, lengths)
     solids += clothes.upper_hem(identity, lengths)
-    for name in SIDES:
-        if outfit.sleeve != "long" and outfit.outer == "none":
+    for name, held in zip(SIDES, props, strict=True):
+        solids += bags.prop(held, name, lengths)
+        if outfit.sleeve != "long" and outfit.outer in ("none", "vest"):
             solids += body.arm(build, lengths, name)
         solids += clothes.sleeves(identity, lengths, name) + body.hand(lengths, name)
         if outfit.bottom in ("trousers", "slim", "wide"):
@@ -157,6 +163,8 @@ def _solids(identity: Identity, skeleton: Skeleton) -> list[Solid]:
         solids += clothes.skirt(identity, skeleton)
     if outfit.outer in ("coat", "open_coat"):
         solids += clothes.coat(identity, skeleton)
+    if outfit.scarf:
+        solids += clothes.scarf(lengths, top_m)
     return solids
 
 
@@ -174,15 +182,18 @@ def _style(identity: Identity, skeleton: Skeleton) -> Style:
         ankle=lengths.ankle,
         waist_y=_waist_m(identity, lengths),
         skirt_y=clothes.skirt_hem_m(identity, lengths) if outfit.bottom in ("skirt", "dress") else 0.0,
-        coat_y=clothes.coat_hem_m(lengths) if outfit.outer in ("coat", "open_coat") else 0.0,
+        coat_y=clothes.coat_hem_m(identity, lengths) if outfit.outer in ("coat", "open_coat") else 0.0,
         neckline=outfit.neckline_m * lengths.scale,
         placket=float(outfit.top == "shirt"),
-        belt=float(outfit.tucked and trousers and identity.index % 2 == 0),
-        bare_legs=float(not trousers),
-        high_socks=float(identity.index % 3 == 0),
+        belt=float(outfit.tucked and outfit.belt and (trousers or outfit.bottom == "shorts")),
+        sock=outfit.sock_m * lengths.scale,
         side_stripe=float(outfit.side_stripe),
         has_outer=float(outfit.outer != "none"),
         opening={"open_jacket": 0.05, "open_coat": 0.06}.get(outfit.outer, 0.0) * lengths.scale,
+        quilted=float(outfit.outer_bulk_m > 0.03),
+        crease_top=outfit.crease[0],
+        crease_bottom=outfit.crease[1],
+        crease_outer=outfit.crease[2],
         logo=float(LOGOS.index(outfit.logo)),
         logo_size=outfit.logo_size_m * lengths.scale,
         logo_back=float(outfit.logo_back),
@@ -221,6 +232,8 @@ def _materials(identity: Identity) -> np.ndarray:
         M_BAG: outfit.bag_fabric,
         M_HAT: head.headwear_fabric,
         M_LOGO: plain(outfit.logo_colour),
+        M_BELT: plain(outfit.belt_colour),
+        M_SCARF: outfit.scarf_fabric,
     }
     for number, fabric in fabrics.items():
         kind = PATTERNS.index(fabric.pattern)

@@ -9,7 +9,26 @@ import numpy as np
 
 Pair = tuple[float, float]
 
-ARM_TASKS = ("swing", "hang", "pocket", "phone", "strap", "carry")
+PROPS = ("none", "phone", "cup")
+
+ARM_POSES = {
+    "hang": (2.0, 8.0, 10.0, 12.0),
+    "pocket": (-16.0, 17.0, 30.0, 42.0),
+    "phone": (18.0, 9.0, 40.0, 98.0),
+    "call": (38.0, 30.0, 62.0, 138.0),
+    "strap": (4.0, 14.0, 36.0, 122.0),
+    "cup": (6.0, 12.0, 22.0, 88.0),
+    "hip": (-20.0, 44.0, 78.0, 88.0),
+    "crossed": (22.0, 10.0, 78.0, 96.0),
+    "behind": (-30.0, 14.0, 75.0, 38.0),
+    "clasped": (10.0, 8.0, 58.0, 42.0),
+    "hair": (62.0, 50.0, 40.0, 128.0),
+    "carry": (1.0, 9.0, 0.0, 6.0),
+}
+"""(forward, outward, inward twist, elbow) of an arm in degrees, by what it does."""
+
+PAIRED = ("crossed", "behind", "clasped", "hip", "pocket", "phone")
+"""What both arms do together."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +53,7 @@ class Pose:
         arm_spread_deg: Upper arms outward.
         twist_deg: Forearms turned inward.
         elbow_deg: Elbows bent.
+        props: What the hands hold besides bags, of `PROPS`.
     """
 
     name: str
@@ -53,6 +73,7 @@ class Pose:
     arm_spread_deg: Pair
     twist_deg: Pair
     elbow_deg: Pair
+    props: tuple[str, str] = ("none", "none")
 
 
 def _bump(phase: float, centre: float, width: float) -> float:
@@ -69,19 +90,36 @@ def _leg_in_stride(phase: float, stride: float) -> tuple[float, float, float]:
     return float(hip), float(knee), float(foot)
 
 
-def _busy_arm(generator: np.random.Generator, task: str, swing_deg: float) -> tuple[float, float, float, float]:
-    """(forward, outward, inward twist, elbow) of an arm."""
-    jitter = generator.normal(0, 3, 4)
-    base = {
-        "swing": (swing_deg, 9.0, 12.0, 14.0 + max(0.0, swing_deg) * 0.7),
-        "hang": (2.0, 8.0, 10.0, 12.0),
-        "pocket": (-16.0, 17.0, 30.0, 42.0),
-        "phone": (16.0, 11.0, 42.0, 98.0),
-        "strap": (4.0, 14.0, 36.0, 122.0),
-        "carry": (1.0, 9.0, 0.0, 6.0),
-    }[task]
+def _arm(generator: np.random.Generator, task: str, swing_deg: float) -> tuple[float, float, float, float]:
+    """(forward, outward, inward twist, elbow) of an arm, with the spread of living people."""
+    if task == "swing":
+        base = (swing_deg, 9.0, 12.0, 14.0 + max(0.0, swing_deg) * 0.7)
+    elif task == "jog":
+        base = (1.2 * swing_deg, 11.0, 24.0, 88.0)
+    else:
+        base = ARM_POSES[task]
+    jitter = generator.normal(0, 4, 4)
     forward, outward, twist, elbow = (value + float(extra) for value, extra in zip(base, jitter, strict=True))
     return forward, max(5.0, outward), twist, max(3.0, elbow)
+
+
+def _arm_tasks(generator: np.random.Generator, kind: str, carrying: tuple[bool, bool]) -> list[str]:
+    """What the left and the right arm do."""
+    if not any(carrying) and generator.random() < (0.08 if kind == "walk" else 0.4):
+        together = str(generator.choice(PAIRED, p=(0.26, 0.14, 0.16, 0.12, 0.24, 0.08)))
+        if together != "hip" or kind == "stand":
+            return [together, together]
+    tasks = []
+    for held in carrying:
+        if held:
+            tasks.append("carry")
+        elif kind == "walk":
+            busy = ("swing", "hang", "pocket", "phone", "call", "strap", "cup")
+            tasks.append(str(generator.choice(busy, p=(0.74, 0.05, 0.06, 0.04, 0.04, 0.03, 0.04))))
+        else:
+            idle = ("hang", "pocket", "phone", "call", "strap", "cup", "hip", "hair")
+            tasks.append(str(generator.choice(idle, p=(0.48, 0.14, 0.1, 0.08, 0.05, 0.05, 0.06, 0.04))))
+    return tasks
 
 
 def sample_pose(
@@ -95,52 +133,73 @@ def sample_pose(
         carrying: Which hands hold something, (left, right): those arms hang down.
         stride_limit: Upper bound of the stride, 1 = a brisk adult; long skirts need less.
     """
-    stride = float(generator.uniform(0.5, 1.1)) * stride_limit if kind == "walk" else 0.0
+    walk = kind == "walk"
+    jog = walk and stride_limit >= 1.0 and not any(carrying) and generator.random() < 0.04
+    stride = float(generator.uniform(0.4, 1.25)) * stride_limit if walk else 0.0
     phase = float(generator.random())
     legs = [_leg_in_stride((phase + shift) % 1.0, stride) for shift in (0.0, 0.5)]
-    if kind == "stand":
-        legs = _standing_legs(generator)
-    swings = (-0.85 * (legs[0][0] - 6 * stride), -0.85 * (legs[1][0] - 6 * stride))
-    arms = [
-        _busy_arm(generator, _arm_task(generator, kind, held), swing)
-        for held, swing in zip(carrying, swings, strict=True)
-    ]
+    spread, roll = (float(generator.uniform(-2, 4)), float(generator.uniform(-2, 4))), float(generator.normal(0, 1.5))
+    if not walk:
+        legs, spread, roll = _standing_legs(generator, stride_limit)
+    tasks = ["jog", "jog"] if jog else _arm_tasks(generator, kind, carrying)
+    arms = [_arm(generator, task, -0.85 * (leg[0] - 6 * stride)) for task, leg in zip(tasks, legs, strict=True)]
     turn = float(9 * stride * np.cos(2 * np.pi * phase))
+    reading = "phone" in tasks
     return Pose(
         name=kind,
-        trunk_pitch_deg=float(generator.normal(3 if kind == "walk" else 0, 2)),
-        trunk_roll_deg=float(generator.normal(0, 1.5)),
-        trunk_yaw_deg=turn * 1.3 + float(generator.normal(0, 3)),
+        trunk_pitch_deg=float(generator.normal(3 if walk else 0, 3)) + (7.0 if jog else 0.0),
+        trunk_roll_deg=float(generator.normal(0, 2)),
+        trunk_yaw_deg=turn * 1.3 + float(generator.normal(0, 4)),
         pelvis_yaw_deg=-turn * 0.6,
-        pelvis_roll_deg=float(generator.normal(0, 1.5 if kind == "walk" else 2.5)),
-        head_yaw_deg=float(np.clip(generator.normal(0, 14), -40, 40)),
-        head_pitch_deg=float(generator.normal(5, 6)),
+        pelvis_roll_deg=roll,
+        head_yaw_deg=float(np.clip(generator.normal(0, 17), -50, 50)),
+        head_pitch_deg=float(generator.normal(18 if reading else 4, 7)),
         hip_deg=(legs[0][0], legs[1][0]),
-        spread_deg=(float(generator.uniform(1, 4)), float(generator.uniform(1, 4)))
-        if kind == "walk"
-        else (float(generator.uniform(2, 9)), float(generator.uniform(2, 9))),
+        spread_deg=spread,
         knee_deg=(legs[0][1], legs[1][1]),
         foot_pitch_deg=(legs[0][2], legs[1][2]),
-        toe_out_deg=(float(generator.normal(9, 4)), float(generator.normal(9, 4))),
+        toe_out_deg=(float(generator.normal(9, 6)), float(generator.normal(9, 6))),
         arm_deg=(arms[0][0], arms[1][0]),
         arm_spread_deg=(arms[0][1], arms[1][1]),
         twist_deg=(arms[0][2], arms[1][2]),
         elbow_deg=(arms[0][3], arms[1][3]),
+        props=(_prop(tasks, 0), _prop(tasks, 1)),
     )
 
 
-def _arm_task(generator: np.random.Generator, kind: str, held: bool) -> str:
-    if held:
-        return "carry"
-    weights = (0.78, 0.06, 0.06, 0.06, 0.04) if kind == "walk" else (0.0, 0.6, 0.16, 0.16, 0.08)
-    return str(generator.choice(ARM_TASKS[:5], p=weights))
+def _prop(tasks: list[str], side: int) -> str:
+    """What a hand holds; of two hands at one phone, the right one."""
+    task = tasks[side]
+    if task == "phone" and side == 0 and tasks[1] == "phone":
+        return "none"
+    return {"phone": "phone", "call": "phone", "cup": "cup"}.get(task, "none")
 
 
-def _standing_legs(generator: np.random.Generator) -> list[tuple[float, float, float]]:
-    """Weight on one leg, the other a little forward with a soft knee."""
-    relaxed = float(generator.uniform(0, 14))
-    legs = [(float(generator.normal(0, 1.5)), 3.0, 0.0), (relaxed, relaxed * 1.3 + 3.0, 0.0)]
-    return legs if generator.random() < 0.5 else legs[::-1]
+def _standing_legs(
+    generator: np.random.Generator, stride_limit: float
+) -> tuple[list[tuple[float, float, float]], Pair, float]:
+    """((hip, knee, foot) of both legs, spread, pelvis roll): at ease, contrapposto, feet apart, or a step forward."""
+    manner = str(generator.choice(("ease", "contrapposto", "apart", "step"), p=(0.45, 0.25, 0.15, 0.15)))
+    limit = min(1.0, stride_limit)
+    forward = float(generator.uniform(0, 14)) * limit
+    bent, out, roll = forward * 1.3 + 3.0, float(generator.uniform(2, 9)), float(generator.normal(0, 2))
+    straight = float(generator.normal(0, 1.5))
+    if manner == "contrapposto":
+        roll = float(generator.uniform(4, 9))
+        bent, out = 12 + 2.2 * roll, float(generator.uniform(4, 12))
+    elif manner == "apart":
+        bent, forward, out = 3.0, 0.0, float(generator.uniform(8, 14)) * limit
+    elif manner == "step":
+        straight, forward = -float(generator.uniform(5, 14)) * limit, float(generator.uniform(8, 18)) * limit
+        bent = 4.0
+    other = out if manner == "apart" else float(generator.uniform(1, 6))
+    legs = [(straight, 3.0, 0.0), (forward, bent, 0.0)]
+    if manner != "contrapposto":
+        return (legs, (other, out), roll) if generator.random() < 0.5 else (legs[::-1], (out, other), roll)
+    # the pelvis drops on the bent leg's side and takes both thighs along, which the spread makes good for
+    if generator.random() < 0.5:
+        return legs, (other - roll, out + roll), roll
+    return legs[::-1], (out + roll, other - roll), -roll
 
 
 NEUTRAL = Pose("stand", 0, 0, 0, 0, 0, 0, 0, (0, 0), (5, 5), (2, 2), (0, 0), (8, 8), (0, 0), (9, 9), (10, 10), (8, 8))

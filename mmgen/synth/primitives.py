@@ -11,8 +11,8 @@ LIMB, LOFT, BOX = 0, 1, 2
 """Kinds: tapered capsule or ellipsoid with elliptic sections; cone with flat ends; rounded box."""
 
 (
-    SKIN, HEAD, HAIR, TRUNK, SHELL, SLEEVE, LEG, SHOE, BAG, HAT, SKIRT, OUTER_SKIRT, OUTER_SLEEVE, PLAIN,
-) = range(14)  # fmt: skip
+    SKIN, HEAD, HAIR, TRUNK, SHELL, SLEEVE, LEG, SHOE, BAG, HAT, SKIRT, OUTER_SKIRT, OUTER_SLEEVE, SCARF, PROP,
+) = range(15)  # fmt: skip
 """Regions: which rules colour a solid. See albedo.py."""
 
 Point = tuple[float, float, float]

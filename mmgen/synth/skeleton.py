@@ -31,6 +31,7 @@ class Proportions:
         chest: From the hip joints to the chest bone, upward.
         shoulder_up: From the chest bone to the shoulder joints.
         shoulder: Half the distance of the shoulder joints.
+        shoulder_drop: How far the joints hang below that line.
         head_up: From the chest bone to the middle of the head.
         head: Half-axes of the head, sideways, upward and forward.
         arm, forearm, hand: Lengths.
@@ -44,6 +45,7 @@ class Proportions:
     chest: float
     shoulder_up: float
     shoulder: float
+    shoulder_drop: float
     head_up: float
     head: tuple[float, float, float]
     arm: float
@@ -66,6 +68,7 @@ def proportions(build: Build) -> Proportions:
         chest=0.235 * unit,
         shoulder_up=0.272 * unit,
         shoulder=0.178 * scale * build.shoulders,
+        shoulder_drop=build.slope_m * scale,
         head_up=0.368 * unit + head_half,
         head=(0.079 * scale * build.head, head_half, 0.098 * scale * build.head),
         arm=0.285 * scale,
@@ -137,7 +140,7 @@ def _place_arm(origin: np.ndarray, turn: np.ndarray, pose: Pose, lengths: Propor
     turn[first + 2] = turn[first + 1] @ _rotation(0, -8.0)
     origin[first] = origin[1] + turn[1] @ [
         sign * lengths.shoulder,
-        lengths.shoulder_up - 0.014 * lengths.scale,
+        lengths.shoulder_up - lengths.shoulder_drop,
         -0.008 * lengths.scale,
     ]
     origin[first + 1] = origin[first] - turn[first][:, 1] * lengths.arm

@@ -7,8 +7,12 @@ import numpy as np
 
 from mmgen.synth.palette import Colour, pick, shade
 from mmgen.synth.streams import stream
+from recon.structures import DEFAULT_FOCAL
 
 CAMERA_COUNT = 6
+
+STUDIO_FOCALS = (1.6, 3.6, 5.0)
+"""Lenses of the studio; the street has `recon.structures.DEFAULT_FOCAL` everywhere."""
 
 GROUNDS = ("tiles", "asphalt", "grass", "gravel")
 WALLS = ("facade", "foliage", "plaster", "glass")
@@ -34,6 +38,8 @@ class StreetCamera:
 
     Attributes:
         number: 1..6, as in file names.
+        style: One of `casting.STYLES`.
+        focal: 1 / tan(half the vertical field of view).
         elevation_deg: Mean elevation over the people's middle.
         sun_direction: Unit vector towards the sun, camera frame at elevation 0.
         ambient: Mean brightness of the sky light.
@@ -55,6 +61,8 @@ class StreetCamera:
     """
 
     number: int
+    style: str
+    focal: float
     elevation_deg: float
     sun_direction: tuple[float, float, float]
     ambient: float
@@ -80,9 +88,11 @@ STREET_LENGTH_M = 36.0
 
 
 @lru_cache(maxsize=64)
-def street_camera(seed: int, number: int) -> StreetCamera:
-    """Camera `number` (1..6) of the data set with this seed."""
-    generator = stream(seed, "cameras", number, "camera")
+def street_camera(seed: int, number: int, style: str = "street") -> StreetCamera:
+    """Camera `number` (1..6) of the data set with this seed; in the studio each has a lens of its own."""
+    studio = style == "studio"
+    generator = stream(seed, "cameras", number, f"camera/{style}" if studio else "camera")
+    lens = STUDIO_FOCALS[number % len(STUDIO_FOCALS)] if studio else DEFAULT_FOCAL
     near = str(generator.choice(GROUNDS, p=[0.45, 0.3, 0.1, 0.15]))
     far = str(generator.choice(GROUNDS, p=[0.2, 0.25, 0.45, 0.1]))
     wall = str(WALLS[(number + int(generator.integers(2))) % 4] if number < 5 else generator.choice(WALLS))
@@ -92,7 +102,9 @@ def street_camera(seed: int, number: int) -> StreetCamera:
     tint = np.clip(generator.normal(1.0, 0.035, 3), 0.92, 1.08) * generator.uniform(0.88, 1.08)
     return StreetCamera(
         number=number,
-        elevation_deg=float(generator.uniform(-2.0, 8.0)),
+        style=style,
+        focal=lens,
+        elevation_deg=float(generator.uniform(-12.0, 22.0) if studio else generator.uniform(-3.0, 9.0)),
         sun_direction=(float(sun[0]), float(sun[1]), float(sun[2])),
         ambient=float(generator.uniform(0.6, 0.7) if sunny else generator.uniform(0.8, 0.92)),
         sun=float(generator.uniform(0.42, 0.58) if sunny else generator.uniform(0.1, 0.22)),

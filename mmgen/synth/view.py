@@ -1,4 +1,4 @@
-"""One picture of a person: camera, light, street, sensor; with its exact truth."""
+"""One picture of a person: camera, light, background, sensor; with its exact truth."""
 
 from dataclasses import dataclass, fields
 
@@ -7,12 +7,13 @@ import torch
 from skimage.filters import gaussian
 
 from mmgen.synth.backdrop import Eye, Scene, draw_backdrop
+from mmgen.synth.collage import collage, draw_collage
 from mmgen.synth.mesh import BodyMesh
 from mmgen.synth.raster import rasterise
 from mmgen.synth.shading import Light, draw_person, project_pixels
-from mmgen.synth.street import STREET_LENGTH_M, StreetCamera
+from mmgen.synth.street import StreetCamera
 from recon.camera import intrinsics_px, world_to_camera
-from recon.structures import DEFAULT_FOCAL, Camera
+from recon.structures import Camera
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class View:
         light: Sun and sky.
         place_m: Where along the street.
         exposure: Brightness of this picture.
-        noise_seed: Of the sensor noise.
+        noise_seed: Of the sensor noise, and of the background if it is not the camera's street.
+        behind: `street`, or one of `collage.RECIPES`.
     """
 
     street: StreetCamera
@@ -40,6 +42,7 @@ class View:
     place_m: float
     exposure: float
     noise_seed: int
+    behind: str = "street"
 
 
 @dataclass(frozen=True)
@@ -91,42 +94,8 @@ class Picture:
     truth: Truth
 
 
-def sample_view(generator: np.random.Generator, street: StreetCamera, person_height_m: float) -> View:
-    """A camera as in re-identification crops: 40 % of front views, 40 % of back views, the rest from anywhere.
-
-    The distance makes the person fill 75 to 92 % of the image's height, whatever their size, as a detector's box does.
-    """
-    centre = generator.random()
-    azimuth = generator.uniform(-180, 180) if centre > 0.8 else generator.normal(0.0 if centre < 0.4 else 180.0, 25.0)
-    fill = float(generator.uniform(0.75, 0.92))
-    distance = DEFAULT_FOCAL * person_height_m / 2 / fill
-    slack = (1.0 - fill) * distance / DEFAULT_FOCAL
-    offset = np.clip(generator.normal(0, 0.45, 2), -0.9, 0.9) * slack
-    direction = np.array(street.sun_direction) + generator.normal(0, 0.12, 3)
-    direction[1] = max(direction[1], 0.62)
-    direction /= np.linalg.norm(direction)
-    warmth = street.warmth
-    return View(
-        street=street,
-        azimuth_deg=float((azimuth + 180) % 360 - 180),
-        elevation_deg=float(np.clip(generator.normal(street.elevation_deg, 2.5), -10, 14)),
-        distance=float(distance),
-        offset=(float(offset[0]), float(offset[1])),
-        light=Light(
-            direction_camera=(float(direction[0]), float(direction[1]), float(direction[2])),
-            ambient=float(street.ambient * generator.uniform(0.93, 1.07)),
-            sun=float(street.sun * generator.uniform(0.7, 1.25)),
-            sky_colour=(1.0 - 0.6 * warmth, 1.0, 1.0 + 0.6 * warmth),
-            sun_colour=(1.0 + warmth, 1.0, 1.0 - warmth),
-        ),
-        place_m=float(generator.uniform(0, STREET_LENGTH_M)),
-        exposure=float(generator.uniform(0.95, 1.15)),
-        noise_seed=int(generator.integers(2**31)),
-    )
-
-
 def render_view(mesh: BodyMesh, view: View, height: int = 128, width: int = 64) -> Picture:
-    """Draw a person in the street.
+    """Draw a person in front of the background.
 
     Args:
         mesh: The person.
@@ -139,6 +108,7 @@ def render_view(mesh: BodyMesh, view: View, height: int = 128, width: int = 64) 
         elevation_deg=torch.tensor([view.elevation_deg], dtype=torch.float32),
         distance=torch.tensor([view.distance], dtype=torch.float32),
         offset=torch.tensor([view.offset], dtype=torch.float32),
+        focal=view.street.focal,
     )
     rigid = world_to_camera(camera)[0].numpy()
     intrinsics = intrinsics_px(camera, height, width).numpy()
@@ -165,7 +135,39 @@ def render_view(mesh: BodyMesh, view: View, height: int = 128, width: int = 64) 
 
 
 def _behind(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The street with the person's shadow, [H, W, 3], lit like the person."""
+    """What is behind the person, with their shadow, [H, W, 3], lit like the person."""
+    height = size[0]
+    if view.behind == "street":
+        picture, blur = _street(mesh, view, rigid, intrinsics, size), 0.9 / 128
+    else:
+        picture, blur = _collage(mesh, view, rigid, intrinsics, size)
+    ground, picture = picture[:, :, 3], gaussian(picture[:, :, :3], blur * height, channel_axis=2)
+    light = view.light
+    shadow = _shadow(mesh, light, rigid, intrinsics, size) * ground
+    shadow = gaussian(shadow, 1.1 * height / 128)
+    share = 0.75 * light.sun / (light.sun + light.ambient)
+    brightness = light.ambient + 0.75 * light.sun
+    return picture * (1.0 - share * shadow)[:, :, None] * brightness
+
+
+def _collage(
+    mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, float]:
+    """A photo-like background with darkness under the feet, and how far it is out of focus in image heights."""
+    height, width = size
+    feet, _ = project_pixels(mesh.feet(), rigid, intrinsics)
+    generator = np.random.Generator(np.random.PCG64([view.noise_seed, 1]))
+    chosen = collage(view.behind, generator, width / height, float(feet[:, 1].min()) / height)
+    picture = draw_collage(height, width, chosen)
+    row, column = np.arange(height)[:, None] + 0.5, np.arange(width)[None] + 0.5
+    for x, y in feet:
+        near = ((column - x) / (0.05 * height)) ** 2 + ((row - y) / (0.02 * height)) ** 2
+        picture[:, :, :3] *= 1.0 - 0.45 * (np.exp(-near) * picture[:, :, 3])[:, :, None]
+    return picture, chosen.blur + 0.4 / 128
+
+
+def _street(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The camera's street, [H, W, 4] as from `draw_backdrop`."""
     height, width = size
     street = view.street
     eye = -rigid[:3, :3].T @ rigid[:3, 3]
@@ -188,14 +190,7 @@ def _behind(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarra
         street.things,
         street.variation,
     )
-    picture = draw_backdrop(height, width, intrinsics, camera, scene, scene_feet)
-    ground, picture = picture[:, :, 3], gaussian(picture[:, :, :3], 0.9 * height / 128, channel_axis=2)
-    light = view.light
-    shadow = _shadow(mesh, light, rigid, intrinsics, size) * ground
-    shadow = gaussian(shadow, 1.1 * height / 128)
-    share = 0.75 * light.sun / (light.sun + light.ambient)
-    brightness = light.ambient + 0.75 * light.sun
-    return picture * (1.0 - share * shadow)[:, :, None] * brightness
+    return draw_backdrop(height, width, intrinsics, camera, scene, scene_feet)
 
 
 def _shadow(

@@ -48,7 +48,7 @@ def test_streams_of_different_names_differ() -> None:
 
 
 def test_a_stream_is_the_same_on_every_machine() -> None:
-    assert stream(0, "train", 0, "identity").integers(1000, size=4).tolist() == [289, 513, 983, 640]
+    assert stream(0, "train", 0, "identity").integers(1000, size=4).tolist() == [648, 661, 612, 118]
 
 
 def test_attributes_come_from_the_vocabulary_and_all_of_it_is_used(crowd: list[Identity]) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
+from mmgen.augment.finishing import SUPERSAMPLING, finish
 from mmgen.augment.mixing import mixed, textures, upper_share
 from mmgen.augment.plan import Plan, VirtualSet, generator_of
 from mmgen.augment.quality import view_consistency
@@ -22,12 +22,6 @@ from recon.render.faces import gather_corners
 from recon.render.scene import SLIVER_AREA
 from recon.render.shading import shade, spherical_harmonic_lighting
 from recon.structures import Camera, OffsetFrame
-
-SUPERSAMPLING = 2
-"""Pixels are drawn this much smaller each way and averaged: photos have no jagged edges."""
-
-FILLED_FROM, CLEARED_BELOW = 5, 3
-"""A hole with so many covered neighbours of nine is closed; a speck with fewer is removed."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +71,9 @@ class SetDrawer:
         camera = self._cameras(record, random)
         backgrounds = [self._background(virtual, random) for _ in look.turns_deg]
         with torch.inference_mode():
-            drawn = self._person(record, texture, camera)
-            person, cover = downsampled(cleaned(drawn))
-        images = composed(person, cover, np.stack([self._reader[index]["plate"] for index in backgrounds]))
+            image, face_index = self._person(record, texture, camera)
+        plates = np.stack([self._reader[index]["plate"] for index in backgrounds])
+        images, person, cover = finish(image.cpu().numpy(), face_index.cpu().numpy(), plates)
         scores = view_consistency(person, cover)
         views = tuple(
             View(
@@ -88,7 +82,7 @@ class SetDrawer:
                 _camera_at(camera, index),
                 backgrounds[index],
                 {
-                    "mask_area": round(cover[index].mean().item(), 4),
+                    "mask_area": round(float(cover[index].mean()), 4),
                     "folded": round(float(record["folded"]), 4),
                     "source_iou": round(float(record["source_iou"]), 4),
                     "view_consistency": round(scores[index], 4),
@@ -119,8 +113,8 @@ class SetDrawer:
         drawn = int(self._usable[random.randrange(len(self._usable))])
         return drawn if self._plan.options.look.background == "other" else virtual.first
 
-    def _person(self, record: Any, texture: Tensor, camera: Camera) -> Tensor:
-        """[N, 4, H, W] colours and coverage, black where nobody is, in fine pixels."""
+    def _person(self, record: Any, texture: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+        """[N, 3, H, W] colours and [N, H, W] face index (-1: nobody) in fine pixels."""
         device = self._mesh.vertices.device
         count, (height, width) = len(camera), self._plan.options.look.size
         size = (SUPERSAMPLING * height, SUPERSAMPLING * width)
@@ -137,34 +131,7 @@ class SetDrawer:
         features = torch.cat((face_uv.expand(count, -1, -1, -1), gain[:, :, None, None].expand(-1, -1, 3, 1)), dim=-1)
         drawn, face_index = rasterize(*size, z, corners, features, facing >= 0)
         assert isinstance(drawn, Tensor)
-        image = shade(drawn, face_index, texture.to(device).expand(count, -1, -1, -1), None)
-        covered = (face_index >= 0).float()[:, None]
-        return torch.cat((image * covered, covered), dim=1).cpu()
-
-
-def cleaned(drawn: Tensor) -> Tensor:
-    """Close pinholes with the colours around them, and remove specks.
-
-    Args:
-        drawn: [N, 4, H, W] premultiplied colours and coverage (0 or 1).
-    """
-    around = functional.avg_pool2d(drawn, 3, stride=1, padding=1) * 9
-    neighbours, covered = around[:, 3:], drawn[:, 3:] > 0
-    filled = torch.where((neighbours >= FILLED_FROM - 0.5) & ~covered, around / neighbours.clamp(min=1), drawn)
-    return torch.where((neighbours < CLEARED_BELOW - 0.5) & covered, torch.zeros_like(drawn), filled)
-
-
-def downsampled(drawn: Tensor) -> tuple[Tensor, Tensor]:
-    """[N, 3, H, W] premultiplied colours and [N, H, W] soft coverage in the pixels of the picture."""
-    small = functional.avg_pool2d(drawn, SUPERSAMPLING)
-    return small[:, :3], small[:, 3]
-
-
-def composed(person: Tensor, cover: Tensor, plates: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The person before backgrounds: uint8 [N, H, W, 3]."""
-    behind = torch.from_numpy(plates).permute(0, 3, 1, 2)
-    image = person * 255 + (1 - cover[:, None]) * behind
-    return image.clamp(0, 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+        return shade(drawn, face_index, texture.to(device).expand(count, -1, -1, -1), None), face_index
 
 
 def _camera_at(camera: Camera, index: int) -> dict[str, float]:

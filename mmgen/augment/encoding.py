@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch.nn import functional
 
 from mmgen.augment.plan import Plan
+from mmgen.augment.plates import without_person
 from mmgen.augment.store import BLOCK_PHOTOS, Lens, PhotoNote, Store, block_type
 from mmgen.errors import ItemError
 from mmgen.images import read_image
@@ -21,11 +21,8 @@ from recon.geometry import face_normals
 from recon.metrics import mask_iou
 from recon.render.scene import render
 from recon.structures import Attributes, Sample, TexturedMesh
-from recon.texture import fill_background
 
 MASK_THRESHOLD = 127
-PLATE_MARGIN = 0.03
-"""How far beyond its mask a person is painted out, as a share of the image height: edges of masks are never exact."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,8 @@ class BlockEncoder:
             return _Read(np.zeros((*size, 4), np.uint8), None, PhotoNote(path, error.code, error.message))
         rgb, mask = Image.fromarray(photo.rgb), Image.fromarray(found.mask)
         pixels = np.dstack([_resized(rgb, size, Image.Resampling.BICUBIC), _outline(mask, size)])
-        plate = without_person(photo.rgb, found.mask, self._job.plan.options.look.size)
+        view = self._job.plan.options.look.size
+        plate = without_person(_resized(rgb, view, Image.Resampling.BICUBIC), _outline(mask, view) > 0)
         return _Read(pixels, plate, PhotoNote(path, None, None, photo.sha256, found.source, found.sha256))
 
     def _measure(self, sample: Sample, attributes: Attributes) -> dict[str, torch.Tensor]:
@@ -133,27 +131,6 @@ class BlockEncoder:
         }
 
 
-def without_person(rgb: NDArray[np.uint8], mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A photo with its person painted out by colours from around, at another size.
-
-    Args:
-        rgb: uint8 [H, W, 3].
-        mask: uint8 [H, W], 255 = person.
-        size: height and width of the result.
-
-    Returns:
-        uint8 [h, w, 3].
-    """
-    small = np.dstack(
-        [_resized(Image.fromarray(rgb), size, Image.Resampling.BICUBIC), _outline(Image.fromarray(mask), size)]
-    )
-    sample = _sample(small[None], "cpu")
-    reach = max(1, round(PLATE_MARGIN * size[0]))
-    person = functional.max_pool2d(sample.mask[:, None], 2 * reach + 1, stride=1, padding=reach)[:, 0]
-    filled = fill_background(sample.image, 1 - person)
-    return _bytes(filled)[0]
-
-
 def _sample(pixels: NDArray[np.uint8], device: str) -> Sample:
     values = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
     return Sample(values[:, :3].contiguous(), values[:, 3].contiguous())
@@ -166,11 +143,6 @@ def _resized(image: Image.Image, size: tuple[int, int], filter_: Image.Resamplin
 def _outline(mask: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
     """As the networks were trained: hard, nearest pixel."""
     return np.where(_resized(mask, size, Image.Resampling.NEAREST) > MASK_THRESHOLD, np.uint8(255), np.uint8(0))
-
-
-def _bytes(image: torch.Tensor) -> NDArray[np.uint8]:
-    """[B, 3, H, W] in 0..1 to uint8 [B, H, W, 3]."""
-    return (image.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def _fill(record: Any, attributes: Attributes, measured: dict[str, torch.Tensor], row: int) -> None:

@@ -24,7 +24,7 @@ from mmgen.files import write_bytes_atomic, write_text_atomic
 from mmgen.locks import STATE_FOLDER
 from mmgen.masks import MaskSource
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 BLOCK_PHOTOS = 64
 OPEN_BLOCKS = 4096
 

@@ -146,6 +146,11 @@ def _paint_clothed(region: int, bone: int, point: np.ndarray, paint: Paint, q: n
         local_point(paint.origin[bone], paint.axes[bone], point, q)
         _paint_skin(out, bone, q, style, materials)
         return 0.05
+    low = style.coat_y if region == TRUNK else 0.4 * style.coat_y
+    if style.coat_y < 0 and low < height < 0.05 and not _in_opening(q, style):
+        cloth(out, materials[M_OUTER], np.arctan2(q[0], q[2]) * 0.15 * style.scale, height, style.variation)
+        quilt(out, height, style.quilted)  # hips press against the coat from inside
+        return 0.8 * style.crease_outer
     at_neck = q[0] ** 2 + (q[2] + 0.01) ** 2 < (0.082 * style.scale) ** 2
     if region == TRUNK and bone == CHEST and at_neck and q[1] > style.shoulder_y + COLLAR_M * style.scale:
         cloth(out, materials[M_SKIN], 0.0, 0.0, 0.0)

@@ -66,7 +66,7 @@ def collage(recipe: str, generator: np.random.Generator, aspect: float, feet: fl
     elif recipe == "texture":
         floor = floor if generator.random() < 0.5 else 2.0
         pieces = [[BOX, aspect / 2, 0.5, aspect, 1.0, *cloth_colour(generator, 0.3), 0.6,
-                   float(generator.uniform(0.5, 2.0)), float(generator.uniform(3, 40))]]  # fmt: skip
+                   float(generator.uniform(0.3, 1.4)), float(generator.uniform(3, 25))]]  # fmt: skip
     elif recipe == "passers_by":
         pieces = _boxes(generator, aspect, floor, int(generator.integers(5, 14)))
         pieces += _people(generator, aspect, floor, int(generator.integers(2, 6)))

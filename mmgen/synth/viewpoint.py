@@ -21,10 +21,12 @@ def sample_view(generator: np.random.Generator, street: StreetCamera, person_hei
     In the studio half of the views are from the front and a quarter from the sides, and the framing is wider.
     """
     studio = street.style == "studio"
-    fill = float(generator.uniform(0.6, 0.95) if studio else generator.uniform(0.75, 0.92))
+    fill = float(generator.uniform(0.75, 0.92))
+    if studio:  # a short lens enlarges what is near, so that less fits in
+        fill = float(generator.uniform(0.62, 1.0)) * (1.0 - 0.3 / street.focal)
     distance = street.focal * person_height_m / 2 / fill
     slack = (1.0 - fill) * distance / street.focal
-    offset = np.clip(generator.normal(0, 0.45, 2), -0.9, 0.9) * slack
+    offset = np.clip(generator.normal(0, 0.45, 2), -0.9, 0.9) * slack * ((0.5, 0.8) if studio else (1.0, 1.0))
     low, high, spread = (-18, 30, 4.0) if studio else (-10, 14, 2.5)
     own_street = not studio and generator.random() < STREET_SHARE
     behinds = STUDIO_BEHINDS if studio else STREET_BEHINDS
@@ -88,7 +90,7 @@ def _photo_light(generator: np.random.Generator, studio: bool) -> Light:
     total, warmth = float(generator.uniform(0.95, 1.15)), float(generator.normal(0.01, 0.04))
     return Light(
         direction_camera=_unit(direction),
-        ambient=max(0.22 if studio else 0.42, total - 0.85 * sun),
+        ambient=max(0.3 if studio else 0.42, total - 0.85 * sun),
         sun=sun,
         sky_colour=(1.0 - 0.6 * warmth, 1.0, 1.0 + 0.6 * warmth),
         sun_colour=(1.0 + warmth, 1.0, 1.0 - warmth),

@@ -98,6 +98,12 @@ def test_other_settings_into_the_same_folder_are_refused(made: Path) -> None:
     assert contents(made) == before
 
 
+def test_another_style_is_another_setting(made: Path) -> None:
+    assert json.loads((made / "synth.json").read_text())["settings"]["style"] == "street"
+    result = synth(made, "--style", "studio")
+    assert result.exit_code == 4 and "style street (now studio)" in result.stderr
+
+
 def test_folders_that_hold_other_things_are_refused(tmp_path: Path) -> None:
     plan = make_plan(2, 0.5, CrowdOptions(views=2))
     (tmp_path / "holiday.jpg").write_bytes(b"x")

@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from mmgen.synth import NEUTRAL, BodyMesh, Picture, View, body_mesh, identity, render_view, sample_view, street_camera
+from mmgen.synth.collage import RECIPES
 from mmgen.synth.crowd import CrowdOptions, cameras_of, people, person_pictures
 from mmgen.synth.raster import rasterise
 from mmgen.synth.streams import stream
@@ -87,6 +88,34 @@ def test_pictures_do_not_depend_on_how_many_are_asked_for() -> None:
     alone = next(iter(person_pictures(SMALL, "test", 1))).picture
     among = [person.picture for person in people("test", 2, SMALL)][4]
     assert np.array_equal(alone.image, among.image) and np.array_equal(alone.mask, among.mask)
+
+
+def test_the_studio_has_other_lenses_and_the_truth_says_so() -> None:
+    options = replace(SMALL, style="studio")
+    focals = set()
+    for person in person_pictures(replace(options, views=6), "train", 1):
+        truth, mask = person.picture.truth, person.picture.mask > 0
+        expected = drawn_silhouette(person.picture)
+        assert (expected & mask).sum() / (expected | mask).sum() > 0.95
+        focals.add(round(float(truth.intrinsics[1, 1]) / 64, 3))
+    assert focals <= {1.6, 3.6, 5.0} and len(focals) > 1
+    assert next(person_pictures(SMALL, "train", 1)).picture.truth.intrinsics[1, 1] == 2.5 * 64
+
+
+def test_styles_never_share_a_person_nor_a_camera() -> None:
+    street, studio = identity(0, "train", 1), identity(0, "train", 1, "studio")
+    assert street.build != studio.build and street.outfit != studio.outfit
+    assert street_camera(0, 1) != street_camera(0, 1, "studio")
+
+
+def test_backgrounds_differ_from_picture_to_picture_and_lie_behind_the_person(mesh: BodyMesh) -> None:
+    views = [sample_view(stream(0, "x", n, "view"), street_camera(0, 1), 1.75) for n in range(300)]
+    assert {view.behind for view in views} == {"street", *RECIPES}
+    seen = [render_view(mesh, a_view(mesh, behind=recipe, noise_seed=3), 96, 48) for recipe in RECIPES]
+    for picture in seen[1:]:
+        assert np.array_equal(picture.mask, seen[0].mask)
+        behind = picture.mask == 0
+        assert np.abs(picture.image.astype(int) - seen[0].image)[behind].mean() > 10
 
 
 def test_azimuths_are_mostly_front_and_back() -> None:

@@ -46,7 +46,7 @@ class Learner:
     dtype: torch.dtype = field(init=False)
 
     def __post_init__(self) -> None:
-        self.network = self.network.to(self.device, memory_format=torch.channels_last)
+        self.network = channels_last(self.network, self.device)
         parallel.copy_from_first(self.network)
         self.optimiser = _optimiser(self.network, self.config.optimiser)
         decay = self.config.averaging.decay
@@ -140,6 +140,13 @@ class Learner:
         with torch.no_grad(), autocast(self.device, self.dtype):
             teacher = self.average.network(second_look).logits
         return symmetric_divergence(student, teacher)
+
+
+def channels_last(network: ReidNetwork, device: torch.device) -> ReidNetwork:
+    """The network on a device, in the memory layout that its convolutions are fastest in."""
+    network.to(device)
+    moved: ReidNetwork = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
 
 
 def dtype_of(precision: Precision, device: torch.device) -> torch.dtype:

@@ -18,7 +18,7 @@ from mmgen.reid_runs.weights import load_reid_weights
 from reid.data.photos import DISTRACTOR, Photo
 from reid.data.pixels import PixelStore
 from reid.features import extract_features
-from reid.learner import dtype_of
+from reid.learner import channels_last, dtype_of
 from reid.metrics.ranking import Members, Scores, cosine_distances, score_distances
 from reid.metrics.reranking import reranked_distances
 from reid.models.network import ReidNetwork
@@ -128,8 +128,9 @@ def search(
         features.append(extract_features(network, store, device, dtype, advance))
         store.close()
     middle = time.perf_counter()
-    distances = reranked_distances if reranking else cosine_distances
-    scores = score_distances(distances(*features), task.query_members, task.gallery_members)
+    query, gallery = features
+    distances = reranked_distances(query, gallery) if reranking else cosine_distances(query, gallery)
+    scores = score_distances(distances, task.query_members, task.gallery_members)
     seconds = {"features": round(middle - start, 3), "search": round(time.perf_counter() - middle, 3)}
     return SearchResult(scores, task.query_members.person, seconds)
 
@@ -144,4 +145,4 @@ def evaluate_weights(
     """
     network, config, _ = load_reid_weights(weights)
     place = torch.device(device)
-    return search(network.to(place).to(memory_format=torch.channels_last), task, config.size, place, reranking, advance)
+    return search(channels_last(network, place), task, config.size, place, reranking, advance)

@@ -147,7 +147,7 @@ class ReidManifest:
 
     def to_tables(self) -> dict[str, Any]:
         """Every setting, defaults included, as `read_reid_manifest` would read it again."""
-        tables = {"about": self.about, "precision": self.precision}
+        tables: dict[str, Any] = {"about": self.about, "precision": self.precision}
         tables |= {name: asdict(getattr(self, name)) for name in _SECTIONS}
         tables["length"] = {name: value for name, value in vars(self.length).items() if value}
         return tables
@@ -201,7 +201,7 @@ def _manifest(tables: Mapping[str, Any]) -> ReidManifest:
     if "length" not in tables:
         raise SettingError("length", "is missing; give for instance [length] steps = 2000")
     values = {key: checked_value(kind, tables[key], key) for key, kind in plain.items() if key in tables}
-    sections = {key: build(kind, tables[key], key) for key, kind in _SECTIONS.items() if key in tables}
+    sections: dict[str, Any] = {key: build(kind, tables[key], key) for key, kind in _SECTIONS.items() if key in tables}
     try:
         return ReidManifest(**values, **sections)
     except ValueError as error:

@@ -61,5 +61,5 @@ def _by_group(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sums [S, G] and sizes [G] of the groups."""
     names, numbers = np.unique(groups, return_inverse=True)
-    sums = np.stack([np.bincount(numbers, row, len(names)) for row in differences])
+    sums = np.stack([np.bincount(numbers, row, len(names)) for row in differences]).astype(np.float64)
     return sums, np.bincount(numbers, minlength=len(names))

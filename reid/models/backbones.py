@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reid.errors import ReidError
 from reid.models.zoo_imports import load_module
@@ -17,72 +18,75 @@ TORCHREID = {
 }
 """Our name to torchreid's module and function; networks with a `featuremaps` method."""
 
+UNUSED_PARTS = ("classifier", "fc", "avgpool", "global_avgpool")
+"""Of torchreid's networks, behind the feature map."""
+
 TIMM = {"hrnet-w18": "hrnet_w18"}
 TIMM_PREFIX = "timm:"
 """`timm:NAME` is any network of timm."""
 
 
-class MapBackbone(nn.Module):
-    """A torchreid network up to its last feature map, averaged over the image.
+class Backbone(nn.Module):
+    """A network up to its last feature map, averaged over the image or over horizontal stripes of it.
 
     Args:
-        network: has `featuremaps`; its classifier and pooling are dropped.
+        network: gives maps [N, C, H, W] through `features_of`, or pooled vectors [N, C].
+        features_of: name of its method.
+        stripes: number of parts; their means stand one after the other (Sun et al. 2018).
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, features_of: str, stripes: int) -> None:
         super().__init__()
         self.network = network
-        for name in ("classifier", "fc", "avgpool", "global_avgpool"):
-            if hasattr(network, name):
-                setattr(network, name, None)
+        self._features_of = features_of
+        self._stripes = stripes
 
     def forward(self, images: Tensor) -> Tensor:
-        """[N, 3, H, W] to [N, C]."""
-        maps: Tensor = self.network.featuremaps(images)  # type: ignore[operator]
-        return maps.mean(dim=(2, 3))
+        """[N, 3, H, W] to [N, C * stripes]."""
+        maps: Tensor = getattr(self.network, self._features_of)(images)
+        if maps.dim() == 2:
+            return maps
+        return functional.adaptive_avg_pool2d(maps, (self._stripes, 1)).flatten(1)
 
 
-class TimmBackbone(nn.Module):
-    """A timm network without classifier, with its own pooling.
-
-    Args:
-        network: made with `num_classes=0`.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> Tensor:
-        """[N, 3, H, W] to [N, C]."""
-        features: Tensor = self.network(images)
-        return features
-
-
-def make_backbone(name: str, size: tuple[int, int], last_stride: int = 2) -> nn.Module:
+def make_backbone(name: str, size: tuple[int, int], last_stride: int = 2, stripes: int = 1) -> Backbone:
     """Build a backbone with random weights.
 
     Args:
         name: of `TORCHREID` or `TIMM`, or `timm:NAME`.
         size: height and width of the photos, pixels.
         last_stride: 1 keeps the last stage of a ResNet at twice the resolution (Luo et al. 2019).
+        stripes: horizontal parts that are averaged on their own.
 
     Raises:
-        ReidError: `model_unknown`, `zoo_missing`, `stride_fixed`.
+        ReidError: `model_unknown`, `zoo_missing`, `stride_fixed`, `stripes_unfit` where a network has no feature map.
     """
     if name in TORCHREID:
         module, function = TORCHREID[name]
         network = getattr(load_module(module), function)(num_classes=1, pretrained=False)
-        backbone: nn.Module = MapBackbone(network)
+        for unused in UNUSED_PARTS:
+            if hasattr(network, unused):
+                setattr(network, unused, None)
+        backbone = Backbone(network, "featuremaps", stripes)
     elif name in TIMM or name.startswith(TIMM_PREFIX):
         network = _timm_network(TIMM.get(name, name.removeprefix(TIMM_PREFIX)), size)
-        backbone = TimmBackbone(network)
+        backbone = Backbone(network, "forward_features" if stripes > 1 else "forward", stripes)
     else:
         known = ", ".join((*TORCHREID, *TIMM))
         raise ReidError("model_unknown", f"there is no model {name!r}", f"There are {known}, and timm:NAME.")
     if last_stride == 1:
         _keep_resolution(network, name)
+    if stripes > 1:
+        _check_maps(backbone, size, name)
     return backbone
+
+
+def _check_maps(backbone: Backbone, size: tuple[int, int], name: str) -> None:
+    with torch.inference_mode():
+        shape = getattr(backbone.network.eval(), backbone._features_of)(torch.zeros(1, 3, *size)).shape
+    backbone.network.train()
+    if len(shape) != 4:
+        raise ReidError("stripes_unfit", f"{name} has no feature map to cut into stripes", "Set model.stripes to 1.")
 
 
 def feature_channels(backbone: nn.Module, size: tuple[int, int]) -> int:
@@ -112,8 +116,8 @@ def _keep_resolution(network: nn.Module, name: str) -> None:
     """Stride 1 in the last stage of a ResNet with bottlenecks, in place."""
     try:
         block = network.layer4[0]  # type: ignore[index, union-attr]
-        block.conv2.stride = (1, 1)  # type: ignore[union-attr]
-        block.downsample[0].stride = (1, 1)  # type: ignore[union-attr, index]
+        block.conv2.stride = (1, 1)
+        block.downsample[0].stride = (1, 1)
     except (AttributeError, TypeError, IndexError) as error:
         raise ReidError(
             "stride_fixed", f"the last stride of {name} cannot be changed", "Set model.last_stride to 2."

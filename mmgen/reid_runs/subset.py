@@ -1,0 +1,82 @@
+"""A smaller training set: the photos of some identities, to make virtual people from for a low-data protocol."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmgen.errors import FatalError
+from mmgen.files import write_text_atomic
+from mmgen.listing import MASK_FOLDER, display_name
+from reid.data.market import TRAIN, read_market
+from reid.data.photos import Photo
+from reid.data.selection import identity_subset, of_identities
+
+LIST_NAME = "identities.txt"
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Chosen training photos.
+
+    Attributes:
+        source: folder that holds `bounding_box_train/`.
+        photos: of the chosen identities.
+        identities: sorted.
+    """
+
+    source: Path
+    photos: tuple[Photo, ...]
+    identities: tuple[str, ...]
+
+
+def choose_subset(data: Path, share: float, seed: int) -> Subset:
+    """The identities that `data.identity_share` and `data.identity_seed` of a manifest choose.
+
+    Args:
+        data: Market-1501, or a folder in its layout.
+        share: of the training identities, 0..1.
+        seed: of the choice.
+
+    Raises:
+        ReidError: as from `read_market`.
+    """
+    train = read_market(data).train
+    chosen = identity_subset(train, share, seed)
+    photos = of_identities(train, chosen)
+    return Subset(Path(photos[0].path).parents[1], photos, tuple(sorted(chosen)))
+
+
+def write_subset(subset: Subset, out: Path) -> int:
+    """Link the photos, and their masks where there are any, into a folder in Market's layout; copy where links fail.
+
+    Args:
+        subset: what to write.
+        out: a new or empty folder.
+
+    Returns:
+        Number of masks.
+
+    Raises:
+        FatalError: `folder_not_empty`.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise FatalError("folder_not_empty", f"{display_name(out)} is not empty", "Choose another --out.")
+    masks = 0
+    for photo in subset.photos:
+        name = Path(photo.path).name
+        _link(Path(photo.path), out / TRAIN / name)
+        mask = subset.source / MASK_FOLDER / TRAIN / f"{Path(name).stem}.png"
+        if mask.is_file():
+            _link(mask, out / MASK_FOLDER / TRAIN / mask.name)
+            masks += 1
+    write_text_atomic(out / LIST_NAME, "".join(f"{identity}\n" for identity in subset.identities))
+    return masks
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,13 +1,10 @@
 """The data card of a shard folder: README.md."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmgen.augment.accounting import PUBLISHED
-from mmgen.augment.folder import INDEX_NAME
-from mmgen.augment.plan import Plan
 from mmgen.files import write_text_atomic
 
 CARD_NAME = "README.md"
@@ -66,8 +63,10 @@ The folder `.mmgen/` holds reconstructed photos and may be deleted.
 """
 
 
-def write_card(out: Path, plan: Plan, record: Mapping[str, Any]) -> None:
-    """Write `README.md` from the record."""
+def write_card(
+    out: Path, lines: Sequence[Mapping[str, Any]], options: Mapping[str, Any], record: Mapping[str, Any]
+) -> None:
+    """Write `README.md` from the index, the options and the record."""
     kinds = record["kinds"]
     text = _TEXT.format(
         accounting="\n".join(_accounting(record["accounting"])),
@@ -75,11 +74,11 @@ def write_card(out: Path, plan: Plan, record: Mapping[str, Any]) -> None:
             f"{count['samples']:,} {kind} images of {count['classes']:,} identities in {count['shards']} tars"
             for kind, count in kinds.items()
         ),
-        options="\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in _options(plan.options.to_dict())),
+        options="\n".join(f"- {name.replace('_', ' ')}: {value}" for name, value in _options(options)),
         weights=f"`{record['generator']['weights_sha256'][:16]}`",
         plan=f"`{record['generator']['plan_sha256'][:16]}`",
         version=record["generator"]["mmgen"],
-        quality="\n".join(_quality(out)),
+        quality="\n".join(_quality(lines)),
         last=max(0, kinds.get("virtual", {"shards": 1})["shards"] - 1),
         identities=f"{record['accounting']['identities']:,}",
         removed=f"Removed so far: {len(record['removed'])}." if record["removed"] else "",
@@ -105,15 +104,13 @@ def _options(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else value
 
 
-def _quality(out: Path) -> Iterator[str]:
+def _quality(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "| score | 1 % | 10 % | 50 % | 90 % | 99 % |"
     yield "|---|--:|--:|--:|--:|--:|"
     scores: dict[str, list[float]] = {name: [] for name in SCORES}
-    with (out / INDEX_NAME).open(encoding="utf-8") as file:
-        for text in file:
-            quality = json.loads(text)["quality"]
-            for name in SCORES if quality else ():
-                scores[name].append(quality[name])
+    for line in lines:
+        for name in SCORES if line["quality"] else ():
+            scores[name].append(line["quality"][name])
     for name, values in scores.items():
         if values:
             ranked = sorted(values)

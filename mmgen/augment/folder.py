@@ -2,21 +2,21 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mmgen.augment.accounting import account
 from mmgen.augment.plan import Plan
-from mmgen.augment.shards import ShardEntry, ShardJob, ShardName, index_path
+from mmgen.augment.shards import SHARDS_FOLDER, ShardName
 from mmgen.augment.store import Store
 from mmgen.errors import FatalError
-from mmgen.files import sha256_bytes, write_bytes_atomic, write_text_atomic
+from mmgen.files import sha256_bytes, sha256_file, write_bytes_atomic, write_text_atomic
 from mmgen.listing import display_name
 from mmgen.version import __version__
 
 PLAN_NAME, SOURCES_NAME, INDEX_NAME, RECORD_NAME = "plan.json", "sources.jsonl", "index.jsonl", "record.json"
+SHARD_SUFFIXES = (".tar", ".jsonl", ".idx")
 RECORD_SCHEMA = "mmgen.shards/1"
 
 
@@ -67,7 +67,11 @@ def check_folder(out: Path, plan: Plan, weights_sha256: str, overwrite: bool = F
 
 def write_plan(out: Path, plan: Plan, weights_sha256: str, removed: Sequence[str]) -> None:
     """Write `plan.json`."""
-    content = {"plan": plan.to_dict(), "weights_sha256": weights_sha256, "removed": sorted(removed)}
+    write_plan_content(out, {"plan": plan.to_dict(), "weights_sha256": weights_sha256, "removed": sorted(removed)})
+
+
+def write_plan_content(out: Path, content: Mapping[str, Any]) -> None:
+    """Write `plan.json` from what `read_plan` gives."""
     write_text_atomic(out / PLAN_NAME, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
@@ -88,10 +92,12 @@ def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def write_sources(out: Path, plan: Plan, store: Store) -> bytes:
-    """Write `sources.jsonl`, what became of every training photo; returns its bytes."""
+def write_sources(out: Path, plan: Plan, store: Store, removed: Collection[str]) -> bytes:
+    """Write `sources.jsonl`, what became of every training photo of those who are still in; returns its bytes."""
     lines = []
     for photo, note in zip(plan.photos, store.notes(), strict=True):
+        if photo.pid in removed:
+            continue
         lines.append(json.dumps({**asdict(photo), **asdict(note)}, sort_keys=True))
     data = ("\n".join(lines) + "\n").encode()
     write_bytes_atomic(out / SOURCES_NAME, data)
@@ -105,40 +111,25 @@ def shards_key(plan: Plan, sources: bytes, weights_sha256: str, removed: Sequenc
     )
 
 
-def write_record(
-    job: ShardJob, entries: Mapping[ShardName, ShardEntry], sources: bytes, weights_sha256: str
-) -> dict[str, Any]:
-    """Join the index of all tars, and write the record; returns its content.
+def read_record(out: Path) -> dict[str, Any] | None:
+    """The content of `record.json`; None where there is none, or none of ours."""
+    try:
+        content: dict[str, Any] = json.loads((out / RECORD_NAME).read_text(encoding="utf-8"))
+        return content if content["schema"] == RECORD_SCHEMA else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
-    Args:
-        job: the folder.
-        entries: of all tars.
-        sources: content of `sources.jsonl`.
-        weights_sha256: of the weights.
-    """
-    kept = {name: entry for name, entry in sorted(entries.items()) if entry.samples}
-    index = b"".join(index_path(job.out, name).read_bytes() for name in kept)
-    write_bytes_atomic(job.out / INDEX_NAME, index)
-    lines = [json.loads(line) for line in index.splitlines()]
-    content = {
-        "schema": RECORD_SCHEMA,
-        "complete": True,
-        "samples": len(lines),
-        "classes": len({line["cls"] for line in lines}),
-        "kinds": _kinds(lines, kept),
-        "index": {"name": INDEX_NAME, "samples": len(lines), "bytes": len(index), "sha256": sha256_bytes(index)},
-        "shards": [asdict(entry) for entry in kept.values()],
-        "accounting": account(job.settled).to_dict(),
-        "generator": {
-            "mmgen": __version__,
-            "weights_sha256": weights_sha256,
-            "plan_sha256": job.settled.plan.sha256,
-            "sources_sha256": sha256_bytes(sources),
-        },
-        "removed": sorted(job.removed),
-    }
-    write_text_atomic(job.out / RECORD_NAME, json.dumps(content, indent=1, sort_keys=True) + "\n")
-    return content
+
+def is_finished(out: Path, plan: Plan, weights_sha256: str, removed: Sequence[str]) -> bool:
+    """Whether the folder is complete, made of this plan and these weights, and every tar and index has its bytes."""
+    record = read_record(out)
+    if record is None or record["removed"] != sorted(removed):
+        return False
+    generator = record["generator"]
+    if (generator["plan_sha256"], generator["weights_sha256"]) != (plan.sha256, weights_sha256):
+        return False
+    files = [(entry["name"], entry["sha256"]) for entry in (record["index"], *record["shards"])]
+    return all((out / name).is_file() and sha256_file(out / name) == sha256 for name, sha256 in files)
 
 
 def drop_record(out: Path) -> None:
@@ -146,22 +137,10 @@ def drop_record(out: Path) -> None:
     (out / RECORD_NAME).unlink(missing_ok=True)
 
 
-def _kinds(lines: Sequence[Mapping[str, Any]], entries: Mapping[ShardName, ShardEntry]) -> dict[str, dict[str, int]]:
-    kinds: dict[str, dict[str, int]] = {}
-    for kind in sorted({name.kind for name in entries}):
-        own = [line["cls"] for line in lines if line["kind"] == kind]
-        kinds[kind] = {
-            "samples": len(own),
-            "classes": len(set(own)),
-            "shards": sum(name.kind == kind for name in entries),
-        }
-    return kinds
-
-
-def sweep_shards(job: ShardJob) -> None:
-    """Remove tars, and their companions, that an earlier plan left over."""
-    folder = job.out / "shards"
-    wanted = {f"{name.stem}{suffix}" for name in job.names for suffix in (".tar", ".jsonl", ".idx")}
+def sweep_shards(out: Path, names: Collection[ShardName]) -> None:
+    """Remove the files of all tars but these."""
+    folder = out / SHARDS_FOLDER
+    wanted = {f"{name.stem}{suffix}" for name in names for suffix in SHARD_SUFFIXES}
     for entry in sorted(os.listdir(folder)) if folder.is_dir() else ():
         if entry.startswith(("real-", "virtual-")) and entry not in wanted:
             (folder / entry).unlink()

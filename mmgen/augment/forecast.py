@@ -9,10 +9,10 @@ from typing import Any
 from mmgen.augment.drawing import SetDrawer
 from mmgen.augment.encoding import BlockEncoder, EncodingJob
 from mmgen.augment.folder import check_folder
+from mmgen.augment.making import jpeg_bytes
 from mmgen.augment.plan import Plan, SettledPlan, chosen_without_looking
 from mmgen.augment.running import Request, settle
 from mmgen.augment.samples import describe_view, index_line, line_bytes, member_bytes, view_key
-from mmgen.augment.shards import jpeg_bytes
 from mmgen.augment.store import BLOCK_PHOTOS, StoreReader, store_of
 from mmgen.augment.tar import TarBuilder
 from mmgen.engine import one_thread

@@ -6,27 +6,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmgen.augment.card import write_card
+from mmgen.augment.accounting import account
+from mmgen.augment.closing import Origin, close_folder
 from mmgen.augment.encoding import BlockReport, EncodingJob
 from mmgen.augment.folder import (
     check_folder,
     drop_record,
+    is_finished,
+    read_record,
     shards_key,
-    sweep_shards,
     write_plan,
-    write_record,
     write_sources,
 )
+from mmgen.augment.making import ShardJob
 from mmgen.augment.mixing import texture_changes
 from mmgen.augment.plan import Plan, SettledPlan, choose_hardest_half, chosen_without_looking
-from mmgen.augment.shards import SHARDS_FOLDER, ShardEntry, ShardJob, ShardName
-from mmgen.augment.sheet import write_sheet
+from mmgen.augment.shards import SHARDS_FOLDER, ShardEntry, ShardName
 from mmgen.augment.store import PhotoNote, Store, StoreReader, store_of
 from mmgen.engine import Callbacks, Ending, run_chunks
 from mmgen.errors import FatalError, ItemError
-from mmgen.files import sweep_temp_files
+from mmgen.files import sha256_bytes, sweep_temp_files
 from mmgen.locks import run_lock
 from mmgen.runs import Shard
+from mmgen.version import __version__
 
 FINISHED = Ending()
 WHOLE = Shard()
@@ -118,13 +120,16 @@ def run_augmentation(request: Request, listener: Listener) -> Outcome:
         removed = check_folder(request.out, request.plan, request.weights_sha256, request.overwrite)
         write_plan(request.out, request.plan, request.weights_sha256, removed)
         outcome = Outcome()
+        if is_finished(request.out, request.plan, request.weights_sha256, removed):
+            outcome.record = read_record(request.out)
+            return outcome
         store = store_of(request.plan, request.root, request.out, request.weights_sha256)
         outcome.ending = _encode(request, store, listener, outcome)
         if store.missing() or outcome.ending != FINISHED:
             return outcome
         store.sweep()
         outcome.failures = tuple(note for note in store.notes() if note.error)
-        sources = write_sources(request.out, request.plan, store)
+        sources = write_sources(request.out, request.plan, store, removed)
         job = _job(request, store, sources, removed)
         outcome.ending = _write(request, job, listener, outcome)
         if outcome.ending == FINISHED:
@@ -207,10 +212,15 @@ def _finish(request: Request, job: ShardJob, sources: bytes, outcome: Outcome) -
             entries[name] = entry
     if outcome.shards_missing:
         return
-    sweep_shards(job)
-    outcome.record = write_record(job, entries, sources, request.weights_sha256)
-    write_sheet(request.out, request.root)
-    write_card(request.out, request.plan, outcome.record)
+    generator = {
+        "mmgen": __version__,
+        "weights_sha256": request.weights_sha256,
+        "plan_sha256": request.plan.sha256,
+        "sources_sha256": sha256_bytes(sources),
+    }
+    options, accounting = request.plan.options.to_dict(), account(job.settled).to_dict()
+    origin = Origin(options, accounting, generator, job.removed, request.root)
+    outcome.record = close_folder(request.out, entries, origin)
 
 
 def _lost(item: object, error: ItemError) -> None:

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmgen.augment.drawing import View
-from mmgen.augment.plan import SettledPlan, VirtualSet
 from mmgen.augment.tar import Member
 from mmgen.files import sha256_bytes
 from mmgen.version import __version__
+
+if TYPE_CHECKING:
+    from mmgen.augment.drawing import View
+    from mmgen.augment.plan import SettledPlan, VirtualSet
 
 SCHEMA = "mmgen.sample/1"
 ONLY_IN_MEMBER = ("schema", "generator")
@@ -17,7 +19,7 @@ Description = dict[str, Any]
 
 
 def describe_view(
-    settled: SettledPlan, virtual: VirtualSet, mix: Mapping[str, Any], view: View, weights_sha256: str
+    settled: "SettledPlan", virtual: "VirtualSet", mix: Mapping[str, Any], view: "View", weights_sha256: str
 ) -> Description:
     """The `json` member of one virtual view."""
     photos, partners = settled.plan.photos, virtual.partners
@@ -39,7 +41,7 @@ def describe_view(
     }
 
 
-def describe_photo(settled: SettledPlan, index: int) -> Description:
+def describe_photo(settled: "SettledPlan", index: int) -> Description:
     """The `json` member of one real photo."""
     photo = settled.plan.photos[index]
     return {
@@ -60,7 +62,7 @@ def describe_photo(settled: SettledPlan, index: int) -> Description:
     }
 
 
-def view_key(virtual: VirtualSet, view: View) -> str:
+def view_key(virtual: "VirtualSet", view: "View") -> str:
     """Key of one virtual view."""
     return f"{virtual.key}-az{view.turn_deg:+04d}"
 

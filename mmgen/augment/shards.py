@@ -65,37 +65,20 @@ The index line has all of these but `generator` and `schema`, and in addition:
 Every tar is a pure function of plan, seed and weights; a reader needs `record.json` and `index.jsonl` only.
 """
 
-import io
 import json
-from collections.abc import Iterator, Sequence
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from PIL import Image
-
-from mmgen.augment.drawing import SetDrawer
-from mmgen.augment.plan import SettledPlan
-from mmgen.augment.samples import (
-    Description,
-    descends_from,
-    describe_photo,
-    describe_view,
-    index_line,
-    line_bytes,
-    member_bytes,
-    view_key,
-)
-from mmgen.augment.store import Store, StoreReader
 from mmgen.augment.tar import TarBuilder
-from mmgen.errors import ItemError
-from mmgen.files import sha256_bytes, sha256_file, write_bytes_atomic, write_text_atomic
-from mmgen.images import read_image
+from mmgen.files import sha256_bytes, write_bytes_atomic, write_text_atomic
 from mmgen.locks import STATE_FOLDER
-from mmgen.weights import Weights, load_weights
 
 SHARDS_FOLDER = "shards"
+TAR_NAME = re.compile(r"shards/(real|virtual)-([0-9]{6})\.tar")
+"""The only names that are read: relative, no `pipe:`, no folders above."""
+
 Kind = Literal["real", "virtual"]
 
 
@@ -139,128 +122,6 @@ class BuiltShard:
     dali: bytes
 
 
-@dataclass(frozen=True)
-class ShardJob:
-    """What a process needs to make tars; picklable.
-
-    Attributes:
-        settled: what goes into them.
-        removed: people who must not be in them, nor anything that descends from them.
-        root: of the data set.
-        out: folder of the shards.
-        store: where the photos' attributes are.
-        weights: file.
-        device: `cpu` or `cuda:N`.
-        key: hash of all that decides their bytes.
-    """
-
-    settled: SettledPlan
-    removed: tuple[str, ...]
-    root: Path
-    out: Path
-    store: Store
-    weights: Path
-    device: str
-    key: str
-
-    def __call__(self) -> "ShardMaker":
-        """Load mesh and attributes."""
-        return ShardMaker(self, load_weights(self.weights, self.device))
-
-    @property
-    def names(self) -> tuple[ShardName, ...]:
-        """Every tar of the folder."""
-        settled = self.settled
-        kinds: tuple[tuple[Kind, int], ...] = (
-            ("real", len(settled.real_shards)),
-            ("virtual", len(settled.virtual_shards)),
-        )
-        return tuple(ShardName(kind, number) for kind, count in kinds for number in range(count))
-
-    def planned_samples(self, name: ShardName) -> int:
-        """Samples of a tar if nobody is removed and every photo can be read."""
-        if name.kind == "real":
-            return len(self.settled.real_shards[name.number])
-        return len(self.settled.virtual_shards[name.number]) * len(self.settled.plan.options.look.turns_deg)
-
-    def finished(self, name: ShardName) -> ShardEntry | None:
-        """The entry of a tar that was made with this very key and still has its bytes; else None."""
-        entry = read_state(self.out, name, self.key)
-        if entry is None or entry.samples == 0:
-            return entry
-        try:
-            same = sha256_file(self.out / entry.name) == entry.sha256
-            return entry if same and sha256_file(index_path(self.out, name)) == entry.index_sha256 else None
-        except OSError:
-            return None
-
-
-class ShardMaker:
-    """Makes tars; each is a pure function of the settled plan, the photos and the weights."""
-
-    def __init__(self, job: ShardJob, weights: Weights) -> None:
-        self._job = job
-        self._weights = weights
-        self._drawer = SetDrawer(job.settled.plan, StoreReader(job.store), weights)
-        self._pid_of = {photo.path: photo.pid for photo in job.settled.plan.photos}
-
-    def __call__(self, names: Sequence[ShardName]) -> Iterator[tuple[int, ShardEntry]]:
-        """Make and write tars."""
-        for position, name in enumerate(names):
-            built = self.build(name)
-            write_shard(self._job.out, name, built, self._job.key)
-            yield position, built.entry
-
-    def build(self, name: ShardName) -> BuiltShard:
-        """One tar in memory."""
-        samples = self._real(name.number) if name.kind == "real" else self._virtual(name.number)
-        tar, lines = TarBuilder(), []
-        for key, description, jpg in samples:
-            if descends_from(description, self._job.removed, self._pid_of):
-                continue
-            parts = {"cls": str(description["cls"]).encode(), "jpg": jpg, "json": member_bytes(description)}
-            lines.append(line_bytes(index_line(key, name.tar, description, tar.add(key, parts), jpg)))
-        return built_shard(name, tar, b"".join(lines))
-
-    def _virtual(self, number: int) -> Iterator[tuple[str, Description, bytes]]:
-        settled = self._job.settled
-        quality = settled.plan.options.look.jpeg_quality
-        for virtual in settled.virtual_shards[number]:
-            drawing = self._drawer.draw(virtual)
-            for view in drawing.views:
-                description = describe_view(settled, virtual, drawing.mix, view, self._weights.sha256)
-                yield view_key(virtual, view), description, jpeg_bytes(view.image, quality)
-
-    def _real(self, number: int) -> Iterator[tuple[str, Description, bytes]]:
-        settled = self._job.settled
-        for index in settled.real_shards[number]:
-            photo = settled.plan.photos[index]
-            try:
-                jpg = jpeg_of_photo(self._job.root / photo.path, settled.plan.options.look.jpeg_quality)
-            except ItemError:
-                continue  # the first stage has noted it
-            yield f"real/{photo.pid}/{photo.stem}", describe_photo(settled, index), jpg
-
-
-def jpeg_bytes(image: np.ndarray, quality: int) -> bytes:
-    """A picture as JPEG, colours at half resolution as cameras write them."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
-    return buffer.getvalue()
-
-
-def jpeg_of_photo(path: Path, quality: int) -> bytes:
-    """The photo's own bytes where it is an upright JPEG, else the photo as JPEG.
-
-    Raises:
-        ItemError: it cannot be read.
-    """
-    photo = read_image(path)
-    data = path.read_bytes()
-    is_jpeg = data.startswith(b"\xff\xd8\xff") and photo.orientation == 1
-    return data if is_jpeg else jpeg_bytes(photo.rgb, quality)
-
-
 def built_shard(name: ShardName, tar: TarBuilder, index: bytes) -> BuiltShard:
     """A tar with its index and entry."""
     data = tar.getvalue()
@@ -270,14 +131,19 @@ def built_shard(name: ShardName, tar: TarBuilder, index: bytes) -> BuiltShard:
 
 def write_shard(out: Path, name: ShardName, built: BuiltShard, key: str) -> None:
     """Write the files of a tar; its state comes last and says that they are whole."""
+    write_shard_files(out, name, built)
+    state = {"key": key, "entry": asdict(built.entry)}
+    write_text_atomic(state_path(out, name), json.dumps(state, sort_keys=True))
+
+
+def write_shard_files(out: Path, name: ShardName, built: BuiltShard) -> None:
+    """Write a tar and its companions, or remove them where no sample is left."""
     paths = (out / name.tar, dali_path(out, name), index_path(out, name))
     for path, data in zip(paths, (built.tar, built.dali, built.index), strict=True):
         if built.entry.samples:
             write_bytes_atomic(path, data)
         else:
             path.unlink(missing_ok=True)
-    state = {"key": key, "entry": asdict(built.entry)}
-    write_text_atomic(state_path(out, name), json.dumps(state, sort_keys=True))
 
 
 def read_state(out: Path, name: ShardName, key: str) -> ShardEntry | None:
@@ -302,3 +168,9 @@ def dali_path(out: Path, name: ShardName) -> Path:
 def state_path(out: Path, name: ShardName) -> Path:
     """Which key a tar was made with."""
     return out / STATE_FOLDER / SHARDS_FOLDER / f"{name.stem}.json"
+
+
+def shard_named(tar: str) -> ShardName | None:
+    """The shard of a name in a record; None for any name that we do not write."""
+    match = TAR_NAME.fullmatch(tar)
+    return None if match is None else ShardName("real" if match[1] == "real" else "virtual", int(match[2]))

@@ -1,7 +1,6 @@
 """Contact sheet of virtual people beside their parents."""
 
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mmgen.augment.folder import INDEX_NAME
 from mmgen.files import write_bytes_atomic
 
 SHEET_NAME = "contact_sheet.jpg"
@@ -18,18 +16,22 @@ CELL_HEIGHT, GAP, HEAD, FONT_SIZE = 192, 4, 20, 13
 PAPER, INK = (255, 255, 255), (60, 58, 55)
 
 
-def write_sheet(out: Path, root: Path) -> None:
+def write_sheet(out: Path, lines: Sequence[Mapping[str, Any]], photos: Path | None) -> None:
     """Write `contact_sheet.jpg` from the shards: 20 virtual people, spread evenly over the folder.
 
     Args:
         out: folder of the shards.
-        root: data set folder, where the parents' photos are.
+        lines: its index.
+        photos: data set folder, where the parents are; their places stay empty where it is None.
     """
-    people = _people(out)
-    chosen = [people[number] for number in np.unique(np.linspace(0, len(people) - 1, PEOPLE).astype(int))]
+    people = _people(lines)
+    chosen = [
+        people[number] for number in np.unique(np.linspace(0, len(people) - 1, min(PEOPLE, len(people))).astype(int))
+    ]
     if not chosen:
+        (out / SHEET_NAME).unlink(missing_ok=True)
         return
-    strips = [_strip(out, root, lines) for lines in chosen]
+    strips = [_strip(out, photos, views) for views in chosen]
     width, height = max(strip.width for strip in strips), strips[0].height
     rows = -(-len(strips) // PEOPLE_PER_ROW)
     sheet = Image.new("RGB", (PEOPLE_PER_ROW * (width + 3 * GAP), rows * (height + GAP)), PAPER)
@@ -41,22 +43,20 @@ def write_sheet(out: Path, root: Path) -> None:
     write_bytes_atomic(out / SHEET_NAME, buffer.getvalue())
 
 
-def _people(out: Path) -> list[list[dict[str, Any]]]:
+def _people(lines: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
     """The views of every virtual set, in order of the index."""
-    sets: dict[int, list[dict[str, Any]]] = {}
-    with (out / INDEX_NAME).open(encoding="utf-8") as file:
-        for text in file:
-            line = json.loads(text)
-            if line["kind"] == "virtual":
-                sets.setdefault(line["set"], []).append(line)
+    sets: dict[int, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        if line["kind"] == "virtual":
+            sets.setdefault(line["set"], []).append(line)
     return list(sets.values())
 
 
-def _strip(out: Path, root: Path, lines: Sequence[Mapping[str, Any]]) -> Image.Image:
+def _strip(out: Path, photos: Path | None, lines: Sequence[Mapping[str, Any]]) -> Image.Image:
     """Both parents, then all views."""
     first = lines[0]
     titles = [*first["parents"], *(f"{line['view']['turn_deg']:+d}°" for line in lines)]
-    cells = [_fitted(picture) for picture in (*_parents(root, first), *(_view(out, line) for line in lines))]
+    cells = [_fitted(picture) for picture in (*_parents(photos, first), *(_view(out, line) for line in lines))]
     strip = Image.new("RGB", (sum(cell.width + GAP for cell in cells) + GAP, CELL_HEIGHT + HEAD), PAPER)
     draw, font, left = ImageDraw.Draw(strip), ImageFont.load_default(FONT_SIZE), 0
     for number, (cell, title) in enumerate(zip(cells, titles, strict=True)):
@@ -66,12 +66,14 @@ def _strip(out: Path, root: Path, lines: Sequence[Mapping[str, Any]]) -> Image.I
     return strip
 
 
-def _parents(root: Path, line: Mapping[str, Any]) -> Iterator[Image.Image]:
+def _parents(photos: Path | None, line: Mapping[str, Any]) -> Iterator[Image.Image]:
     for path in line["sources"][:2]:
         try:
-            with Image.open(root / path) as file:
+            if photos is None:
+                raise FileNotFoundError(path)
+            with Image.open(photos / path) as file:
                 yield file.convert("RGB")
-        except OSError:  # the photo was taken away since; its place stays empty
+        except OSError:  # the photo is not at hand; its place stays empty
             yield Image.new("RGB", (1, 2), PAPER)
 
 

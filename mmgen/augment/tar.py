@@ -3,7 +3,7 @@
 import io
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 BLOCK_BYTES = tarfile.BLOCKSIZE
@@ -68,3 +68,30 @@ class TarBuilder:
         self._buffer.write(data)
         self._buffer.write(bytes(-len(data) % BLOCK_BYTES))
         return Member(suffix, offset, len(data))
+
+
+def read_samples(data: bytes) -> Iterator[tuple[str, dict[str, bytes], dict[str, Member]]]:
+    """The samples of a tar of ours: key, data by suffix, and where each lies. Nothing is unpickled or unpacked.
+
+    Raises:
+        ValueError: it is cut off, or holds anything that `TarBuilder` does not write; says what and where.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+            members = tar.getmembers()
+    except tarfile.TarError as error:
+        raise ValueError(f"it is no tar: {error}") from error
+    end = 0
+    for start in range(0, len(members), len(SUFFIXES)):
+        group = members[start : start + len(SUFFIXES)]
+        key = group[0].name.partition(".")[0]
+        names = [f"{key}.{suffix}" for suffix in SUFFIXES]
+        if not KEY.fullmatch(key) or [one.name for one in group] != names or not all(one.isreg() for one in group):
+            raise ValueError(f"member {group[0].name!r} does not begin a sample of cls, jpg and json")
+        end = group[-1].offset_data + -(-group[-1].size // BLOCK_BYTES) * BLOCK_BYTES
+        places = {
+            suffix: Member(suffix, one.offset_data, one.size) for suffix, one in zip(SUFFIXES, group, strict=True)
+        }
+        yield key, {suffix: data[at.offset : at.offset + at.size] for suffix, at in places.items()}, places
+    if data[end:] != bytes(2 * BLOCK_BYTES):
+        raise ValueError("it is cut off or has something behind its last sample")

@@ -164,7 +164,7 @@ def command(market: Path | None, out: Path | None, remove_identity: tuple[str, .
             raise click.UsageError("Name a data set: mmgen augment-reid MARKET")
         out = Path(os.path.abspath(market) + "-3d")
     if remove_identity:
-        code = _remove(out, remove_identity, options)
+        code = _remove(out, remove_identity, market, options)
     elif market is None:
         raise click.UsageError("Name a data set: mmgen augment-reid MARKET --out OUT")
     else:
@@ -172,10 +172,12 @@ def command(market: Path | None, out: Path | None, remove_identity: tuple[str, .
     click.get_current_context().exit(code)
 
 
-def _remove(out: Path, people: tuple[str, ...], options: dict[str, Any]) -> int:
+def _remove(out: Path, people: tuple[str, ...], market: Path | None, options: dict[str, Any]) -> int:
     from mmgen.augment.removal import remove_people
+    from mmgen.augment.sources import find_sources
 
-    removal = remove_people(out, people, options["dry_run"])
+    photos = None if market is None else find_sources(market).root
+    removal = remove_people(out, people, photos, options["dry_run"])
     if options["as_json"]:
         print_json({"schema": "mmgen.augment.removal/1", "out": display_name(out), **removal.to_dict()})
     verb = "would be taken" if options["dry_run"] else "taken"
@@ -290,9 +292,8 @@ def _tell(request: "Request", outcome: "Outcome", seconds: float) -> None:
         say(f"... and {len(outcome.failures) - SHOWN_FAILURES} more; see sources.jsonl")
     rate = outcome.views_done / max(1e-9, outcome.stage_seconds.get("shards", 0.0))
     speed = f", {rate:.0f} views/s" if outcome.views_done else ""
-    say(
-        f"{outcome.photos_done} photos reconstructed, {outcome.views_done} samples written in {duration(seconds)}{speed}"
-    )
+    done = f"{outcome.photos_done} photos reconstructed, {outcome.views_done} samples written"
+    say(f"{done} in {duration(seconds)}{speed}")
     if outcome.record is None:
         say("the folder is not complete yet; the same command goes on from here")
         return

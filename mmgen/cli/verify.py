@@ -1,5 +1,6 @@
 """`mmgen verify`: is a GLB or a folder sound?"""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,28 +12,59 @@ from mmgen.cli.output import print_json, say
 from mmgen.listing import display_name
 
 if TYPE_CHECKING:
+    from mmgen.assets.findings import Finding
     from mmgen.assets.verification import Verification
+    from mmgen.augment.verification import ShardVerification
 
 
 @click.command()
 @click.argument("path", type=PATH)
 @json_option
 def command(path: Path, as_json: bool) -> None:
-    """Check that PATH is sound: a .glb file, or a folder that `mmgen reconstruct` or `mmgen export` wrote.
+    """Check that PATH is sound: a .glb file, or a folder that `reconstruct`, `export` or `augment-reid` wrote.
 
     Meshes are checked by mmgen's own rules (format, geometry, texture, material, feet on the ground, provenance),
     folders against their records (files there, hashes equal, nothing half-written). Where node and the npm package
-    gltf-validator are installed, the Khronos validator looks at every mesh too. Exit code 3 if there are errors.
+    gltf-validator are installed, the Khronos validator looks at every mesh too. Of shards, every count and hash is
+    checked, and every sample against the index. Exit code 3 if there are errors.
     """
     from mmgen.assets.verification import verify
+    from mmgen.augment.verification import is_shard_folder, verify_shards
+
+    if is_shard_folder(path):
+        _finish(_show_shards(verify_shards(path), as_json))
+        return
 
     verdict = verify(path)
     if as_json:
         _print_json(verdict)
     else:
         _print_text(verdict)
-    if verdict.count("error"):
+    _finish(verdict.count("error"))
+
+
+def _finish(errors: int) -> None:
+    if errors:
         click.get_current_context().exit(EXIT_ITEMS_FAILED)
+
+
+def _show_shards(verdict: "ShardVerification", as_json: bool) -> int:
+    """Print the verdict on shards; returns the number of errors."""
+    from dataclasses import asdict
+
+    errors, warnings = verdict.count("error"), verdict.count("warning")
+    if as_json:
+        counts = {"shards": verdict.shards, "samples": verdict.samples, "errors": errors, "warnings": warnings}
+        findings = [asdict(finding) for finding in verdict.findings]
+        path = display_name(verdict.path)
+        print_json({"schema": "mmgen.verify/1", "path": path, "ok": not errors, **counts, "findings": findings})
+        return errors
+    _print_findings(verdict.findings)
+    print(
+        f"{display_name(verdict.path)}: {verdict.samples} samples in {verdict.shards} shards; "
+        f"{errors} errors, {warnings} warnings"
+    )
+    return errors
 
 
 def _print_json(verdict: "Verification") -> None:
@@ -53,9 +85,13 @@ def _print_json(verdict: "Verification") -> None:
     )
 
 
-def _print_text(verdict: "Verification") -> None:
-    for finding in verdict.findings:
+def _print_findings(findings: "Sequence[Finding]") -> None:
+    for finding in findings:
         print(f"{finding.severity}: {display_name(finding.file)}: {finding.message} [{finding.rule}]")
+
+
+def _print_text(verdict: "Verification") -> None:
+    _print_findings(verdict.findings)
     records = ", ".join(f"{count} {status}" for status, count in verdict.records.items())
     print(
         f"{display_name(verdict.path)}: {verdict.glb_files} GLBs{', records: ' + records if records else ''}; "

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mmgen.conversion import Converter
-from mmgen.engine import Callbacks, Ending, into_chunks, run_chunks
+from mmgen.engine import Callbacks, Ending, Work, into_chunks, run_chunks
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import sweep_temp_files
 from mmgen.inputs import InputItem
@@ -35,6 +35,7 @@ class Batch:
         workers: Processes.
         redo: What to do again.
         chunk_items: Most items that one worker takes at once.
+        worker: Makes what a process does with its chunks, from the job and perhaps a reconstructor; picklable.
     """
 
     items: Sequence[InputItem]
@@ -43,6 +44,7 @@ class Batch:
     workers: int = 1
     redo: Redo = "changed"
     chunk_items: int = CHUNK_ITEMS
+    worker: Callable[..., Work[InputItem, Record]] = Converter
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ class _Run:
                 deliver(new)
             chunks = into_chunks(plan.todo, batch.workers, batch.chunk_items)
             callbacks = Callbacks(deliver, partial(self._lose, deliver), self._listener.stopping)
-            ready = Converter(batch.job, reconstructor)
-            return run_chunks(chunks, partial(Converter, batch.job), batch.workers, callbacks, ready)
+            ready = batch.worker(batch.job, reconstructor)
+            return run_chunks(chunks, partial(batch.worker, batch.job), batch.workers, callbacks, ready)
 
     def summary(self, plan: Plan, ending: Ending, seconds: float) -> Summary:
         everything = [*plan.done, *self._records]

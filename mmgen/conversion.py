@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mmgen.assets.glb import glb_bytes
 from mmgen.errors import FatalError, ItemError
@@ -19,6 +19,7 @@ from mmgen.runs import Record
 _STORAGE_ENDS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
+Result = TypeVar("Result")
 Outcomes = Sequence[ReconstructedLike | ItemError]
 
 
@@ -38,7 +39,7 @@ class Converter:
         ready: list[tuple[int, Any, float]] = []
         for position, item in enumerate(chunk):
             started = time.perf_counter()
-            prepared = self._guarded(item, partial(self._reconstructor.prepare, item))
+            prepared = guarded(item, partial(self._reconstructor.prepare, item), self._job.log)
             seconds = time.perf_counter() - started
             if isinstance(prepared, ItemError):
                 yield position, failure_record(self._job, item, prepared, seconds)
@@ -59,7 +60,7 @@ class Converter:
         except FatalError:
             raise
         except Exception:
-            return [self._guarded(item, partial(self._alone, prepared)) for item, prepared in pairs]
+            return [guarded(item, partial(self._alone, prepared), self._job.log) for item, prepared in pairs]
 
     def _alone(self, prepared: Any) -> ReconstructedLike | ItemError:
         return self._reconstructor.reconstruct([prepared])[0]
@@ -68,7 +69,7 @@ class Converter:
         if isinstance(outcome, ItemError):
             return failure_record(self._job, item, outcome, seconds)
         started = time.perf_counter()
-        record = self._guarded(item, partial(self._store, item, outcome))
+        record = guarded(item, partial(self._store, item, outcome), self._job.log)
         seconds += time.perf_counter() - started
         if isinstance(record, ItemError):
             return failure_record(self._job, item, record, seconds)
@@ -78,25 +79,38 @@ class Converter:
         data = glb_bytes(result.asset)
         record = success_record(self._job, item, result, sha256_bytes(data), self._reconstructor.weights_sha256)
         assert record.output is not None
-        _write(self._job.out / record.output, data)
+        write_output(self._job.out / record.output, data)
         return record
 
-    def _guarded(self, item: InputItem, step: Callable[[], Any]) -> Any:
-        """The step's value, or an ItemError for whatever it raised; the run itself may only end by FatalError."""
-        try:
-            return step()
-        except FatalError:
-            raise
-        except ItemError as error:
-            return error
-        except Exception as error:
-            if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS):
-                hint = "Use fewer --workers, a smaller --texture-size or a smaller photo."
-                return ItemError("oom", f"not enough memory for {display_name(item.path)}", hint)
-            return _internal(item, error, self._job.log)
+
+def guarded(item: InputItem, step: Callable[[], Result], log: Path) -> Result | ItemError:
+    """The step's value, or an ItemError for whatever it raised; the run itself may only end by FatalError.
+
+    Args:
+        item: for the error's words.
+        step: the work.
+        log: file for the traceback of an unexpected error.
+    """
+    try:
+        return step()
+    except FatalError:
+        raise
+    except ItemError as error:
+        return error
+    except Exception as error:
+        if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS):
+            hint = "Use fewer --workers, a smaller --texture-size or a smaller photo."
+            return ItemError("oom", f"not enough memory for {display_name(item.path)}", hint)
+        return _internal(item, error, log)
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_output(path: Path, data: bytes) -> None:
+    """Write a finished file.
+
+    Raises:
+        FatalError: `out_unwritable` where the folder takes no more files.
+        ItemError: `output_unwritable` where this one is at fault.
+    """
     try:
         write_bytes_atomic(path, data)
     except OSError as error:

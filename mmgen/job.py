@@ -13,6 +13,7 @@ from mmgen.files import sha256_bytes, sha256_file
 from mmgen.inputs import InputItem
 from mmgen.listing import display_name
 from mmgen.masks import MaskSource, lookup
+from mmgen.masks.network import network_sha256
 from mmgen.runs import Record
 from mmgen.version import __version__
 
@@ -50,6 +51,10 @@ class ReconstructedLike(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks for the record."""
+
+    @property
+    def mask_quality(self) -> float | None:
+        """How far to trust a guessed mask, 0..1; None for a given one."""
 
 
 class ReconstructorLike(Protocol):
@@ -100,6 +105,7 @@ class Job:
                 "input": input_sha256,
                 "mask_kind": self.masks.kind,
                 "mask": sha256_file(mask) if mask else None,
+                "mask_network": network_sha256() if mask is None and self.masks.may_ask_network else None,
                 "weights": weights_sha256,
                 "options": self.options_sha256,
             }
@@ -138,6 +144,7 @@ def success_record(
         key=job.content_key(item, result.input_sha256, weights_sha256),
         input_sha256=result.input_sha256,
         mask_sha256=result.mask_sha256,
+        mask_quality=rounded_quality(result.mask_quality),
         output_sha256=output_sha256,
         options_sha256=job.options_sha256,
         weights_sha256=weights_sha256,
@@ -145,6 +152,11 @@ def success_record(
         root=display_name(item.root),
     )
     return judged(record, item, job.min_iou)
+
+
+def rounded_quality(quality: float | None) -> float | None:
+    """As it stands in records."""
+    return None if quality is None else round(quality, 4)
 
 
 def judged(record: Record, item: InputItem, min_iou: float) -> Record:

@@ -104,6 +104,7 @@ class Reconstructed:
     input_sha256: str
     mask_sha256: str
     notes: tuple[str, ...]
+    mask_quality: float | None
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,10 @@ def finish(item: Prepared, body: Body, origin: Origin) -> Reconstructed:
         texture=(mesh.texture[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy(),
         provenance=_provenance(item, body, origin, quality) | {"placement": placement(vertices)},
     )
-    return Reconstructed(asset, *quality, item.found.source, item.input_sha256, item.found.sha256, item.notes)
+    found = item.found
+    return Reconstructed(
+        asset, *quality, found.source, item.input_sha256, found.sha256, item.notes, mask_quality=found.quality
+    )
 
 
 def placement(body: NDArray[np.float32]) -> dict[str, Any]:

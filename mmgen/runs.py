@@ -51,13 +51,14 @@ class Record:
         hint: What to do about it.
         message: What is wrong, one line.
         output: Path of the GLB relative to the run folder; None when failed.
-        mask_source: Where the mask came from, such as `file`, `alpha`, `grabcut`.
+        mask_source: Where the mask came from, such as `sibling`, `alpha`, `network`.
         mask_iou: Overlap of the silhouette with the mask, 0..1.
         ssim: Likeness of the rendered to the real photo inside the crop, 0..1.
         seconds: Time this item took.
         key: Hash of all that decides the result; equal key means equal bytes.
         input_sha256: Of the photo's bytes; None if it could not be read.
         mask_sha256: Of the mask that was used.
+        mask_quality: How far to trust a guessed mask, 0..1; None for a given one.
         output_sha256: Of the GLB's bytes.
         options_sha256: Of the options that decide the result.
         weights_sha256: Of the weights file; `none` where none is used.
@@ -80,6 +81,7 @@ class Record:
     key: str | None = None
     input_sha256: str | None = None
     mask_sha256: str | None = None
+    mask_quality: float | None = None
     output_sha256: str | None = None
     options_sha256: str | None = None
     weights_sha256: str = "none"

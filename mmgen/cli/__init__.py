@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("mmgen.cli.demo", "The whole tour on bundled photos: GLBs, a contact sheet, a gallery."),
     "synth": ("mmgen.cli.synth", "Make procedural clothed people with masks and exact truth."),
     "prepare": ("mmgen.cli.prepare", "Check a data set, find or make masks, write an index."),
+    "masks": ("mmgen.cli.masks", "Find or guess masks of photos, to check and correct by hand."),
     "train": ("mmgen.cli.train", "Train the reconstructor as a manifest says."),
     "reconstruct": ("mmgen.cli.reconstruct", "Photos to GLB meshes: whole folders, resumable."),
     "evaluate": ("mmgen.cli.evaluate", "Score weights, meshes or masks on a data set, against truth where known."),

@@ -1,4 +1,4 @@
-"""One photo in, its mask out: alpha channel, file, or a guess by GrabCut."""
+"""One photo in, its mask out: alpha channel, file, or a guess by the mask network or by GrabCut."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import mmgen.masks.grabcut as grabcut
 import mmgen.masks.lookup as lookup
+import mmgen.masks.network as network
 from mmgen.decoding import decode_file
 from mmgen.errors import ItemError
 from mmgen.images import Photo
@@ -17,7 +18,7 @@ from mmgen.masks.cleaning import clean_mask
 from mmgen.masks.structures import MaskResult, MaskSource
 from mmgen.masks.values import fit_to_photo, mask_values
 
-_CURES = 'Give masks with --masks DIR, photos with an alpha channel, or install GrabCut: pip install "mmgen[masks]".'
+_CURES = "Give masks with --masks DIR, photos with an alpha channel, or let them be guessed with --masks auto."
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ def find_mask(photo: Photo, source: MaskSource, relative: PurePath | None = None
 
     Raises:
         ItemError: `mask_missing` with what was looked for, `mask_none`, `mask_size`, `mask_orientation`, `mask_empty`,
-            `mask_full`, `mask_inverted`, `mask_too_small`, `mask_unusable` (GrabCut), `grabcut_missing`, or `mask_...`
-            for a file that cannot be read.
+            `mask_full`, `mask_inverted`, `mask_too_small`, `mask_unusable` (a bad guess), `grabcut_missing`, or
+            `mask_...` for a file that cannot be read.
+        FatalError: `mask_network_unusable`.
     """
     raw = _look(photo, source, relative or PurePath(photo.path.name))
     clean = clean_mask(raw.values, raw.name)
@@ -64,6 +66,8 @@ def _look(photo: Photo, source: MaskSource, relative: PurePath) -> _Raw:
     if source.kind == "folder":
         assert source.folder is not None
         return _from_folder(photo, source.folder, relative)
+    if source.kind == "network":
+        return _from_network(photo)
     if source.kind == "grabcut":
         return _from_grabcut(photo)
     if source.kind == "none":
@@ -77,12 +81,7 @@ def _automatic(photo: Photo) -> _Raw:
     if photo.alpha is not None:
         return _from_alpha(photo)
     path = lookup.beside(photo.path)
-    if path is not None:
-        return _from_file(path, photo, "sibling")
-    if not grabcut.is_available():
-        looked = f"an alpha channel, {lookup.places(photo.path)}"
-        raise ItemError("mask_missing", f"image {display_name(photo.path)} has no mask; looked for {looked}", _CURES)
-    return _from_grabcut(photo)
+    return _from_file(path, photo, "sibling") if path is not None else _from_network(photo)
 
 
 def _from_alpha(photo: Photo) -> _Raw:
@@ -110,6 +109,15 @@ def _from_file(path: Path, photo: Photo, source: str) -> _Raw:
     values = mask_values(decoded.image, name)
     values, notes = fit_to_photo(values, photo, name, is_upright=decoded.orientation != 1)
     return _Raw(values, source, name, path, decoded.sha256, notes=decoded.notes + notes)
+
+
+def _from_network(photo: Photo) -> _Raw:
+    name = f"the guessed mask of {display_name(photo.path)}"
+    guess = network.guess_mask(photo.rgb, name)
+    note = f"mask guessed by the mask network, quality {guess.quality:.2f}"
+    if guess.quality < network.DOUBTFUL_QUALITY:
+        note += ": look at it, or give a better one"
+    return _Raw(guess.mask, "network", name, quality=guess.quality, notes=(note,))
 
 
 def _from_grabcut(photo: Photo) -> _Raw:

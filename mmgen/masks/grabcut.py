@@ -10,7 +10,6 @@ quality figure says how far to trust the guess: the product of
 """
 
 import importlib.util
-from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 
@@ -20,6 +19,7 @@ from PIL import Image
 from skimage.measure import label
 
 from mmgen.errors import ItemError
+from mmgen.masks.structures import Guess
 
 MIN_QUALITY = 0.35
 """Guesses below this are refused."""
@@ -45,14 +45,6 @@ _REACH = 2.4
 """Beyond this many half widths nothing is person."""
 _SHAPE_IOU_RANGE = (0.35, 0.65)
 _GOOD_EDGE_RATIO = 2.0
-
-
-@dataclass(frozen=True)
-class Guess:
-    """mask uint8 [H, W], 255 = person; quality 0..1."""
-
-    mask: NDArray[np.uint8]
-    quality: float
 
 
 def is_available() -> bool:

@@ -27,6 +27,7 @@ class FakeResult:
     input_sha256: str
     mask_sha256: str
     notes: tuple[str, ...] = ()
+    mask_quality: float | None = None
 
 
 @dataclass(frozen=True)

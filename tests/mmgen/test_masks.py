@@ -10,7 +10,8 @@ from mask_files import BODY, find, photo_file, save, shades
 from PIL import Image
 
 from mmgen.errors import ItemError
-from mmgen.masks import MaskSource, grabcut
+from mmgen.masks import MaskSource, grabcut, network
+from mmgen.masks.structures import Guess
 
 NO_CV2 = not importlib.util.find_spec("cv2")
 
@@ -157,14 +158,22 @@ def test_folder_never_falls_back(tmp_path: Path) -> None:
     assert caught.value.code == "mask_missing"
 
 
-def test_missing_says_what_was_looked_for_and_the_cures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grabcut, "is_available", lambda: False)
-    with pytest.raises(
-        ItemError, match=r"an alpha channel, a_mask\.png or a\.mask\.png beside it, and masks/a\.png"
-    ) as caught:
-        find(photo_file(tmp_path))
-    assert caught.value.code == "mask_missing"
-    for cure in ("--masks DIR", "alpha channel", 'pip install "mmgen[masks]"'):
+@pytest.mark.parametrize("source", ["auto", "network"])
+def test_what_has_no_mask_is_asked_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    guess = Guess(np.where(BODY, np.uint8(255), np.uint8(0)), 0.66)
+    monkeypatch.setattr(network, "best_guess_of", lambda *_: guess)
+    result = find(photo_file(tmp_path), MaskSource.parse(source))
+    assert (result.source, result.quality, result.path) == ("network", 0.66, None)
+    assert result.notes == ("mask guessed by the mask network, quality 0.66: look at it, or give a better one",)
+    np.testing.assert_array_equal(result.mask, guess.mask)
+    save(tmp_path / "a_mask.png", shades(BODY[:, ::-1]))
+    assert find(tmp_path / "a.png", MaskSource.parse(source)).source == {"auto": "sibling"}.get(source, source)
+
+
+def test_alpha_alone_names_the_cures(tmp_path: Path) -> None:
+    with pytest.raises(ItemError, match="has no alpha channel") as caught:
+        find(photo_file(tmp_path), MaskSource("alpha"))
+    for cure in ("--masks DIR", "alpha channel", "--masks auto"):
         assert cure in caught.value.hint
 
 
@@ -176,9 +185,12 @@ def test_none_is_refused_for_want_of_an_outline(tmp_path: Path) -> None:
 
 
 def test_sources_are_parsed() -> None:
-    assert [MaskSource.parse(text).kind for text in ("auto", "alpha", "grabcut", "none", "m/", "./auto")] == [
+    assert [
+        MaskSource.parse(text).kind for text in ("auto", "alpha", "network", "grabcut", "none", "m/", "./auto")
+    ] == [
         "auto",
         "alpha",
+        "network",
         "grabcut",
         "none",
         "folder",
@@ -207,7 +219,7 @@ def pedestrian(height: int = 160, width: int = 80) -> tuple[np.ndarray, np.ndarr
 def test_grabcut_finds_a_plain_pedestrian(tmp_path: Path) -> None:
     rgb, figure = pedestrian()
     path = save(tmp_path / "a.png", Image.fromarray(rgb))
-    result = find(path)
+    result = find(path, MaskSource("grabcut"))
     found = result.mask >= 128
     assert (found & figure).sum() / (found | figure).sum() > 0.95
     assert result.source == "grabcut"
@@ -225,7 +237,7 @@ def test_grabcut_refuses_scenes_without_a_person(tmp_path: Path, scene: str) -> 
     if scene == "noise":
         rgb = np.asarray(noise(20, 40))
     with pytest.raises(ItemError, match="is not to be trusted: quality 0") as caught:
-        find(save(tmp_path / "a.png", Image.fromarray(rgb)))
+        find(save(tmp_path / "a.png", Image.fromarray(rgb)), MaskSource("grabcut"))
     assert caught.value.code == "mask_unusable"
 
 

@@ -1,0 +1,164 @@
+"""The bundled mask network at work: loaded once, a photo of any shape in, an outline and its quality out.
+
+Quality is the IoU with the true outline that the network expects of its own answer (see `recon.segmentation`). The
+same photo gives the same mask, whatever is asked before or after it: photos are never batched.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.measure import label
+
+from mmgen.errors import FatalError, ItemError
+from mmgen.files import sha256_file
+from mmgen.listing import display_name
+from mmgen.masks.framing import Window, box_around, framed, unframed, window_on
+from mmgen.masks.structures import Guess
+
+if TYPE_CHECKING:
+    from recon.segmentation import MaskNetwork
+
+NETWORK_FILE = Path(__file__).with_name("network.safetensors")
+SCHEMA = "mmgen.mask-network/1"
+HEADER_KEY = "mmgen"
+
+MIN_QUALITY = 0.5
+"""Answers below this are refused."""
+
+DOUBTFUL_QUALITY = 0.75
+"""Answers below this carry a warning."""
+
+_THRESHOLD = 128
+_MARGIN = 0.07
+_WORTH_ZOOMING = 1.15
+
+
+def guess_mask(rgb: NDArray[np.uint8], name: str) -> Guess:
+    """Find the person in the middle of a photo; the same photo gives the same mask.
+
+    Where the person is much smaller than the photo, a second look at them alone gives the answer.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        name: how messages call the mask.
+
+    Raises:
+        ItemError: `mask_unusable` where no person is seen, or the quality is below `MIN_QUALITY`.
+        FatalError: `mask_network_unusable` where the bundled file is missing or damaged.
+    """
+    guess = best_guess_of(bundled_network(), rgb)
+    if not (guess.mask >= _THRESHOLD).any():
+        raise _unusable(f"{name} would be empty: the mask network sees no person")
+    if guess.quality < MIN_QUALITY:
+        raise _unusable(f"{name} is not to be trusted: quality {guess.quality:.2f}, at least {MIN_QUALITY} is needed")
+    return guess
+
+
+def best_guess_of(network: "MaskNetwork", rgb: NDArray[np.uint8]) -> Guess:
+    """A network's answer, good or bad."""
+    height, width = rgb.shape[:2]
+    frame_size = (network.config.height, network.config.width)
+    whole = window_on((0, 0, width, height), frame_size)
+    values, quality = _answer(network, framed(rgb, whole))
+    closer = _closer(values, whole, (height, width))
+    if closer is not None:
+        near_values, near_quality = _answer(network, framed(rgb, closer))
+        if (near_values >= _THRESHOLD).any():
+            whole, values, quality = closer, near_values, near_quality
+    return Guess(unframed(values, whole, (height, width)), quality)
+
+
+@cache
+def bundled_network() -> "MaskNetwork":
+    """The network that comes with mmgen, one for the process.
+
+    Raises:
+        FatalError: `mask_network_unusable`.
+    """
+    return read_network(NETWORK_FILE)
+
+
+@cache
+def network_sha256() -> str:
+    """Hash of the bundled file; `none` where it is missing."""
+    return sha256_file(NETWORK_FILE) if NETWORK_FILE.is_file() else "none"
+
+
+def read_network(path: Path) -> "MaskNetwork":
+    """Build the network of a file that `write_network` wrote.
+
+    Raises:
+        FatalError: `mask_network_unusable`.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    from recon.segmentation import MaskNetwork, MaskNetworkConfig
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})[HEADER_KEY])
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}
+        if header["schema"] != SCHEMA:
+            raise ValueError(f"schema {header['schema']!r}, not {SCHEMA!r}")
+        network = MaskNetwork(MaskNetworkConfig.from_dict(header["config"]), is_folded=True)
+        network.load_state_dict(tensors)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise FatalError(
+            "mask_network_unusable",
+            f"the mask network {display_name(path)} cannot be used: {first}"[:300],
+            "Install mmgen again, or give masks with --masks DIR.",
+        ) from error
+    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def write_network(path: Path, network: "MaskNetwork", about: dict[str, Any]) -> None:
+    """Write a folded network in half precision, whole or not at all; the same network gives the same bytes.
+
+    Args:
+        path: where to.
+        network: as `recon.segmentation.folded` gives it.
+        about: more for the header; JSON values.
+    """
+    from safetensors.torch import save
+
+    from mmgen.files import write_bytes_atomic
+
+    header = {"schema": SCHEMA, "config": network.config.to_dict(), **about}
+    tensors = {name: value.detach().half().contiguous() for name, value in network.state_dict().items()}
+    write_bytes_atomic(path, save(tensors, {HEADER_KEY: json.dumps(header, sort_keys=True, allow_nan=False)}))
+
+
+def _answer(network: "MaskNetwork", frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """Mask [h, w], 0..255, and quality of one frame [h, w, 3]."""
+    import torch
+
+    with torch.inference_mode():
+        logits, judged = network(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
+        values = (torch.sigmoid(logits[0]) * 255).round().byte().numpy()
+        return values, float(torch.sigmoid(judged[0]))
+
+
+def _closer(values: NDArray[np.uint8], window: Window, photo_size: tuple[int, int]) -> Window | None:
+    """A window on the person alone; None where nobody was found, or the one at hand shows them well enough."""
+    person = values >= _THRESHOLD
+    person[: window.rows[0]] = person[window.rows[1] :] = False
+    person[:, : window.columns[0]] = person[:, window.columns[1] :] = False
+    if not person.any():
+        return None
+    labels = label(person, connectivity=2)
+    main = labels == np.bincount(labels[person]).argmax()
+    found = unframed(np.where(main, np.uint8(255), np.uint8(0)), window, photo_size) >= _THRESHOLD
+    if not found.any():
+        return None
+    closer = window_on(box_around(found, _MARGIN), window.frame_size)
+    return closer if closer.rows_per_pixel > _WORTH_ZOOMING * window.rows_per_pixel else None
+
+
+def _unusable(what: str) -> ItemError:
+    return ItemError("mask_unusable", what, "Crop the photo to the person, or give a mask with --masks DIR.")

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from reid.errors import ReidError
 from reid.models.zoo_imports import load_module
@@ -27,39 +26,37 @@ TIMM_PREFIX = "timm:"
 
 
 class Backbone(nn.Module):
-    """A network up to its last feature map, averaged over the image or over horizontal stripes of it.
+    """A network without its classifier.
 
     Args:
-        network: gives maps [N, C, H, W] through `features_of`, or pooled vectors [N, C].
-        features_of: name of its method.
-        stripes: number of parts; their means stand one after the other (Sun et al. 2018).
+        network: of the zoo.
+        has_maps: its `featuremaps` [N, C, H, W] are averaged over the image; otherwise it pools by itself.
     """
 
-    def __init__(self, network: nn.Module, features_of: str, stripes: int) -> None:
+    def __init__(self, network: nn.Module, has_maps: bool) -> None:
         super().__init__()
         self.network = network
-        self._features_of = features_of
-        self._stripes = stripes
+        self._has_maps = has_maps
 
     def forward(self, images: Tensor) -> Tensor:
-        """[N, 3, H, W] to [N, C * stripes]."""
-        maps: Tensor = getattr(self.network, self._features_of)(images)
-        if maps.dim() == 2:
-            return maps
-        return functional.adaptive_avg_pool2d(maps, (self._stripes, 1)).flatten(1)
+        """[N, 3, H, W] to [N, C]."""
+        if not self._has_maps:
+            features: Tensor = self.network(images)
+            return features
+        maps: Tensor = self.network.featuremaps(images)  # type: ignore[operator]
+        return maps.mean(dim=(2, 3))
 
 
-def make_backbone(name: str, size: tuple[int, int], last_stride: int = 2, stripes: int = 1) -> Backbone:
+def make_backbone(name: str, size: tuple[int, int], last_stride: int = 2) -> Backbone:
     """Build a backbone with random weights.
 
     Args:
         name: of `TORCHREID` or `TIMM`, or `timm:NAME`.
         size: height and width of the photos, pixels.
         last_stride: 1 keeps the last stage of a ResNet at twice the resolution (Luo et al. 2019).
-        stripes: horizontal parts that are averaged on their own.
 
     Raises:
-        ReidError: `model_unknown`, `zoo_missing`, `stride_fixed`, `stripes_unfit` where a network has no feature map.
+        ReidError: `model_unknown`, `zoo_missing`, `stride_fixed`.
     """
     if name in TORCHREID:
         module, function = TORCHREID[name]
@@ -67,26 +64,16 @@ def make_backbone(name: str, size: tuple[int, int], last_stride: int = 2, stripe
         for unused in UNUSED_PARTS:
             if hasattr(network, unused):
                 setattr(network, unused, None)
-        backbone = Backbone(network, "featuremaps", stripes)
+        backbone = Backbone(network, has_maps=True)
     elif name in TIMM or name.startswith(TIMM_PREFIX):
         network = _timm_network(TIMM.get(name, name.removeprefix(TIMM_PREFIX)), size)
-        backbone = Backbone(network, "forward_features" if stripes > 1 else "forward", stripes)
+        backbone = Backbone(network, has_maps=False)
     else:
         known = ", ".join((*TORCHREID, *TIMM))
         raise ReidError("model_unknown", f"there is no model {name!r}", f"There are {known}, and timm:NAME.")
     if last_stride == 1:
         _keep_resolution(network, name)
-    if stripes > 1:
-        _check_maps(backbone, size, name)
     return backbone
-
-
-def _check_maps(backbone: Backbone, size: tuple[int, int], name: str) -> None:
-    with torch.inference_mode():
-        shape = getattr(backbone.network.eval(), backbone._features_of)(torch.zeros(1, 3, *size)).shape
-    backbone.network.train()
-    if len(shape) != 4:
-        raise ReidError("stripes_unfit", f"{name} has no feature map to cut into stripes", "Set model.stripes to 1.")
 
 
 def feature_channels(backbone: nn.Module, size: tuple[int, int]) -> int:
@@ -114,10 +101,10 @@ def _timm_network(name: str, size: tuple[int, int]) -> nn.Module:
 
 def _keep_resolution(network: nn.Module, name: str) -> None:
     """Stride 1 in the last stage of a ResNet with bottlenecks, in place."""
+    stage: Any = getattr(network, "layer4", None)
     try:
-        block = network.layer4[0]  # type: ignore[index, union-attr]
-        block.conv2.stride = (1, 1)
-        block.downsample[0].stride = (1, 1)
+        stage[0].conv2.stride = (1, 1)
+        stage[0].downsample[0].stride = (1, 1)
     except (AttributeError, TypeError, IndexError) as error:
         raise ReidError(
             "stride_fixed", f"the last stride of {name} cannot be changed", "Set model.last_stride to 2."

@@ -20,7 +20,6 @@ class ModelConfig:
         height: of photos, pixels.
         width: of photos, pixels.
         last_stride: 1 or 2; see `make_backbone`.
-        stripes: horizontal parts that are averaged on their own; see `make_backbone`.
         embedding: length of a linear layer after the backbone; 0 for none.
         dropout: between neck and classifier.
         free_neck: the neck learns a shift, the classifier a bias (as published); otherwise neither (Luo et al. 2019).
@@ -30,7 +29,6 @@ class ModelConfig:
     height: int = 256
     width: int = 128
     last_stride: int = 2
-    stripes: int = 1
     embedding: int = 0
     dropout: float = 0.0
     free_neck: bool = False
@@ -38,8 +36,6 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if not (16 <= self.height <= 1024 and 16 <= self.width <= 1024):
             raise ValueError("height and width must lie in 16..1024 pixels")
-        if not 1 <= self.stripes <= 16:
-            raise ValueError("stripes must lie in 1..16")
         if self.last_stride not in (1, 2) or self.embedding < 0 or not 0 <= self.dropout < 1:
             raise ValueError("last_stride must be 1 or 2, embedding not negative, dropout in 0..1 (1 excluded)")
 
@@ -73,7 +69,7 @@ class ReidNetwork(nn.Module):
 
     def __init__(self, config: ModelConfig, classes: int) -> None:
         super().__init__()
-        self.backbone = make_backbone(config.name, config.size, config.last_stride, config.stripes)
+        self.backbone = make_backbone(config.name, config.size, config.last_stride)
         channels = feature_channels(self.backbone, config.size)
         length = config.embedding or channels
         self.embedding = nn.Linear(channels, length) if config.embedding else nn.Identity()

@@ -1,6 +1,5 @@
 """Manifests: what a training run is, as one TOML file, checked key by key when it is read."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Literal
 from mmgen.errors import FatalError
 from mmgen.listing import display_name
 from mmgen.settings import SettingError, build, checked_value
+from mmgen.tables import read_tables
 from recon.encoders import CAMERA_RANGES, ENCODER_PRESETS, CameraRanges, EncoderConfig
 from recon.losses import LOSS_PRESETS, LossWeights
 from recon.prototype import PrototypeConfig
@@ -16,9 +16,6 @@ from recon.training.config import Averaging, Interval, OptimiserConfig, Prototyp
 
 Augmentation = Literal["none", "flip", "shift", "pad_crop", "zoom_crop"]
 Fit = Literal["stretch", "pad"]
-
-EXTENDS = "extends"
-DEEPEST = 5
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,33 @@ class DataSection:
             raise ValueError("validation_share must lie in 0..1 (1 excluded)")
         if self.clean_fraction and (len(self.clean_fraction) != 2 or self.clean_fraction[0] >= self.clean_fraction[1]):
             raise ValueError("clean_fraction must be two rising numbers")
+
+
+@dataclass(frozen=True)
+class TruthSection:
+    """People whose camera and shape are known.
+
+    Attributes:
+        photos: the photos of the data set have truth (as those of `mmgen synth` do) and are learned with it alone: the
+            prototype starts as their mean shape, and no loop of the self-supervised method runs.
+        replay_path: another data set folder with truth; its photos are learned beside the others, so that what truth
+            taught is not forgotten.
+        replay_every: steps between two replayed batches.
+        degradation: strength of the faults that photos with truth get, see `mmgen.training.degradation`.
+    """
+
+    photos: bool = False
+    replay_path: str = ""
+    replay_every: int = 2
+    degradation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.replay_every < 1:
+            raise ValueError("replay_every must be at least 1")
+        if self.degradation < 0:
+            raise ValueError("degradation must not be negative")
+        if self.photos and self.replay_path:
+            raise ValueError("give either photos = true or replay_path: photos with truth need no replay")
 
 
 @dataclass(frozen=True)
@@ -140,6 +164,7 @@ class Manifest:
     length: Length
     about: str = ""
     data: DataSection = field(default_factory=DataSection)
+    truth: TruthSection = field(default_factory=TruthSection)
     template: TemplateSection = field(default_factory=TemplateSection)
     pretrained: PretrainedSection = field(default_factory=PretrainedSection)
     step: StepConfig = field(default_factory=StepConfig)
@@ -159,7 +184,7 @@ class Manifest:
         sections = {name: asdict(getattr(self, name)) for name in _SECTIONS}
         tables = {
             "about": self.about,
-            **{name: sections[name] for name in ("data", "template", "pretrained")},
+            **{name: sections[name] for name in ("data", "truth", "template", "pretrained")},
             "encoder": {"preset": "small", **self.encoder.to_dict()},
             "loss": {"preset": "small", **asdict(self.losses)},
             "step": step,
@@ -170,6 +195,7 @@ class Manifest:
 
 _SECTIONS: dict[str, type] = {
     "data": DataSection,
+    "truth": TruthSection,
     "template": TemplateSection,
     "pretrained": PretrainedSection,
     "optimiser": OptimiserConfig,
@@ -191,9 +217,7 @@ def read_manifest(path: Path, changes: Iterable[str] = ()) -> Manifest:
     Raises:
         FatalError: `manifest_missing`, `manifest_syntax`, `manifest_invalid` (naming file, key and what is expected).
     """
-    tables = _merged(path, DEEPEST)
-    for change in changes:
-        _apply(tables, change)
+    tables = read_tables(path, changes, whole=_ALTERNATIVES)
     return manifest_from_tables(tables, display_name(path))
 
 
@@ -256,69 +280,8 @@ def _refuse_unknown(tables: Mapping[str, Any]) -> None:
             raise SettingError(section, f"is no section; there are {', '.join(sorted(known))}")
 
 
-def _merged(path: Path, depth: int) -> dict[str, Any]:
-    """The file's tables over those of the file it extends."""
-    own = _parsed(path)
-    base = own.pop(EXTENDS, None)
-    if base is None:
-        return own
-    if not isinstance(base, str) or depth == 0:
-        raise FatalError(
-            "manifest_invalid",
-            f"{display_name(path)}: {EXTENDS} is {base!r}; expected a file name, and no circle of files",
-            "Correct the manifest.",
-        )
-    return _overlaid(_merged(path.parent / base, depth - 1), own)
-
-
-def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(below)
-    for key, value in above.items():
-        both_tables = isinstance(value, dict) and isinstance(result.get(key), dict)
-        replaced = key in _ALTERNATIVES or not both_tables
-        result[key] = value if replaced else _overlaid(result[key], value)
-    return result
-
-
 _ALTERNATIVES = ("length", "every", "validation", "pictures", "checkpoint")
 """Tables of which one key stands for all: an overlay replaces them whole."""
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise FatalError(
-            "manifest_missing",
-            f"there is no manifest {display_name(path)}",
-            "Give a file such as manifests/market.toml.",
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FatalError(
-            "manifest_syntax", f"{display_name(path)} is no TOML: {error}", "Correct that line."
-        ) from error
-    except OSError as error:
-        raise FatalError(
-            "manifest_missing", f"{display_name(path)} cannot be read: {error.strerror}", "Check the path."
-        ) from error
-
-
-def _apply(tables: dict[str, Any], change: str) -> None:
-    key, equals, text = change.partition("=")
-    names = key.strip().split(".")
-    if not equals or not all(names):
-        raise FatalError("setting_syntax", f"--set {change!r} is not section.key=value", "Write --set loss.image=2.0.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    table = tables
-    for name in names[:-1]:
-        inner = table.get(name)
-        copied = dict(inner) if isinstance(inner, dict) and name not in _ALTERNATIVES else {}
-        table[name] = copied
-        table = copied
-    table[names[-1]] = value
 
 
 def _without_zero_alternatives(value: Any, name: str = "") -> Any:

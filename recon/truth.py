@@ -65,8 +65,8 @@ def true_drawing(truth: Truth, size: tuple[int, int]) -> tuple[Float[Tensor, "3 
     return drawing.image[0], drawing.covered[0].float()
 
 
-def with_photo_colours(truth: Truth, image: Float[Tensor, "3 H W"], mask: Float[Tensor, "H W"]) -> Truth:
-    """The truth with its colours multiplied by one gain per channel so that they fit the photo best.
+def photo_gain(truth: Truth, image: Float[Tensor, "3 H W"], mask: Float[Tensor, "H W"]) -> Float[Tensor, " 3"]:
+    """The gain per channel that makes the true colours fit the photo best, within `GAIN_LIMITS`.
 
     True colours have no light, a photo has; a gain per channel is the part of the light that holds for every view.
     """
@@ -74,7 +74,12 @@ def with_photo_colours(truth: Truth, image: Float[Tensor, "3 H W"], mask: Float[
     weight = covered * mask
     squares = (weight * drawn.square()).sum(dim=(1, 2))
     gain = torch.where(squares > 0, (weight * drawn * image).sum(dim=(1, 2)) / squares.clamp(min=1e-9), 1.0)
-    gain = gain.clamp(*GAIN_LIMITS)
+    return gain.clamp(*GAIN_LIMITS)
+
+
+def with_photo_colours(truth: Truth, image: Float[Tensor, "3 H W"], mask: Float[Tensor, "H W"]) -> Truth:
+    """The truth with its colours multiplied by `photo_gain`."""
+    gain = photo_gain(truth, image, mask)
     surface = truth.surface
     if surface.texture is None:
         return replace(truth, surface=replace(surface, corner_values=surface.corner_values * gain))

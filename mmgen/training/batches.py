@@ -6,7 +6,7 @@ A batch is a function of (seed, epoch, number in the epoch, rank): where a run s
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from mmgen.manifest import Augmentation
 from mmgen.training.augmentation import augmented
+from mmgen.training.known_batches import known_batch
 from mmgen.training.packing import Packed
+from mmgen.training.truth_pack import TruthPack
 from recon.structures import Sample
 from recon.training.step import Batch
 
@@ -33,11 +35,13 @@ class PhotoStore:
         packed: [N, H, W, 4] uint8.
         identity: [N] numbers of identities; a photo of nobody known has one of its own.
         clean: [N] whether the prototype may follow it.
+        truth: of the photos, where they are to be learned with it.
     """
 
     packed: Packed
     identity: NDArray[np.int64]
     clean: NDArray[np.bool_]
+    truth: TruthPack | None = None
 
     def __len__(self) -> int:
         return len(self.packed)
@@ -55,6 +59,8 @@ class BatchPlan:
         seed: of order and augmentation.
         rank: number of this process.
         processes: how many train together.
+        degradation: strength of the faults that photos with truth get.
+        replay_every: steps between two batches of replayed photos; 0: none.
     """
 
     size: int
@@ -64,15 +70,21 @@ class BatchPlan:
     seed: int = 0
     rank: int = 0
     processes: int = 1
+    degradation: float = 1.0
+    replay_every: int = 0
 
 
 class Drawn(NamedTuple):
-    """A batch and where it stands: number of its epoch, number within it, and whether it is the epoch's last."""
+    """A batch and where it stands: number of its epoch, number within it, and whether it is the epoch's last.
+
+    `replay` is a batch with truth that is learned beside it.
+    """
 
     epoch: int
     number: int
     is_last: bool
     batch: Batch
+    replay: Batch | None = None
 
 
 def identity_numbers(labels: Sequence[str | None]) -> NDArray[np.int64]:
@@ -112,8 +124,24 @@ def make_batch(store: PhotoStore, rows: NDArray[np.int64], plan: BatchPlan, epoc
     """This process's part of one batch, augmented."""
     own = rows[plan.rank * plan.size : (plan.rank + 1) * plan.size]
     generator = np.random.default_rng((plan.seed, 2, epoch, number, plan.rank))
+    if store.truth is not None:
+        return _known(store, own, plan, generator)
     pictures = augmented(store.packed[own], plan.augmentation, plan.shift_px, generator)
     return as_batch(pictures, store.identity[own], store.clean[own])
+
+
+def replay_batch(replayed: PhotoStore, plan: BatchPlan, epoch: int, number: int) -> Batch | None:
+    """Photos with truth for this step, or None where it has none."""
+    if not plan.replay_every or number % plan.replay_every:
+        return None
+    generator = np.random.default_rng((plan.seed, 3, epoch, number, plan.rank))
+    return _known(replayed, generator.choice(len(replayed), plan.size), plan, generator)
+
+
+def _known(store: PhotoStore, rows: NDArray[np.int64], plan: BatchPlan, generator: np.random.Generator) -> Batch:
+    assert store.truth is not None
+    pictures, known = known_batch(store.packed[rows], store.truth.chosen(rows), plan.degradation, generator)
+    return replace(as_batch(pictures, store.identity[rows], store.clean[rows]), known=known)
 
 
 def as_batch(
@@ -142,15 +170,20 @@ def on_device(batch: Batch, device: torch.device) -> Batch:
             None if sample.identity is None else sample.identity.to(device, non_blocking=True),
         ),
         None if batch.clean is None else batch.clean.to(device, non_blocking=True),
+        None if batch.known is None else batch.known.to(device),
     )
 
 
-def draw_batches(store: PhotoStore, plan: BatchPlan, epoch: int = 0, number: int = 0) -> Iterator[Drawn]:
-    """Batches without end, from batch `number` of `epoch` on."""
+def draw_batches(
+    store: PhotoStore, plan: BatchPlan, epoch: int = 0, number: int = 0, replayed: PhotoStore | None = None
+) -> Iterator[Drawn]:
+    """Batches without end, from batch `number` of `epoch` on, with replayed photos where the plan says so."""
     while True:
         order = epoch_order(store, plan, epoch)
         for index in range(number, len(order)):
-            yield Drawn(epoch, index, index == len(order) - 1, make_batch(store, order[index], plan, epoch, index))
+            batch = make_batch(store, order[index], plan, epoch, index)
+            replay = None if replayed is None else replay_batch(replayed, plan, epoch, index)
+            yield Drawn(epoch, index, index == len(order) - 1, batch, replay)
         epoch, number = epoch + 1, 0
 
 

@@ -14,7 +14,8 @@ from mmgen.training.recorder import SILENT, Listener, Recorder
 from mmgen.training.session import Session, TrainOrder, clean_batches, make_session, reseed
 from recon.training import parallel
 from recon.training.loops import join_average, move_prototype
-from recon.training.step import Moment, train_step
+from recon.training.step import Moment
+from recon.training.supervised import learn
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def flushed_denormals() -> Iterator[None]:
 def _loop(session: Session, recorder: Recorder, listener: Listener) -> Outcome:
     manifest, learner = session.manifest, session.learner
     per_epoch = batches_per_epoch(session.store, session.plan)
-    batches = draw_batches(session.store, session.plan, session.epoch, session.number)
+    batches = draw_batches(session.store, session.plan, session.epoch, session.number, session.replayed)
     session.clock.restart()
     with StopSignal(listener.stopping) as stop, Prefetcher(batches) as prefetched:
         progress = _progress(session, per_epoch)
@@ -92,7 +93,10 @@ def _loop(session: Session, recorder: Recorder, listener: Listener) -> Outcome:
 
             # one step
             moment = Moment(session.step, drawn.number, progress)
-            session.window.add(train_step(learner, batch, manifest.step, manifest.optimiser, moment))
+            session.window.add(learn(learner, batch, manifest.step, manifest.optimiser, moment))
+            if drawn.replay is not None:
+                replay = on_device(drawn.replay, learner.device)
+                session.window.add(learn(learner, replay, manifest.step, manifest.optimiser, moment))
             session.stepped(drawn)
             progress = _progress(session, per_epoch)
 

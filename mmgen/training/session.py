@@ -1,7 +1,7 @@
 """Setting a run up: photos, networks, and the state of an earlier session."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from mmgen.errors import FatalError
 from mmgen.listing import display_name
-from mmgen.manifest import Manifest
+from mmgen.manifest import Manifest, TruthSection
 from mmgen.templates import named_template
 from mmgen.training.batches import (
     BatchPlan,
@@ -27,9 +27,11 @@ from mmgen.training.clock import Clock
 from mmgen.training.folder import RunFolder
 from mmgen.training.packing import foreground_fractions, pack
 from mmgen.training.photos import Photo, find_photos, hold_out
+from mmgen.training.truth_pack import TruthPack, pack_truth
 from mmgen.training.window import Window
 from mmgen.weights import needing_timm
 from recon.encoders import AttributeEncoder
+from recon.prototype import PrototypeState
 from recon.template import Template, ellipsoid_template
 from recon.training import parallel
 from recon.training.learner import Learner, make_learner
@@ -69,6 +71,7 @@ class Session:
         folder: where everything is written.
         store: photos to train on.
         validation: photos held out; may be empty.
+        replayed: photos with truth that are learned beside the others, or None.
         plan: how batches are drawn.
         learner: networks and optimisers.
         template: the first template.
@@ -89,6 +92,7 @@ class Session:
     template: Template
     clock: Clock
     window: Window
+    replayed: PhotoStore | None = None
     step: int = 0
     epoch: int = 0
     number: int = 0
@@ -156,6 +160,8 @@ def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], Non
         seed=order.seed,
         rank=parallel.rank(),
         processes=parallel.world_size(),
+        degradation=manifest.truth.degradation,
+        replay_every=manifest.truth.replay_every if manifest.truth.replay_path else 0,
     )
     if not batches_per_epoch(store, plan):
         raise FatalError(
@@ -165,7 +171,28 @@ def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], Non
             "Use more photos or a smaller data.batch_photos.",
         )
     template = make_template(manifest)
-    return Session(order, folder, store, validation, plan, _learner(order, template), template, Clock(), Window())
+    learner = _learner(order, template)
+    if store.truth is not None:
+        _start_from_truth(learner, store.truth)
+    replayed = _replayed(manifest, advance)
+    return Session(order, folder, store, validation, plan, learner, template, Clock(), Window(), replayed)
+
+
+def _start_from_truth(learner: Learner, truth: TruthPack) -> None:
+    """The prototype becomes the mean shape, and shapes start as combinations of the ways people differ from it."""
+    mean = torch.from_numpy(truth.mean_shape()).to(learner.prototype.template.vertices)
+    learner.set_prototype(PrototypeState.start(learner.prototype.template.with_vertices(mean)))
+    config = learner.encoder.config
+    if config.integration and config.offset_rank:
+        modes = torch.from_numpy(truth.modes(config.offset_rank))
+        learner.encoder.shape.start_from_basis(modes.to(mean))
+
+
+def _replayed(manifest: Manifest, advance: Callable[[], None]) -> PhotoStore | None:
+    if not manifest.truth.replay_path:
+        return None
+    known = replace(manifest, truth=TruthSection(photos=True))
+    return load_photos(known, Path(manifest.truth.replay_path), advance)[0]
 
 
 def load_photos(
@@ -192,7 +219,8 @@ def _store(photos: tuple[Photo, ...], manifest: Manifest, data: Path, advance: C
         clean = (hundredths > low) & (hundredths < high)
     else:
         clean = np.array([photo.clean is not False for photo in photos], dtype=bool)
-    return PhotoStore(packed, identity, clean)
+    truth = pack_truth(photos, data, manifest.template.name, advance) if manifest.truth.photos and photos else None
+    return PhotoStore(packed, identity, clean, truth)
 
 
 def make_template(manifest: Manifest) -> Template:

@@ -8,8 +8,11 @@ import numpy as np
 import torch
 
 from mmgen.training.batches import PhotoStore, as_batch, on_device
+from mmgen.training.truth_pack import TruthPack
 from recon.encoders import AttributeEncoder
 from recon.evaluate import Scores, score_batch
+from recon.metrics import azimuth_error_deg
+from recon.structures import Attributes
 from recon.training.collapse import CollapseFigures, collapse_figures
 
 BATCH_PHOTOS = 32
@@ -20,7 +23,8 @@ class Validation:
     """What held-out photos say.
 
     Attributes:
-        figures: `mask_iou`, `ssim`, `ssim_in_mask`, `azimuth_spread_deg`.
+        figures: `mask_iou`, `ssim`, `ssim_in_mask`, `azimuth_spread_deg`; with truth also `azimuth_error_deg_median`
+            and `vertex_distance` (to the registered template, template units).
         collapse: signs of collapse.
     """
 
@@ -40,7 +44,8 @@ class Validation:
 def spread_choice(store: PhotoStore, count: int) -> PhotoStore:
     """At most `count` photos at equal steps through the store."""
     rows = np.unique(np.linspace(0, len(store) - 1, min(count, len(store))).round().astype(int))
-    return PhotoStore(store.packed[rows], store.identity[rows], store.clean[rows])
+    truth = None if store.truth is None else store.truth.chosen(rows)
+    return PhotoStore(store.packed[rows], store.identity[rows], store.clean[rows], truth)
 
 
 @torch.no_grad()
@@ -49,7 +54,7 @@ def validate(encoder: AttributeEncoder, photos: PhotoStore, critic_gap: float | 
     was_training = encoder.training
     encoder.eval()
     device = encoder.prototype_vertices.device
-    scores, azimuths, lengths = [], [], []
+    scores, azimuths, lengths, distances = [], [], [], []
     try:
         for start in range(0, len(photos), BATCH_PHOTOS):
             sample = on_device(as_batch(photos.packed[start : start + BATCH_PHOTOS]), device).sample
@@ -57,7 +62,20 @@ def validate(encoder: AttributeEncoder, photos: PhotoStore, critic_gap: float | 
             scores.append(score_batch(predicted, sample, encoder.prototype))
             azimuths.append(predicted.camera.azimuth_deg)
             lengths.append(predicted.offsets.norm(dim=-1).mean(dim=1))
+            if photos.truth is not None:
+                distances.append(_vertex_distance(encoder, predicted, photos.truth, start))
     finally:
         encoder.train(was_training)
     figures = {name: value for name, value in Scores.joined(scores).summary().items() if math.isfinite(value)}
+    if photos.truth is not None:
+        error = azimuth_error_deg(torch.cat(azimuths).cpu(), torch.from_numpy(photos.truth.camera[:, 0]))
+        figures["azimuth_error_deg_median"] = float(error.median())
+        figures["vertex_distance"] = float(torch.cat(distances).mean())
     return Validation(figures, collapse_figures(torch.cat(azimuths), torch.cat(lengths), critic_gap))
+
+
+def _vertex_distance(encoder: AttributeEncoder, predicted: Attributes, truth: TruthPack, start: int) -> torch.Tensor:
+    """Mean distance of every photo's vertices to the registered ones, template units."""
+    vertices = encoder.prototype_vertices + predicted.offsets
+    rows = truth.mesh[start : start + len(vertices)]
+    return (vertices.cpu() - torch.from_numpy(truth.vertices[rows]).float()).norm(dim=-1).mean(dim=1)

@@ -88,6 +88,7 @@ class EncoderConfig:
         background: True adds the background encoder.
         camera_dropout, shape_dropout, texture_dropout: probabilities; camera's also serves light, texture's (halved)
             also the background.
+        largest_offset: vertex offsets end at this per component, template units; published 0.5.
         offset_rank: inner width of the offset output layer; 0 takes the full matrix.
     """
 
@@ -106,6 +107,7 @@ class EncoderConfig:
     camera_dropout: float = 0.0
     shape_dropout: float = 0.0
     texture_dropout: float = 0.0
+    largest_offset: float = 0.5
     offset_rank: int = 128
 
     def __post_init__(self) -> None:
@@ -113,6 +115,8 @@ class EncoderConfig:
         for name in ("camera_dropout", "shape_dropout", "texture_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in 0..1, not {getattr(self, name)}")
+        if self.largest_offset <= 0:
+            raise ValueError(f"largest_offset must be positive, not {self.largest_offset}")
         if self.offset_rank < 0:
             raise ValueError(f"offset_rank must not be negative, not {self.offset_rank}")
         if self.azimuth_head == "bins" and self.ranges.azimuth_scope_deg != 360:

@@ -13,10 +13,11 @@ from recon.encoders.integration import IntegratedLinear, sampling_matrix
 from recon.encoders.trunks import HRNET_CHANNELS, HrnetTrunk, SmallTrunk
 from recon.geometry import MeshTopology
 
-OFFSET_LIMIT = 0.5
 SMALL_SHAPE_WIDTHS = (32, 48, 64)
 SMALL_HIDDEN = 64
 PAPER_HIDDEN = 256
+BASIS_SHARE = 0.2
+"""How far, in standard deviations, untrained features move the shape along each mode of a given basis."""
 
 
 class VertexNorm(nn.Module):
@@ -74,7 +75,7 @@ class ShapeEncoder(nn.Module):
         topology: MeshTopology,
         seen: View | Float[Tensor, "1 V 2"],
     ) -> Float[Tensor, "B V 3"]:
-        """Predict offsets, each component within +-0.5 before the mean is removed.
+        """Predict offsets, each component within `largest_offset` before the mean is removed.
 
         Args:
             inputs: normalised RGB and mask.
@@ -88,8 +89,24 @@ class ShapeEncoder(nn.Module):
             features = self._vertex_features(maps, pooled.flatten(1), prototype, topology, seen)
         else:
             features = self.norm(pooled).flatten(1)
-        offsets = OFFSET_LIMIT * torch.tanh(self.offsets(features)).unflatten(1, (-1, 3))
+        offsets = self.config.largest_offset * torch.tanh(self.offsets(features)).unflatten(1, (-1, 3))
         return offsets - offsets.mean(dim=1, keepdim=True)
+
+    @torch.no_grad()
+    def start_from_basis(self, basis: Float[Tensor, "K V 3"]) -> None:
+        """Let the offset layer begin as a combination of known modes of shape, such as principal components.
+
+        Args:
+            basis: modes, each as long as its standard deviation; K at most the configured rank.
+
+        Raises:
+            ValueError: a full offset matrix has no modes, or there are too many.
+        """
+        if not isinstance(self.offsets, nn.Sequential) or len(basis) > self.config.offset_rank:
+            raise ValueError(f"{len(basis)} modes do not fit an offset layer of rank {self.config.offset_rank}")
+        weight = self.offsets.get_parameter("1.weight")
+        weight.zero_()
+        weight[:, : len(basis)] = BASIS_SHARE / self.config.largest_offset * basis.flatten(1).T
 
     def _vertex_features(
         self, maps: Sequence[Tensor], overall: Tensor, prototype: Tensor, topology: MeshTopology, seen: View | Tensor

@@ -26,6 +26,7 @@ class LossWeights:
         depth_rim: `depth_rim_loss`.
         depth_quadratic: `depth_quadratic_loss`.
         identity: `identity_loss`.
+        camera, vertices, texels: of truth, where photos have it; see `recon.training.supervised`.
     """
 
     image: float = 2.0
@@ -44,6 +45,9 @@ class LossWeights:
     depth_rim: float = 0.0
     depth_quadratic: float = 0.0
     identity: float = 0.0
+    camera: float = 0.0
+    vertices: float = 0.0
+    texels: float = 0.0
 
 
 LOSS_PRESETS: Mapping[str, LossWeights] = MappingProxyType(
@@ -57,6 +61,22 @@ LOSS_PRESETS: Mapping[str, LossWeights] = MappingProxyType(
         "people": LossWeights(
             adversarial=0.0, flatten=0.002, edge=0.0, depth_rim=0.15, mirror=0.0, symmetry=0.05, identity=2.0
         ),
+        # Generated people with truth.
+        "truth": LossWeights(
+            adversarial=0.0,
+            consistency=0.0,
+            mirror=0.0,
+            laplacian=0.0,
+            flatten=0.0,
+            edge=0.0,
+            deformation=0.0,
+            image=4.0,
+            iou=2.0,
+            structure=0.5,
+            camera=1.0,
+            vertices=10.0,
+            texels=4.0,
+        ),
     }
 )
-"""market, atr, cub: the published training runs. small, people: ours."""
+"""market, atr, cub: the published training runs. small, people, truth: ours."""

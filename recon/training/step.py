@@ -24,6 +24,7 @@ from recon.render.scene import Rendering
 from recon.structures import Attributes, Sample, TexturedMesh
 from recon.template import Template
 from recon.training.config import OptimiserConfig, StepConfig
+from recon.training.known import Known
 from recon.training.learner import Learner
 from recon.training.parallel import average_gradients
 from recon.training.schedule import learning_rate, render_settings, trainable_groups
@@ -39,10 +40,12 @@ class Batch:
     Attributes:
         sample: photos.
         clean: [B] photos that the prototype may follow; None: all.
+        known: truth of the photos, or None.
     """
 
     sample: Sample
     clean: Bool[Tensor, " B"] | None = None
+    known: Known | None = None
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,10 @@ def train_step(
     learner.optimiser.zero_grad(set_to_none=True)
     if loss.requires_grad:
         loss.backward()
-    norm, applied = _update(learner.encoder, learner.optimiser, optimiser, moment)
+    norm, applied = update(learner.encoder, learner.optimiser, optimiser, moment)
     learner.prototype = gathered_more(learner.prototype, own.offsets, batch.clean)
     return StepReport(
-        {name: term.detach() for name, term in terms.items()}, loss.detach(), norm, _detached(own), critic_gap, applied
+        {name: term.detach() for name, term in terms.items()}, loss.detach(), norm, detached(own), critic_gap, applied
     )
 
 
@@ -217,11 +220,11 @@ def _train_critic(
     penalty = gradient_penalty(critic, real, fake, learner.generator)
     learner.critic_optimiser.zero_grad(set_to_none=True)
     (weights.adversarial * (distance + weights.gradient_penalty * penalty)).backward()
-    _update(critic, learner.critic_optimiser, replace(optimiser, gradient_clip=0.0), moment)
+    update(critic, learner.critic_optimiser, replace(optimiser, gradient_clip=0.0), moment)
     return -distance.detach()
 
 
-def _update(
+def update(
     model: nn.Module, optimiser: torch.optim.Optimizer, config: OptimiserConfig, moment: Moment
 ) -> tuple[Tensor, bool]:
     """Average over processes, clip, and step unless the gradient is not finite; (norm before clipping, stepped?)."""
@@ -252,7 +255,8 @@ def _first(attributes: Attributes, count: int) -> Attributes:
     )
 
 
-def _detached(attributes: Attributes) -> Attributes:
+def detached(attributes: Attributes) -> Attributes:
+    """The same values without gradient."""
     camera = attributes.camera
     return Attributes(
         camera=replace(

@@ -49,13 +49,24 @@ class ShapeFrame:
 
 def data_terms(drawn: Rendering, sample: Sample, weights: LossWeights) -> dict[str, Tensor]:
     """Drawings against their photos."""
+    return outline_terms(drawn, sample.mask, weights) | colour_terms(drawn, sample, weights)
+
+
+def outline_terms(drawn: Rendering, mask: Float[Tensor, "B H W"], weights: LossWeights) -> dict[str, Tensor]:
+    """Silhouettes against masks."""
+    terms = {}
+    if weights.iou:
+        terms["iou"] = losses.mask_iou_loss(drawn.mask, mask)
+    if weights.contour:
+        terms["contour"] = losses.contour_loss(drawn.mask, mask)
+    return terms
+
+
+def colour_terms(drawn: Rendering, sample: Sample, weights: LossWeights) -> dict[str, Tensor]:
+    """Colours against photos, where their masks are."""
     terms = {}
     if weights.image:
         terms["image"] = losses.image_loss(drawn.image, sample.image, sample.mask)
-    if weights.iou:
-        terms["iou"] = losses.mask_iou_loss(drawn.mask, sample.mask)
-    if weights.contour:
-        terms["contour"] = losses.contour_loss(drawn.mask, sample.mask)
     if weights.structure:
         terms["structure"] = losses.structure_loss(drawn.image, sample.image, sample.mask)
     return terms

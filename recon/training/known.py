@@ -1,0 +1,37 @@
+"""What is known about generated photos, in the template's terms."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.structures import Camera
+
+
+@dataclass(frozen=True)
+class Known:
+    """Truth of a batch of photos.
+
+    Attributes:
+        camera: B cameras.
+        mask: [B, H, W] the person without the faults of the photo's own mask, 0..1.
+        vertices: [B, V, 3] the template registered on the true surface, world frame, template units.
+        texture: [B, 3, h, w] colours without light but as bright as in the photo, any part of the texture's size.
+    """
+
+    camera: Camera
+    mask: Float[Tensor, "B H W"]
+    vertices: Float[Tensor, "B V 3"]
+    texture: Float[Tensor, "B 3 h w"]
+
+    def to(self, device: torch.device) -> "Known":
+        """Copy to a device."""
+        names = ("azimuth_deg", "elevation_deg", "distance", "offset")
+        moved = {name: getattr(self.camera, name).to(device, non_blocking=True) for name in names}
+        return Known(
+            replace(self.camera, **moved),
+            self.mask.to(device, non_blocking=True),
+            self.vertices.to(device, non_blocking=True),
+            self.texture.to(device, non_blocking=True),
+        )

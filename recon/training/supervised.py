@@ -1,0 +1,151 @@
+"""A training step with truth: camera, shape and texture of generated people are known, so each encoder is told.
+
+The camera encoder learns cameras and nothing else. Shape and texture see the photo through the *true* camera, a little
+off as a predicted one would be, and are drawn under the exact one: neither can hide an error of its own behind a wrong
+camera. Not in the paper, which has no truth.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from recon.encoders.camera import AZIMUTH_BINS, CameraPrediction, bin_centres_deg
+from recon.structures import Camera, Sample
+from recon.training.config import OptimiserConfig, StepConfig
+from recon.training.learner import Learner
+from recon.training.schedule import render_settings
+from recon.training.step import Batch, Moment, StepReport, detached, draw, train_step, update
+from recon.training.terms import colour_terms, outline_terms, shape_terms, weighted_sum
+
+BIN_SHARPNESS = 30.0
+"""Concentration (von Mises) of the azimuth's target over the bins: about one bin to either side."""
+
+BIN_SHARE = 0.5
+PLACE_SHARE = 0.3
+PLACE_UNITS = (5.0, 0.15, 0.05, 0.05)
+"""What counts as one unit of error: elevation in degrees, distance, offset x and y in template units."""
+
+CAMERA_NOISE = (6.0, 2.0, 0.05, 0.01)
+"""Standard deviations of azimuth and elevation in degrees, distance and offset, about those of a trained encoder."""
+
+EXACT_SHARE = 0.25
+"""Share of photos whose camera is given exactly."""
+
+
+def learn(learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: Moment) -> StepReport:
+    """One training step, with truth where the batch has it; see `train_step` and `supervised_step`."""
+    step = train_step if batch.known is None else supervised_step
+    return step(learner, batch, config, optimiser, moment)
+
+
+def supervised_step(
+    learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: Moment
+) -> StepReport:
+    """Learn from one batch with truth: all randomness from the learner, all changes to the learner.
+
+    Args:
+        learner: networks and optimisers; changed in place.
+        batch: photos with truth, on the learner's device.
+        config: weights of the terms; those that compare drawings with photos count too.
+        optimiser: learning rate and clipping.
+        moment: where the training stands.
+
+    Raises:
+        ValueError: the batch has no truth.
+    """
+    sample, known = batch.sample, batch.known
+    if known is None:
+        raise ValueError("a supervised step needs a batch with truth")
+    encoder, weights = learner.encoder, config.losses
+    template = encoder.prototype
+    terms: dict[str, Tensor] = {}
+    if weights.camera:
+        terms["camera"] = camera_truth_loss(encoder.predict_camera(sample), known.camera)
+    own = encoder.encode_groups(sample, camera=unsure_camera(known.camera, learner.generator))
+    if weights.vertices:
+        terms["vertices"] = vertices_truth_loss(template.vertices + own.offsets, known.vertices)
+    if weights.texels:
+        terms["texels"] = texels_truth_loss(own.texture, known.texture)
+    settings = render_settings(config.soft_mask, moment.progress, config.shade_background)
+    drawn = draw(replace(own, camera=known.camera), template, sample, settings)
+    # Outlines as they should have been; colours where nothing stands before the person and nothing was added to it.
+    terms |= outline_terms(drawn, known.mask, weights)
+    terms |= colour_terms(drawn, Sample(sample.image, sample.mask * known.mask), weights)
+    terms |= shape_terms([own.offsets], template, learner.frame, weights)
+
+    loss = weighted_sum(terms, weights)
+    learner.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    norm, applied = update(encoder, learner.optimiser, optimiser, moment)
+    report: Mapping[str, Tensor] = {f"truth_{name}": term.detach() for name, term in terms.items()}
+    return StepReport(report, loss.detach(), norm, detached(own), None, applied)
+
+
+def camera_truth_loss(predicted: CameraPrediction, true: Camera) -> Float[Tensor, ""]:
+    """Error of predicted cameras.
+
+    Squared error of the un-normalised (cos, sin) of the azimuth, cross-entropy to a smooth bump over the bins where
+    there are bins, and smooth L1 of elevation, distance and offset in `PLACE_UNITS`.
+
+    Args:
+        predicted: with gradient.
+        true: as many cameras.
+    """
+    radians = torch.deg2rad(true.azimuth_deg)
+    circle = torch.stack((radians.cos(), radians.sin()), dim=1)
+    loss = (predicted.azimuth_vector - circle).square().sum(dim=1).mean()
+    if predicted.azimuth_logits is not None:
+        target = torch.softmax(BIN_SHARPNESS * (radians[:, None] - _bin_radians(radians)).cos(), dim=1)
+        loss = loss + BIN_SHARE * functional.cross_entropy(predicted.azimuth_logits, target)
+    units = true.distance.new_tensor(PLACE_UNITS)
+    error = (_place(predicted.camera) - _place(true)) / units
+    return loss + PLACE_SHARE * functional.smooth_l1_loss(error, torch.zeros_like(error)) * len(PLACE_UNITS)
+
+
+def vertices_truth_loss(vertices: Float[Tensor, "B V 3"], true: Float[Tensor, "B V 3"]) -> Float[Tensor, ""]:
+    """Mean distance between corresponding vertices, template units."""
+    return (vertices - true).square().sum(dim=2).add(1e-8).sqrt().mean()
+
+
+def texels_truth_loss(texture: Float[Tensor, "B 3 H W"], true: Float[Tensor, "B 3 h w"]) -> Float[Tensor, ""]:
+    """Mean absolute colour error at the resolution of the truth, front and back alike.
+
+    Raises:
+        ValueError: the truth's resolution is no whole part of the texture's.
+    """
+    factor = texture.shape[2] // true.shape[2]
+    if (true.shape[2] * factor, true.shape[3] * factor) != tuple(texture.shape[2:]):
+        raise ValueError(f"true texels {list(true.shape[2:])} are no whole part of a texture {list(texture.shape[2:])}")
+    return (functional.avg_pool2d(texture, factor) - true).abs().mean()
+
+
+def unsure_camera(camera: Camera, generator: torch.Generator) -> Camera:
+    """The cameras, most of them a little off (`CAMERA_NOISE`), as a predicted camera is."""
+
+    def noise(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, device=generator.device).to(camera.distance)
+
+    count = len(camera)
+    unsure = (torch.rand(count, generator=generator, device=generator.device) >= EXACT_SHARE).to(camera.distance)
+    azimuth, elevation, distance, offset = CAMERA_NOISE
+    return replace(
+        camera,
+        azimuth_deg=camera.azimuth_deg + azimuth * unsure * noise(count),
+        elevation_deg=camera.elevation_deg + elevation * unsure * noise(count),
+        distance=camera.distance * (1 + distance / 2.5 * unsure * noise(count)),
+        offset=camera.offset + offset * unsure[:, None] * noise(count, 2),
+    )
+
+
+def _place(camera: Camera) -> Float[Tensor, "B 4"]:
+    return torch.cat((camera.elevation_deg[:, None], camera.distance[:, None], camera.offset), dim=1)
+
+
+def _bin_radians(like: Tensor) -> Tensor:
+    centres = torch.deg2rad(bin_centres_deg(like))
+    assert len(centres) == AZIMUTH_BINS
+    return centres

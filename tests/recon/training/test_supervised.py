@@ -1,0 +1,131 @@
+"""Learning from truth: the losses know the truth from its neighbours, and a step moves every encoder towards it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from recon.encoders import AttributeEncoder
+from recon.encoders.camera import CameraPrediction, bin_centres_deg
+from recon.encoders.presets import aligned_config
+from recon.losses import LOSS_PRESETS
+from recon.structures import Camera, Sample
+from recon.template import ellipsoid_template
+from recon.training.config import OptimiserConfig, StepConfig
+from recon.training.known import Known
+from recon.training.learner import make_learner
+from recon.training.step import Batch, Moment, draw
+from recon.training.supervised import (
+    camera_truth_loss,
+    learn,
+    supervised_step,
+    texels_truth_loss,
+    unsure_camera,
+    vertices_truth_loss,
+)
+
+
+def cameras(*azimuths_deg):
+    count = len(azimuths_deg)
+    return Camera(
+        torch.tensor(azimuths_deg), torch.full((count,), 3.0), torch.full((count,), 2.7), torch.zeros(count, 2)
+    )
+
+
+def prediction(camera):
+    radians = torch.deg2rad(camera.azimuth_deg)
+    bins = torch.deg2rad(bin_centres_deg(radians))
+    logits = 30 * (radians[:, None] - bins).cos()
+    return CameraPrediction(camera, torch.stack((radians.cos(), radians.sin()), dim=1), logits)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"azimuth_deg": torch.tensor([195.0])},
+        {"azimuth_deg": torch.tensor([-165.0])},
+        {"elevation_deg": torch.tensor([8.0])},
+        {"distance": torch.tensor([2.9])},
+        {"offset": torch.tensor([[0.0, 0.05]])},
+    ],
+)
+def test_every_part_of_the_camera_is_told_and_a_full_turn_is_no_error(wrong):
+    true = cameras(175.0)
+    right = camera_truth_loss(prediction(true), true)
+    assert camera_truth_loss(prediction(replace(true, **wrong)), true) > right + 1e-3
+    turned = replace(true, azimuth_deg=true.azimuth_deg - 360)
+    torch.testing.assert_close(camera_truth_loss(prediction(turned), true), right)
+
+
+def test_vertex_and_texel_errors_are_plain_means():
+    vertices = torch.rand(2, 5, 3)
+    moved = vertices + torch.tensor([0.0, 0.3, 0.4])
+    torch.testing.assert_close(vertices_truth_loss(moved, vertices), torch.tensor(0.5), atol=1e-4, rtol=0)
+    fine = torch.rand(2, 3, 8, 4)
+    coarse = torch.nn.functional.avg_pool2d(fine, 2)
+    assert float(texels_truth_loss(fine, coarse)) < 1e-6
+    with pytest.raises(ValueError, match="no whole part"):
+        texels_truth_loss(fine, torch.rand(2, 3, 3, 4))
+
+
+def test_given_cameras_are_off_but_not_all_and_not_far():
+    true = cameras(*[10.0] * 400)
+    given = unsure_camera(true, torch.Generator().manual_seed(0))
+    off = given.azimuth_deg - true.azimuth_deg
+    assert 0.15 < float((off == 0).double().mean()) < 0.35
+    assert 4 < float(off[off != 0].std()) < 8
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A learner, and photos drawn from the very truth that goes with them."""
+    template = ellipsoid_template(level=2)
+    encoder_config = aligned_config(height=64, width=32, offset_rank=8)
+    learner = make_learner(encoder_config, template, OptimiserConfig(), seed=0)
+    camera = cameras(0.0, 90.0, 180.0, -90.0)
+    offsets = 0.05 * torch.randn(4, len(template.vertices), 3, generator=torch.Generator().manual_seed(1))
+    texture = torch.rand(4, 3, 128, 32, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        attributes = AttributeEncoder(encoder_config, template).eval()(
+            Sample(torch.rand(4, 3, 64, 32), torch.ones(4, 64, 32)), camera=camera
+        )
+        told = replace(attributes, offsets=offsets, texture=texture, light=None)
+        drawn = draw(told, template, Sample(torch.rand(4, 3, 64, 32), torch.ones(4, 64, 32)))
+    coarse = torch.nn.functional.avg_pool2d(texture, 2)
+    known = Known(camera, (drawn.mask > 0.5).float(), template.vertices + offsets, coarse)
+    return learner, Batch(Sample(drawn.image.clamp(0, 1), known.mask), known=known)
+
+
+def test_all_terms_fall_when_one_batch_is_learned_again_and_again(scene):
+    learner, batch = scene
+    config = StepConfig(losses=LOSS_PRESETS["truth"], offset_smoothing=0.0)
+    optimiser = OptimiserConfig(learning_rate=3e-3, warmup_steps=0)
+    reports = [learn(learner, batch, config, optimiser, Moment(step, step, 0.0)) for step in range(25)]
+    assert set(reports[0].terms) == {
+        f"truth_{name}" for name in ("camera", "vertices", "texels", "image", "iou", "structure")
+    }
+    for name in ("truth_camera", "truth_vertices", "truth_texels", "truth_iou"):
+        assert reports[-1].terms[name] < reports[0].terms[name], name
+    assert reports[-1].terms["truth_camera"] < 0.6 * reports[0].terms["truth_camera"]
+
+
+def test_a_batch_without_truth_is_refused(scene):
+    learner, batch = scene
+    with pytest.raises(ValueError, match="needs a batch with truth"):
+        supervised_step(learner, replace(batch, known=None), StepConfig(), OptimiserConfig(), Moment(0, 0, 0.0))
+
+
+def test_shapes_start_as_combinations_of_given_modes():
+    template = ellipsoid_template(level=2)
+    config = aligned_config(height=64, width=32, offset_rank=8)
+    encoder = AttributeEncoder(config, template)
+    modes = torch.zeros(2, len(template.vertices), 3)
+    modes[0, :, 1] = template.vertices[:, 1]
+    modes[1, :, 0] = template.vertices[:, 0]
+    encoder.shape.start_from_basis(modes)
+    sample = Sample(torch.rand(3, 3, 64, 32), torch.ones(3, 64, 32))
+    offsets = encoder(sample).offsets.detach()
+    assert float(offsets.abs().max()) > 1e-3
+    assert float(offsets[..., 2].abs().max()) < 1e-6
+    with pytest.raises(ValueError, match="do not fit"):
+        encoder.shape.start_from_basis(torch.zeros(9, len(template.vertices), 3))

@@ -144,13 +144,16 @@ class LogSection:
 
 @dataclass(frozen=True)
 class PretrainedSection:
-    """Files of ImageNet weights in timm's naming (safetensors); empty: random weights.
+    """What networks start from; empty: random weights.
 
     Attributes:
-        shape: HRNet-W18-small-v2, for the shape trunk.
-        texture: ResNet-34, for the texture trunk.
+        init: "bundled", or a weights file of an earlier run: its networks, template and prototype. The manifest's
+            encoder and template sections do not count then.
+        shape: ImageNet weights of HRNet-W18-small-v2 in timm's naming (safetensors), for the shape trunk.
+        texture: the same of ResNet-34, for the texture trunk.
     """
 
+    init: str = ""
     shape: str = ""
     texture: str = ""
 

@@ -27,6 +27,7 @@ PROGRESS_PARTS = 1000
 @click.option("--data", type=PATH, help="Data set folder.  [default: data.path of the manifest]")
 @click.option("--out", "-o", type=PATH, help="Run folder.  [default: runs/NAME of the manifest]")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, bit for bit.")
+@click.option("--init", metavar="FILE|bundled", help="Weights to start from.  [default: random]")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting, e.g. loss.image=2.0.")
 @click.option("--minutes", type=click.FloatRange(min=0.01), help="Length of the run in minutes, schedules included.")
 @click.option(
@@ -45,6 +46,8 @@ def command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> Non
     Several GPUs: torchrun --nproc-per-node N -m mmgen train MANIFEST ...
     """
     changes = list(options["changes"])
+    if options["init"]:
+        changes.append(f"pretrained.init={options['init']}")
     from mmgen.manifest import read_manifest
 
     settings = read_manifest(manifest, changes)

@@ -54,7 +54,7 @@ def random_framing(count: int, generator: np.random.Generator) -> Framing:
 
 
 def framed_pictures(pictures: Pictures, framing: Framing) -> Pictures:
-    """[B, H, W, 4] RGB and mask after flip, zoom and shift; beyond the border its colours continue, the mask does not."""
+    """[B, H, W, 4] RGB and mask after flip, zoom, shift; colours continue beyond the border, masks do not."""
     return np.stack([_framed(picture, framing, index) for index, picture in enumerate(pictures)])
 
 

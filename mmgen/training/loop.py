@@ -11,7 +11,7 @@ from mmgen.training.batches import Drawn, Prefetcher, batches_per_epoch, draw_ba
 from mmgen.training.clock import StopSignal, progress_of
 from mmgen.training.folder import RunFolder
 from mmgen.training.recorder import SILENT, Listener, Recorder
-from mmgen.training.session import Session, TrainOrder, clean_batches, make_session, reseed
+from mmgen.training.session import Session, TrainOrder, clean_batches, initialised, make_session, reseed
 from recon.training import parallel
 from recon.training.loops import join_average, move_prototype
 from recon.training.step import Moment
@@ -49,8 +49,9 @@ def train(order: TrainOrder, listener: Listener = SILENT) -> Outcome:
     """Train until the run is complete, `limit_steps` are done, or a signal comes.
 
     Raises:
-        FatalError: as from `RunFolder.claim`, `make_session` and `RunFolder.load_state`.
+        FatalError: as from `initialised`, `RunFolder.claim`, `make_session` and `RunFolder.load_state`.
     """
+    order = initialised(order)
     folder = RunFolder(order.out)
     if parallel.rank() == 0:
         folder.claim(order.manifest, order.seed, order.resume)

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from mmgen.bundled import bundled_weights_path
 from mmgen.errors import FatalError
 from mmgen.listing import display_name
 from mmgen.manifest import Manifest, TruthSection
@@ -29,14 +30,17 @@ from mmgen.training.packing import foreground_fractions, pack
 from mmgen.training.photos import Photo, find_photos, hold_out
 from mmgen.training.truth_pack import TruthPack, pack_truth
 from mmgen.training.window import Window
-from mmgen.weights import needing_timm
-from recon.encoders import AttributeEncoder
+from mmgen.weights import load_weights, needing_timm, read_header
+from recon.encoders import AttributeEncoder, EncoderConfig
 from recon.prototype import PrototypeState
 from recon.template import Template, ellipsoid_template
 from recon.training import parallel
 from recon.training.learner import Learner, make_learner
 from recon.training.precision import use_bfloat16
 from recon.training.step import Batch
+
+BUNDLED = "bundled"
+"""Name of the weights inside the package, for `pretrained.init`."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +174,13 @@ def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], Non
             f"{plan.size} x {plan.processes}" + (" in pairs of one identity" if plan.pairs else ""),
             "Use more photos or a smaller data.batch_photos.",
         )
-    template = make_template(manifest)
+    weights = load_weights(_initial_path(manifest)) if manifest.pretrained.init else None
+    template = make_template(manifest) if weights is None else weights.template
     learner = _learner(order, template)
-    if store.truth is not None:
+    if weights is not None:
+        learner.encoder.load_state_dict(weights.encoder.state_dict())
+        learner.set_prototype(PrototypeState.start(weights.encoder.prototype.to(learner.device)))
+    elif store.truth is not None:
         _start_from_truth(learner, store.truth)
     replayed = _replayed(manifest, advance)
     return Session(order, folder, store, validation, plan, learner, template, Clock(), Window(), replayed)
@@ -193,6 +201,27 @@ def _replayed(manifest: Manifest, advance: Callable[[], None]) -> PhotoStore | N
         return None
     known = replace(manifest, truth=TruthSection(photos=True))
     return load_photos(known, Path(manifest.truth.replay_path), advance)[0]
+
+
+def initialised(order: TrainOrder) -> TrainOrder:
+    """The order with the architecture of the weights that it starts from, if any.
+
+    Raises:
+        FatalError: as from `read_header`.
+    """
+    manifest = order.manifest
+    if not manifest.pretrained.init:
+        return order
+    header = read_header(_initial_path(manifest))
+    return replace(order, manifest=replace(manifest, encoder=EncoderConfig.from_dict(header["encoder"])))
+
+
+def _initial_path(manifest: Manifest) -> Path:
+    named = manifest.pretrained.init
+    path = bundled_weights_path() if named == BUNDLED else Path(named)
+    if path is None:
+        raise FatalError("weights_missing", "this build of mmgen has no bundled weights", "Name a file with --init.")
+    return path
 
 
 def load_photos(

@@ -77,6 +77,23 @@ LOSS_PRESETS: Mapping[str, LossWeights] = MappingProxyType(
             vertices=10.0,
             texels=4.0,
         ),
+        # Photos without labels beside generated people with truth.
+        "adapt": LossWeights(
+            adversarial=0.0,
+            image=4.0,
+            iou=2.0,
+            structure=0.5,
+            consistency=0.5,
+            mirror=0.0,
+            symmetry=0.02,
+            laplacian=0.01,
+            flatten=0.0,
+            edge=0.0,
+            deformation=0.0,
+            camera=1.0,
+            vertices=10.0,
+            texels=4.0,
+        ),
     }
 )
-"""market, atr, cub: the published training runs. small, people, truth: ours."""
+"""market, atr, cub: the published training runs. small, people, truth, adapt: ours."""

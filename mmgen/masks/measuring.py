@@ -21,6 +21,7 @@ CASES: dict[str, dict[str, float]] = {
     "alone": {},
     "two or more people": {"others": 1},
     "cut off": {"cut": 1},
+    "a third to four fifths as high": {"small": 1},
     "dark on dark": {"dark": 1},
     "own colours behind": {"camouflage": 1},
     "something in front": {"occluded": 1},

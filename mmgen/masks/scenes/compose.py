@@ -21,6 +21,7 @@ SHARES: Mapping[str, float] = {
     "street": 0.16,
     "empty": 0.03,
     "cut": 0.2,
+    "small": 0.12,
     "others": 0.35,
     "camouflage": 0.12,
     "dark": 0.06,
@@ -63,7 +64,7 @@ class Scenes:
         if happens["photographed"]:
             return self._photographed(generator)
         palette = random_palette(generator)
-        colours, mask = self._person(generator, Placement.sample(generator, happens["cut"]))
+        colours, mask = self._person(generator, Placement.sample(generator, happens["cut"], happens["small"]))
         if generator.random() < 0.7:
             colours = recoloured(generator, colours)
         if happens["dark"]:

@@ -31,9 +31,9 @@ class Placement:
     turn_deg: float
 
     @staticmethod
-    def sample(generator: np.random.Generator, is_cut: bool) -> "Placement":
-        """In the middle and nearly as high as the frame, at times smaller; or cut off by the frame, above or below."""
-        height = generator.uniform(0.72, 0.97) if generator.random() < 0.85 else generator.uniform(0.32, 0.8)
+    def sample(generator: np.random.Generator, is_cut: bool, is_small: bool = False) -> "Placement":
+        """In the middle and nearly as high as the frame, or smaller, or cut off by the frame above or below."""
+        height = generator.uniform(0.32, 0.8) if is_small else generator.uniform(0.72, 0.97)
         y = generator.uniform(-0.5, 0.5) * (1 - height)
         if is_cut:
             height = generator.uniform(0.9, 1.35)

@@ -43,7 +43,9 @@ class BatchPlan:
 
 
 class Shuffled:
-    """An endless sequence of passes over `count` items, each pass in an order of its own.
+    """Endless passes over `count` items, each in an order of its own, cut into draws without repeats.
+
+    What is left at the end of a pass and fills no draw is left out; it is another rest in every pass.
 
     Args:
         count: number of items, at least 1.
@@ -55,10 +57,13 @@ class Shuffled:
         self._key = key
         self._passes: dict[int, Rows] = {}
 
-    def take(self, start: int, length: int) -> Rows:
-        """The items at positions `start` to `start + length` of the sequence."""
-        positions = np.arange(start, start + length)
-        return np.array([self._pass(p // self._count)[p % self._count] for p in positions.tolist()], dtype=np.int64)
+    def take(self, draw: int, length: int) -> Rows:
+        """The `length` items of draw number `draw`; items come again only where there are fewer than that."""
+        if length > self._count:
+            return np.resize(self._pass(draw), length)
+        per_pass = self._count // length
+        start = draw % per_pass * length
+        return self._pass(draw // per_pass)[start : start + length]
 
     def _pass(self, number: int) -> Rows:
         if number not in self._passes:
@@ -117,7 +122,7 @@ class BatchOrder:
         """Photos of batch number `step`, [photos]; those of one identity stand together."""
         chosen: list[Rows] = []
         for pool, order, share in zip(self._pools, self._orders, self._shares, strict=True):
-            for number in order.take(step * share, share).tolist():
+            for number in order.take(step, share).tolist():
                 chosen.append(self._pick(pool[number], step) if self._plan.per_identity else pool[number])
         return np.concatenate(chosen)
 

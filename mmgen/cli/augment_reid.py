@@ -76,7 +76,7 @@ class WeightRangeType(click.ParamType):
 @click.argument("market", type=PATH, required=False)
 @click.option("--out", "-o", type=PATH, help="Folder for the shards.  [default: MARKET with -3d at its end, beside it]")
 @weights_option
-@masks_option("auto, alpha, network, grabcut, or a folder that mirrors the photos; auto takes masks/ of a prepared data set.")
+@masks_option("auto, alpha, network, grabcut, or a folder that mirrors the photos; auto takes masks/ where prepared.")
 @click.option(
     "--partners",
     type=click.Choice(["image", "identity"]),

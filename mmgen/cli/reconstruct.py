@@ -42,7 +42,7 @@ DEFAULT_TEXTURE_SIZE = "512x256"
 @click.argument("sources", type=PATH, nargs=-1, required=True)
 @out_option("meshes", "Folder for the GLBs and the run record; mirrors the inputs' folders.")
 @masks_option(
-    "auto, alpha, network, grabcut, or a folder that mirrors the photos; auto looks for alpha, a mask file, then guesses."
+    "auto, alpha, network, grabcut, or a folder like the photos'; auto looks for alpha, a mask file, then guesses."
 )
 @click.option("--weights", type=PATH, help="Trained networks (.safetensors).  [default: the bundled ones, if any]")
 @click.option(

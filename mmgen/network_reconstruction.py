@@ -12,10 +12,12 @@ from mmgen.masks import MaskSource
 from mmgen.photo_crops import Framing, Prepared, as_unit, prepare_photo
 from mmgen.reconstructed import Body, Origin, Reconstructed, ReconstructOptions, finish
 from mmgen.weights import Weights, load_weights, read_header
-from recon.blending import TextureBlender
+from recon.batching import joined, separated
+from recon.blending import TextureBlender, painted_in_light
 from recon.camera import in_camera_frame
+from recon.descent import SurfaceSmoother
 from recon.encoders import EncoderConfig
-from recon.render.shading import spherical_harmonic_lighting
+from recon.refinement import RefineConfig, refine_shape
 from recon.structures import Attributes, Sample, TexturedMesh
 
 
@@ -51,19 +53,39 @@ class NetworkReconstructor:
         """
         return prepare_photo(item, self._masks, self._framing)
 
-    @torch.no_grad()
+    @cached_property
+    def _refiner(self) -> RefineConfig:
+        return RefineConfig(steps=self.options.steps)
+
+    @cached_property
+    def _smoother(self) -> SurfaceSmoother:
+        return SurfaceSmoother(self._weights.encoder.prototype, self._refiner.smoothing)
+
     def reconstruct(self, batch: list[Prepared]) -> Sequence[Reconstructed | ItemError]:
         """One asset per prepared photo, in order."""
-        return [self._one(item) for item in batch]
+        if not batch:
+            return []
+        answers = self._answers([self._sample(item) for item in batch])
+        origin = Origin(self.options, self.weights_sha256)
+        with torch.no_grad():
+            return [finish(item, self._body(item, one), origin) for item, one in zip(batch, answers, strict=True)]
 
-    def _one(self, item: Prepared) -> Reconstructed:
+    def _sample(self, item: Prepared) -> Sample:
+        image = as_unit(item.small_image).permute(2, 0, 1)[None].to(self.options.device)
+        return Sample(image, (as_unit(item.small_mask)[None].to(self.options.device) > 0.5).float())
+
+    def _answers(self, samples: list[Sample]) -> list[Attributes]:
         """Photos go through the networks one by one: convolutions round differently in batches of other sizes."""
-        device = self.options.device
-        image = as_unit(item.small_image).permute(2, 0, 1)[None].to(device)
-        mask = (as_unit(item.small_mask)[None].to(device) > 0.5).float()
-        sample = Sample(image, mask)
-        attributes = self._weights.encoder(sample)
-        return finish(item, self._body(item, attributes), Origin(self.options, self.weights_sha256))
+        with torch.no_grad():
+            answers = [self._weights.encoder(sample) for sample in samples]
+        if self.options.steps == 0:
+            return answers
+        together = Sample(
+            torch.cat([sample.image for sample in samples]), torch.cat([sample.mask for sample in samples])
+        )
+        prototype = self._weights.encoder.prototype
+        refined = refine_shape(joined(answers), together, prototype, self._refiner, self._smoother)
+        return separated(refined)
 
     def _body(self, item: Prepared, attributes: Attributes) -> Body:
         prototype, device = self._weights.encoder.prototype, self.options.device
@@ -74,16 +96,9 @@ class NetworkReconstructor:
         baked = self._blender(painted_in_light(attributes)[0], crop, mask, vertices[0], camera)
         mesh = TexturedMesh(vertices, prototype.faces, prototype.face_uv, baked.texture[None])
         light = () if attributes.light is None else tuple(attributes.light[0].tolist())
-        return Body(mesh, camera, baked.seen_fraction, "predicted by the networks", light)
+        return Body(mesh, camera, baked.seen_fraction, self._offsets_source, light)
 
-
-def painted_in_light(attributes: Attributes) -> torch.Tensor:
-    """[B, 3, Ht, Wt] painted textures as they look where the surface faces the camera, 0..1.
-
-    The networks' light turns with the camera, so this is how every side looks from its own front.
-    """
-    if attributes.light is None:
-        return attributes.texture
-    towards_camera = attributes.light.new_tensor([0.0, 0.0, 1.0]).expand(len(attributes.light), 1, 3)
-    gain = spherical_harmonic_lighting(towards_camera, attributes.light)
-    return (attributes.texture * gain[..., None, None]).clamp(0, 1)
+    @property
+    def _offsets_source(self) -> str:
+        refined = f", then refined on the silhouette in {self.options.steps} steps" if self.options.steps else ""
+        return f"predicted by the networks{refined}"

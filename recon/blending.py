@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from recon.pyramid import ColourPyramid
-from recon.structures import Camera
+from recon.render.shading import spherical_harmonic_lighting
+from recon.structures import Attributes, Camera
 from recon.template import Template
 from recon.texture import enlarged
 from recon.texturing import BakedTexture, SurfaceView, eroded, map_texels, outline_weight
@@ -95,6 +96,18 @@ class TextureBlender:
         trust = (vertices.seen * outline_weight(vertices.facing))[:, None]
         carried = self._affinity @ torch.cat((difference * trust, trust), dim=1)
         return (carried[:, :3] / (carried[:, 3:] + _DOUBT)).clamp(-_LARGEST_CORRECTION, _LARGEST_CORRECTION)
+
+
+def painted_in_light(attributes: Attributes) -> Float[Tensor, "B 3 Ht Wt"]:
+    """Painted textures as they look where the surface faces the camera, 0..1.
+
+    The encoders' light turns with the camera, so this is how every side looks from its own front.
+    """
+    if attributes.light is None:
+        return attributes.texture
+    towards_camera = attributes.light.new_tensor([0.0, 0.0, 1.0]).expand(len(attributes.light), 1, 3)
+    gain = spherical_harmonic_lighting(towards_camera, attributes.light)
+    return (attributes.texture * gain[..., None, None]).clamp(0, 1)
 
 
 def _nearest_on_layout(on_layout: Tensor) -> Tensor:

@@ -14,17 +14,25 @@ from torch import Tensor
 
 from recon.camera import project_camera, transform_points, world_to_camera
 from recon.descent import BestShape, Descent, SurfaceSmoother
-from recon.geometry import SparseMap, face_means, uniform_laplacian, vertex_normals
+from recon.geometry import uniform_laplacian, vertex_normals
 from recon.metrics import mask_iou
-from recon.render import RenderSettings, render_silhouette
-from recon.silhouette import bounding_box_ndc, inflate, outside_distance, pixel_centres_ndc, sample_field
+from recon.outline import (
+    OutlineTarget,
+    even_pull,
+    nearest_vertices,
+    outline_target,
+    outside_energy,
+    pull_energy,
+    silhouettes,
+    uncovered_pull,
+)
+from recon.render import RenderSettings
+from recon.silhouette import bounding_box_ndc, inflate, sample_field
 from recon.structures import DEFAULT_FOCAL, Camera
 from recon.template import Template
 
-_COVERAGE_POINTS = 400
 _REFRESH_EVERY = 5
 _IOU_WEIGHT = 20.0
-_SLIT_WEIGHT = 20.0
 _WIDEST = 2.5
 
 
@@ -106,7 +114,7 @@ def fit_silhouette(
     target = _build_target(mask, template, config)
     vertices = _stretched(mask, template, target.camera)
     descent, best = Descent.start(vertices), BestShape.start(vertices)
-    pull = _Pull(target.points, torch.ones_like(target.points[..., 0]))
+    pull = even_pull(target.outline)
     total = config.align_steps + config.render_steps
     for step in range(total):
         render_step = step - config.align_steps
@@ -114,17 +122,18 @@ def fit_silhouette(
         ndc, in_camera = target.project(vertices)
         energy = torch.zeros_like(best.quality)
         if render_step >= 0:
-            soft, covered = _silhouettes(ndc, in_camera, target, _softness(config, render_step))
-            iou = mask_iou(soft, target.mask)
-            best = best.updated(vertices.detach(), _quality(iou, covered, target), render_step, config.patience)
+            soft, covered = silhouettes(ndc, in_camera, target.outline, _softness(config, render_step))
+            iou = mask_iou(soft, mask)
+            best = best.updated(vertices.detach(), _quality(iou, covered, mask), render_step, config.patience)
             if bool(best.final.all()):
                 break
             energy = _IOU_WEIGHT * (1 - iou)
             if render_step % _REFRESH_EVERY == 0:
-                pull = _uncovered_pull(target, covered)
+                pull = uncovered_pull(target.outline, covered)
         if step % _REFRESH_EVERY == 0:
-            nearest = _nearest_vertices(ndc, pull.points, target)
-        energy = energy + _distance_energy(vertices, ndc, target, config) + _pull_energy(ndc, pull, nearest, target)
+            nearest = nearest_vertices(ndc, pull.points, target.outline)
+        energy = energy + _distance_energy(vertices, ndc, target, config)
+        energy = energy + pull_energy(ndc, pull, nearest, target.outline)
         (gradient,) = torch.autograd.grad(energy.sum(), vertices)
         share = step / total
         descent = descent.after(smoother(gradient, share))
@@ -137,54 +146,27 @@ def fit_silhouette(
 class _Target:
     """What the vertices are compared with, per image, and how they are seen."""
 
-    mask: Tensor
-    outside: Tensor
+    outline: OutlineTarget
     thickness: Tensor
-    points: Tensor
     camera: Camera
     rigid: Tensor
-    template: Template
     front: Tensor
-    face_means: SparseMap
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.mask.shape[1], self.mask.shape[2]
-
-    @property
-    def aspect(self) -> Tensor:
-        """Turns NDC into units of half the image height."""
-        return self.mask.new_tensor([self.size[1] / self.size[0], 1.0])
 
     def project(self, vertices: Tensor) -> tuple[Tensor, Tensor]:
         in_camera = transform_points(vertices, self.rigid)
-        return project_camera(in_camera, self.camera.focal, *self.size), in_camera
+        return project_camera(in_camera, self.camera.focal, *self.outline.size), in_camera
 
 
 def _build_target(mask: Tensor, template: Template, config: FitConfig) -> _Target:
     camera = frontal_camera(mask, template)
     unit = camera.distance / DEFAULT_FOCAL
     return _Target(
-        mask=mask,
-        outside=outside_distance(mask),
+        outline=outline_target(mask, template),
         thickness=unit[:, None, None] * inflate(mask, config.thickness_cap / unit),
-        points=_coverage_points(mask),
         camera=camera,
         rigid=torch.cat([world_to_camera(camera.at(index)) for index in range(len(mask))]),
-        template=template,
         front=torch.sign(vertex_normals(template.vertices[None], template.faces)[0, :, 2]),
-        face_means=face_means(template.faces, len(template.vertices)),
     )
-
-
-def _coverage_points(mask: Tensor) -> Tensor:
-    """[B, P, 2] NDC centres of mask pixels, evenly thinned to the same number in every image."""
-    centres = pixel_centres_ndc(mask.shape[1], mask.shape[2], mask)
-    return torch.stack([_thinned(centres[image > 0.5], _COVERAGE_POINTS) for image in mask])
-
-
-def _thinned(points: Tensor, count: int) -> Tensor:
-    return points[torch.linspace(0, len(points) - 1, count, device=points.device).round().long()]
 
 
 def _centre_and_half_extents(template: Template) -> tuple[Tensor, Tensor]:
@@ -203,55 +185,13 @@ def _stretched(mask: Tensor, template: Template, camera: Camera) -> Tensor:
     return centre + (template.vertices - centre) * scale
 
 
-@dataclass(frozen=True)
-class _Pull:
-    """Mask pixels that want a vertex near: NDC points [B, P, 2] and weights [B, P]."""
-
-    points: Tensor
-    weights: Tensor
-
-
-def _uncovered_pull(target: _Target, covered: Tensor) -> _Pull:
-    """Half of the even points, and mask pixels that the mesh leaves open: thin slits, which the soft mask overlooks."""
-    centres = pixel_centres_ndc(*target.size, target.mask)
-    half = _COVERAGE_POINTS // 2
-    points, weights = [], []
-    for even, image, drawn in zip(target.points, target.mask, covered, strict=True):
-        open_pixels = centres[(image > 0.5) & (drawn < 0.5)]
-        if len(open_pixels) > half:
-            open_pixels = _thinned(open_pixels, half)
-        padding = even[:1].expand(half - len(open_pixels), 2)
-        points.append(torch.cat((even[::2], open_pixels, padding)))
-        weight = even.new_ones(2 * half)
-        weight[half:] = _SLIT_WEIGHT
-        weight[half + len(open_pixels) :] = 0.0
-        weights.append(weight)
-    return _Pull(torch.stack(points), torch.stack(weights))
-
-
-def _nearest_vertices(ndc: Tensor, points: Tensor, target: _Target) -> Tensor:
-    """[B, P] index of the vertex nearest to each point on screen."""
-    pairs = zip(points * target.aspect, ndc.detach() * target.aspect, strict=True)
-    # One image at a time: the product's rounding must not depend on the batch.
-    return torch.stack([torch.cdist(wanted, placed).argmin(dim=1) for wanted, placed in pairs])
-
-
 def _distance_energy(vertices: Tensor, ndc: Tensor, target: _Target, config: FitConfig) -> Tensor:
     """[B] vertices and faces outside the mask, missing thickness, roughness of the offsets."""
-    template = target.template
-    places = torch.cat((ndc, target.face_means(ndc)), dim=1)
-    outside = sample_field(target.outside, places).square().sum(dim=1)
+    template = target.outline.template
     wanted = config.thinnest * sample_field(target.thickness, ndc.detach())
     thin = torch.relu(wanted - vertices[..., 2] * target.front).square().sum(dim=1)
     rough = uniform_laplacian(vertices - template.vertices, template.topology).square().sum(dim=(1, 2))
-    return 3 * outside + 0.3 * thin + 0.5 * rough
-
-
-def _pull_energy(ndc: Tensor, pull: _Pull, nearest: Tensor, target: _Target) -> Tensor:
-    """[B] squared screen distances from the pulling points to their nearest vertices."""
-    close = torch.gather(ndc, 1, nearest[..., None].expand(-1, -1, 2))
-    squared = ((pull.points - close) * target.aspect).square().sum(dim=2)
-    return 2 * (squared * pull.weights).sum(dim=1)
+    return outside_energy(ndc, target.outline) + 0.3 * thin + 0.5 * rough
 
 
 def _softness(config: FitConfig, render_step: int) -> RenderSettings:
@@ -260,12 +200,6 @@ def _softness(config: FitConfig, render_step: int) -> RenderSettings:
     return RenderSettings(sigmainv=sigmainv, boxlen=boxlen)
 
 
-def _silhouettes(ndc: Tensor, in_camera: Tensor, target: _Target, settings: RenderSettings) -> tuple[Tensor, Tensor]:
-    """Soft mask (differentiable) and hard coverage."""
-    mask, face_index = render_silhouette(ndc, in_camera, target.template.faces, target.size, settings)
-    return mask, (face_index >= 0).to(mask.dtype)
-
-
-def _quality(iou: Tensor, covered: Tensor, target: _Target) -> Tensor:
+def _quality(iou: Tensor, covered: Tensor, mask: Tensor) -> Tensor:
     """[B] mean of the soft and the hard IoU."""
-    return (iou.detach() + mask_iou(covered, target.mask)) / 2
+    return (iou.detach() + mask_iou(covered, mask)) / 2

@@ -41,6 +41,13 @@ SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
     help="Part of the data set: train, validation, test, query, gallery, all.  [default: test; all where there is one]",
 )
 @click.option("--weights", type=PATH, help="Score the networks of this weights file (.safetensors).")
+@click.option(
+    "--refine",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    metavar="N",
+    help="With --weights: refinement steps per photo.  [default: 0]",
+)
 @click.option("--meshes", type=PATH, help="Score the GLBs in this output folder of `mmgen reconstruct`.")
 @click.option("--predicted-masks", type=PATH, help="Score the masks of any method in this folder, which mirrors DATA.")
 @click.option("--trivial", type=click.Choice(["template", "billboard"]), help="Score an answer that needs no learning.")
@@ -76,7 +83,10 @@ def _source(options: dict[str, Any]) -> "SourceSpec":
     if len(given) != 1:
         names = ", ".join(f"--{name}" for name in SOURCES)
         raise click.UsageError(f"give exactly one of {names}; there are {len(given)}")
-    return SourceSpec(given[0], str(options[given[0].replace("-", "_")]))  # type: ignore[arg-type]
+    if options["refine"] and given != ["weights"]:
+        raise click.UsageError("--refine is for --weights; meshes were refined, or not, when they were made")
+    value = str(options[given[0].replace("-", "_")])
+    return SourceSpec(given[0], value, options["refine"])  # type: ignore[arg-type]
 
 
 def _order(options: dict[str, Any]) -> "Order":

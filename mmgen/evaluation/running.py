@@ -99,7 +99,11 @@ class Evaluation:
             "errors": dict(sorted(Counter(score.error.code for score in self.failed if score.error).items())),
             "data": display_name(self.order.data),
             "split": self.split,
-            "source": {"kind": plan.source.kind, "value": display_name(plan.source.value)},
+            "source": {
+                "kind": plan.source.kind,
+                "value": display_name(plan.source.value),
+                "refine_steps": plan.source.refine_steps,
+            },
             "size": None if plan.size is None else list(plan.size),
             "seed": plan.seed,
             "protocol": "published" if plan.published else "corrected",

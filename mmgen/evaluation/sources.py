@@ -1,7 +1,7 @@
 """What is scored: networks, meshes of a reconstruction run, masks of any method, or answers that need no learning."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -12,7 +12,12 @@ from mmgen.evaluation.mesh_answers import MeshFolder
 from mmgen.evaluation.photos import Fit, Loaded, Sizing
 from mmgen.templates import named_template
 from recon.answers import Answer, answers_of
+from recon.batching import separated
+from recon.blending import TextureBlender, painted_in_light
+from recon.camera import in_camera_frame
+from recon.descent import SurfaceSmoother
 from recon.fitting import frontal_camera
+from recon.refinement import RefineConfig, refine_shape
 from recon.structures import Attributes, Camera, Sample
 from recon.template import Template
 from recon.trivial import billboard_answer, template_answer
@@ -32,10 +37,12 @@ class SourceSpec:
     Attributes:
         kind: `weights`, `meshes`, `predicted-masks` or `trivial`.
         value: file, folder, or the name of the trivial answer.
+        refine_steps: steps through the renderer after the networks' answer; for weights alone.
     """
 
     kind: SourceKind
     value: str
+    refine_steps: int = 0
 
 
 class Source(Protocol):
@@ -61,7 +68,7 @@ def open_source(spec: SourceSpec, device: str) -> Source:
         ValueError: the source gives no bodies but masks.
     """
     if spec.kind == "weights":
-        return WeightsSource(Path(spec.value), device)
+        return WeightsSource(Path(spec.value), device, spec.refine_steps)
     if spec.kind == "meshes":
         return MeshSource(Path(spec.value))
     if spec.kind == "trivial":
@@ -70,9 +77,9 @@ def open_source(spec: SourceSpec, device: str) -> Source:
 
 
 class WeightsSource:
-    """Predictions of trained networks."""
+    """Predictions of trained networks; with refinement steps, fitted further to each photo and textured from it."""
 
-    def __init__(self, path: Path, device: str) -> None:
+    def __init__(self, path: Path, device: str, refine_steps: int = 0) -> None:
         from mmgen.weights import load_weights
 
         weights = load_weights(path, device)
@@ -81,14 +88,49 @@ class WeightsSource:
         config = weights.encoder.config
         self.sizing = Sizing((config.height, config.width), _fit(weights.header))
         self.template = weights.encoder.prototype.to("cpu")
+        self._finisher = Finisher(weights.encoder.prototype, config.texture_size, refine_steps)
 
-    @torch.no_grad()
     def answers(self, batch: Sequence[Loaded]) -> list[Answer | ItemError]:
         """Encode all photos at once; answers come back on the CPU, where scoring is."""
         image = torch.stack([photo.image for photo in batch])
         mask = torch.stack([photo.mask for photo in batch])
-        attributes = self._encoder(Sample(image.to(self._device), mask.to(self._device)))
-        return list(answers_of(_on_cpu(attributes), self.template))
+        sample = Sample(image.to(self._device), mask.to(self._device))
+        with torch.no_grad():
+            attributes = self._encoder(sample)
+        return list(answers_of(_on_cpu(self._finisher(attributes, sample)), self.template))
+
+
+class Finisher:
+    """Refines what networks say, and puts the photo on it; does nothing with 0 steps.
+
+    Args:
+        prototype: what the offsets start from.
+        texture_size: (height, width) of the textures.
+        steps: of the refinement.
+    """
+
+    def __init__(self, prototype: Template, texture_size: tuple[int, int], steps: int) -> None:
+        self._prototype = prototype
+        self._config = RefineConfig(steps=steps)
+        if steps:
+            self._smoother = SurfaceSmoother(prototype, self._config.smoothing)
+            self._blender = TextureBlender(prototype, *texture_size)
+
+    def __call__(self, attributes: Attributes, sample: Sample) -> Attributes:
+        """Refined answers, unlit: the light is in the texture."""
+        if self._config.steps == 0:
+            return attributes
+        refined = refine_shape(attributes, sample, self._prototype, self._config, self._smoother)
+        with torch.no_grad():
+            textures = [
+                self._blender(
+                    painted, image, mask, self._prototype.vertices + one.offsets[0], in_camera_frame(one.camera)
+                ).texture
+                for painted, image, mask, one in zip(
+                    painted_in_light(refined), sample.image, sample.mask, separated(refined), strict=True
+                )
+            ]
+        return replace(refined, texture=torch.stack(textures), light=None)
 
 
 class MeshSource:

@@ -92,12 +92,12 @@ def _accounting(counts: Mapping[str, int]) -> Iterator[str]:
     with_paper = all(counts[key] == published[key] for key in ("images", "identities"))
     yield "| | this folder |" + (" paper |" if with_paper else "")
     yield "|---|--:|" + ("--:|" if with_paper else "")
-    for key, count in counts.items():
-        yield f"| {LABELS[key]} | {count:,} |" + (f" {published[key]:,} |" if with_paper else "")
+    for key, label in LABELS.items():
+        yield f"| {label} | {counts[key]:,} |" + (f" {published[key]:,} |" if with_paper else "")
 
 
 def _options(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in options.items():
+    for name, value in sorted(options.items()):
         if isinstance(value, dict):
             yield from _options(value)
         else:

@@ -218,16 +218,18 @@ def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "Requ
     from mmgen.augment.running import Request
     from mmgen.devices import resolve_device
     from mmgen.engine import default_workers
-    from mmgen.weights import load_weights
+    from mmgen.files import sha256_file
+    from mmgen.weights import read_header
 
     device = resolve_device(options["device"])
     weights = _weights_file(options["weights"])
+    read_header(weights)  # says what is wrong with it before any work is done
     return Request(
         plan=plan,
         root=root,
         out=out,
         weights=weights,
-        weights_sha256=load_weights(weights).sha256,
+        weights_sha256=sha256_file(weights),
         device=device,
         workers=options["workers"] or default_workers(device),
         shard=options["shard"],

@@ -42,6 +42,13 @@ EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 3, 4, 130
     show_default=True,
     help="studio: other people, clothes, lenses, light and backgrounds, to test how a model takes a shift.",
 )
+@click.option(
+    "--bodies",
+    type=click.Choice(["capsules", "anny"]),
+    default="capsules",
+    show_default=True,
+    help='anny: bodies of the package anny under our clothes; needs pip install "mmgen[crowd]".',
+)
 @click.option("--height", type=click.IntRange(32, 2048), default=128, show_default=True, help="Image height, pixels.")
 @click.option("--width", type=click.IntRange(16, 2048), help="Image width, pixels.  [default: half the height]")
 @seed_option()
@@ -60,6 +67,10 @@ def command(out: Path, dry_run: bool, as_json: bool, workers: int | None, **opti
     from mmgen.engine import default_workers
 
     plan = _plan(options)
+    if plan.options.bodies == "anny":
+        from mmgen.synth.anny_body import check_installed
+
+        check_installed()
     workers = workers or default_workers("cpu")
     code = _forecast(out, plan, workers, as_json) if dry_run else _run(out, plan, workers, as_json)
     click.get_current_context().exit(code)
@@ -77,6 +88,7 @@ def _plan(options: dict[str, Any]) -> "CrowdPlan":
         height=height,
         width=options["width"] or height // 2,
         style=options["style"],
+        bodies=options["bodies"],
     )
     return make_plan(options["identities"], options["test_fraction"], crowd)
 

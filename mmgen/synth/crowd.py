@@ -27,6 +27,7 @@ class CrowdOptions:
         width: Image columns.
         step_m: Grid spacing of the meshes, metres.
         style: One of `casting.STYLES`.
+        bodies: `capsules` or `anny`, see `mesh.body_mesh`.
     """
 
     seed: int = 0
@@ -36,6 +37,7 @@ class CrowdOptions:
     width: int = 64
     step_m: float = DEFAULT_STEP_M
     style: str = "street"
+    bodies: str = "capsules"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def person_pictures(options: CrowdOptions, split: str, index: int) -> Iterator[P
     for view, camera in enumerate(cameras_of(options, split, index)):
         pose = view % options.poses
         if pose not in meshes:
-            meshes[pose] = body_mesh(who, pose_of(options, who, pose), options.step_m)
+            meshes[pose] = body_mesh(who, pose_of(options, who, pose), options.step_m, options.bodies)
         generator = stream(options.seed, split, index, f"view/{view}")
         chosen = sample_view(generator, street_camera(options.seed, camera, options.style), meshes[pose].height_m)
         picture = render_view(meshes[pose], chosen, options.height, options.width)

@@ -17,7 +17,7 @@ from PIL import Image
 from mmgen.errors import FatalError
 from mmgen.files import write_text_atomic
 from mmgen.synth.archive import Member, npz_bytes, pack_array
-from mmgen.synth.crowd import Person, person_pictures
+from mmgen.synth.crowd import CrowdOptions, Person, person_pictures
 from mmgen.synth.identity import identity
 from mmgen.synth.layout import CrowdPlan, Entry, entries, image_paths, mask_path, truth_path
 from mmgen.synth.streams import STREAM_VERSION
@@ -139,6 +139,7 @@ def claim_folder(out: Path, plan: CrowdPlan) -> None:
 def _check_settings(index: Path, wanted: dict[str, object]) -> None:
     try:
         found = json.loads(index.read_text(encoding="utf-8"))["settings"]
+        found = {**asdict(CrowdOptions()), **found}  # data sets older than an option were made with its default
         changed = {name: (found.get(name), value) for name, value in wanted.items() if found.get(name) != value}
     except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise FatalError("bad_index", f"{index} is no index of a generated data set", "choose a new folder") from error

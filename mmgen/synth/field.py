@@ -130,7 +130,9 @@ def _is_near(row: np.ndarray, x: float, y: float, z: float) -> bool:
     return x * x + y * y + z * z < reach * reach
 
 
-def fill_grid(packed: Packed, low: np.ndarray, step: float, shape: tuple[int, int, int]) -> np.ndarray:
+def fill_grid(
+    packed: Packed, low: np.ndarray, step: float, shape: tuple[int, int, int], body: np.ndarray | None = None
+) -> np.ndarray:
     """Distances on a regular grid.
 
     Args:
@@ -138,11 +140,12 @@ def fill_grid(packed: Packed, low: np.ndarray, step: float, shape: tuple[int, in
         low: [3] world position of grid point (0, 0, 0).
         step: Grid spacing, metres.
         shape: Number of points along x, y, z.
+        body: [X, Y, Z] float32 distances of something that the solids join; None starts from nothing.
 
     Returns:
         [X, Y, Z] float32, clamped to `FAR`.
     """
-    total = np.full(shape, FAR, np.float32)
+    total = np.full(shape, FAR, np.float32) if body is None else body.astype(np.float32)
     own = np.full(shape, FAR, np.float32)
     _fill_groups(packed, low, step, np.zeros((2, 2, 3), np.int64), own, total)
     return total

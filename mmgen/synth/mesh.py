@@ -15,6 +15,9 @@ from mmgen.synth.primitives import HIGH, LOW
 from mmgen.synth.skeleton import BONE
 
 DEFAULT_STEP_M = 0.015
+ANNY_MARGIN_M = 0.09
+"""How far a body may stand out of the box around our own solids."""
+
 VERTEX_QUANTUM_M = 2.0**-13
 """Vertices are rounded to this (0.12 mm), so that they compress well and the file holds exactly what was drawn."""
 
@@ -64,21 +67,31 @@ class BodyMesh:
         return np.stack([skeleton.to_world(BONE[name], sole) for name in ("foot_l", "foot_r")])
 
 
-def body_mesh(identity: Identity, pose: Pose, step_m: float = DEFAULT_STEP_M) -> BodyMesh:
+def body_mesh(identity: Identity, pose: Pose, step_m: float = DEFAULT_STEP_M, bodies: str = "capsules") -> BodyMesh:
     """March the surface of a dressed person.
 
     Args:
         identity: Who.
         pose: How.
         step_m: Grid spacing; 0.015 gives about 9 000 vertices.
+        bodies: `capsules`, our own; or `anny`, those of the optional package.
+
+    Raises:
+        FatalError: `no_anny`, if that package is not installed.
     """
     person = assemble(identity, pose)
     table = person.packed.table
-    low = table[:, LOW : LOW + 3].min(0) - 2.5 * step_m
-    high = table[:, HIGH : HIGH + 3].max(0) + 2.5 * step_m
+    margin = 2.5 * step_m + (ANNY_MARGIN_M if bodies == "anny" else 0.0)
+    low = table[:, LOW : LOW + 3].min(0) - margin
+    high = table[:, HIGH : HIGH + 3].max(0) + margin
     counts = np.ceil((high - low) / step_m).astype(int) + 1
     shape = (int(counts[0]), int(counts[1]), int(counts[2]))
-    grid = fill_grid(person.packed, low, step_m, shape)
+    if bodies == "anny":
+        from mmgen.synth.anny_body import dressed_grid
+
+        grid = dressed_grid(person, low, step_m, shape)
+    else:
+        grid = fill_grid(person.packed, low, step_m, shape)
     vertices, faces, _, _ = marching_cubes(grid, 0.0, spacing=(step_m,) * 3, allow_degenerate=False)
     vertices = vertices.astype(np.float64) + low
     shift = -(vertices.min(0) + vertices.max(0)) / 2

@@ -9,6 +9,7 @@ PREFIXES = ("", "template_", "billboard_")
 GROUPS: dict[str, dict[str, str]] = {
     "The photo's own view": {
         "mask_iou": "MaskIoU",
+        "covered_iou": "IoU of covered pixels",
         "ssim": "SSIM",
         "ssim_in_mask": "SSIM inside the mask",
     },

@@ -64,6 +64,7 @@ def test_the_contract(data: Path, meshes: Path, perfect: dict[str, float]) -> No
 def test_the_true_bodies_score_near_one(perfect: dict[str, float]) -> None:
     for name in ("mask_iou", "truth_mask_iou", "novel_mask_iou", "back_mask_iou"):
         assert perfect[name] > 0.93, name
+    assert perfect["covered_iou"] > 0.99
     for name in ("ssim", "ssim_in_mask", "novel_ssim", "back_ssim"):
         assert perfect[name] > 0.95, name
     assert perfect["volume_iou"] > 0.99 and perfect["chamfer"] < 1e-3
@@ -73,6 +74,11 @@ def test_the_true_bodies_score_near_one(perfect: dict[str, float]) -> None:
     assert perfect["azimuth_spread_deg"] > 50
     assert perfect["frechet_colour_edge_recon"] < 0.1 * perfect["frechet_colour_edge_90"]
     assert perfect["billboard_novel_mask_iou"] < perfect["template_novel_mask_iou"] < perfect["novel_mask_iou"] - 0.05
+
+
+def test_refinement_is_for_weights(data: Path, meshes: Path) -> None:
+    result = call("--data", data, "--meshes", meshes, "--refine", "5")
+    assert result.exit_code == 2 and "--refine is for --weights" in result.stderr
 
 
 def test_a_wrong_camera_is_seen(data: Path, tmp_path: Path, perfect: dict[str, float]) -> None:

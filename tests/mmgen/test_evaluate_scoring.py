@@ -76,6 +76,13 @@ def test_networks_get_all_columns(data: Path, weights: Path) -> None:
     assert evaluation.as_data()["source"]["kind"] == "weights"
 
 
+def test_refined_answers_fit_their_photos_better(data: Path, weights: Path) -> None:
+    plain = evaluate(order(data, SourceSpec("weights", str(weights)))).metrics
+    refined = evaluate(order(data, SourceSpec("weights", str(weights), refine_steps=8)))
+    assert refined.metrics["mask_iou"] > plain["mask_iou"] + 0.1 and refined.metrics["ssim"] > plain["ssim"]
+    assert refined.as_data()["source"]["refine_steps"] == 8
+
+
 def test_a_damaged_photo_does_not_shift_the_others(data: Path, tmp_path: Path) -> None:
     broken = write_data(tmp_path)
     (broken / NAMES[1]).write_bytes(b"\xff\xd8\xff")

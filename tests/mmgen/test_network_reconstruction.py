@@ -14,10 +14,11 @@ from mmgen.errors import FatalError
 from mmgen.evaluation.mesh_answers import answer_of
 from mmgen.files import sha256_file
 from mmgen.inputs import InputItem
-from mmgen.network_reconstruction import NetworkReconstructor, painted_in_light
+from mmgen.network_reconstruction import NetworkReconstructor
 from mmgen.reconstruction import ReconstructOptions, build_reconstructor, default_options
 from mmgen.weights import save_weights
 from recon.answers import draw_answer
+from recon.blending import painted_in_light
 from recon.encoders import AttributeEncoder, aligned_config
 from recon.metrics import mask_iou
 from recon.structures import Attributes, Camera
@@ -82,6 +83,19 @@ def test_bytes_depend_on_nothing_but_the_photo(options, items, results):
     alone = [glb_bytes(other.reconstruct([one])[0].asset) for one in prepared]
     assert together == alone == backwards[:2] and backwards[2] == together[0]
     assert together[0] != together[1]
+
+
+def test_refined_bytes_depend_on_nothing_but_the_photo_either(options, items, results):
+    reconstructor = NetworkReconstructor(replace(options, refine_steps=3))
+    prepared = [reconstructor.prepare(item) for item in items]
+    together = reconstructor.reconstruct(prepared)
+    alone = [reconstructor.reconstruct([one])[0] for one in prepared]
+    assert [glb_bytes(one.asset) for one in together] == [glb_bytes(one.asset) for one in alone]
+    for before, after in zip(results, together, strict=True):
+        assert after.mask_iou > before.mask_iou
+        said = after.asset.provenance
+        assert said["offsets_source"] == "predicted by the networks, then refined on the silhouette in 3 steps"
+        assert said["options"]["refine_steps"] == 3
 
 
 def test_the_asset_faces_front_whatever_the_camera(results, template):

@@ -64,7 +64,7 @@ def test_the_contract(data: Path, meshes: Path, perfect: dict[str, float]) -> No
 def test_the_true_bodies_score_near_one(perfect: dict[str, float]) -> None:
     for name in ("mask_iou", "truth_mask_iou", "novel_mask_iou", "back_mask_iou"):
         assert perfect[name] > 0.93, name
-    assert perfect["covered_iou"] > 0.99
+    assert perfect["covered_iou"] > 0.98
     for name in ("ssim", "ssim_in_mask", "novel_ssim", "back_ssim"):
         assert perfect[name] > 0.95, name
     assert perfect["volume_iou"] > 0.99 and perfect["chamfer"] < 1e-3

@@ -12,7 +12,8 @@ from PIL import Image
 
 from mmgen.augment.plan import Plan
 from mmgen.augment.plates import without_person
-from mmgen.augment.store import BLOCK_PHOTOS, Lens, PhotoNote, Store, block_type
+from mmgen.augment.sources import Source
+from mmgen.augment.store import BLOCK_PHOTOS, Lens, PhotoNote, Store, block_type, mask_source
 from mmgen.errors import ItemError
 from mmgen.images import read_image
 from mmgen.masks import MaskSource, find_mask
@@ -85,7 +86,7 @@ class BlockEncoder:
         """Attributes of photos, what their cameras share, and notes; unusable photos are all zeros."""
         config = self._weights.encoder.config
         size, look = (config.height, config.width), self._job.plan.options.look
-        read = [self._read(self._job.plan.photos[index].path, size) for index in photos]
+        read = [self._read(self._job.plan.photos[index], size) for index in photos]
         kept = [index for index, one in enumerate(read) if one.note.error is None]
         values = np.zeros(
             len(photos), block_type(len(self._weights.encoder.prototype.vertices), config.texture_size, look.size)
@@ -103,17 +104,18 @@ class BlockEncoder:
         camera = attributes.camera
         return values, Lens(float(camera.focal), camera.offset_frame), [one.note for one in read]
 
-    def _read(self, path: str, size: tuple[int, int]) -> "_Read":
+    def _read(self, photo: Source, size: tuple[int, int]) -> "_Read":
+        path, masks = photo.path, MaskSource.parse(self._job.plan.options.masks)
         try:
-            photo = read_image(self._job.root / path)
-            found = find_mask(photo, MaskSource.parse(self._job.plan.options.masks), PurePath(path))
+            image = read_image(self._job.root / path)
+            found = find_mask(image, mask_source(self._job.root, photo, masks), PurePath(path))
         except ItemError as error:
             return _Read(np.zeros((*size, 4), np.uint8), None, PhotoNote(path, error.code, error.message))
-        rgb, mask = Image.fromarray(photo.rgb), Image.fromarray(found.mask)
+        rgb, mask = Image.fromarray(image.rgb), Image.fromarray(found.mask)
         pixels = np.dstack([_resized(rgb, size, Image.Resampling.BICUBIC), _outline(mask, size)])
         view = self._job.plan.options.look.size
         plate = without_person(_resized(rgb, view, Image.Resampling.BICUBIC), _outline(mask, view) > 0)
-        return _Read(pixels, plate, PhotoNote(path, None, None, photo.sha256, found.source, found.sha256))
+        return _Read(pixels, plate, PhotoNote(path, None, None, image.sha256, found.source, found.sha256))
 
     def _measure(self, sample: Sample, attributes: Attributes) -> dict[str, torch.Tensor]:
         """Share of faces turned inside out against the prototype, and overlap of silhouette and mask."""

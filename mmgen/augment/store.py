@@ -7,6 +7,7 @@ makes it again, and two runs never mix. Colours have 8 bits, offsets and light 1
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ from mmgen.augment.plan import Plan
 from mmgen.augment.sources import Source
 from mmgen.errors import FatalError
 from mmgen.files import write_bytes_atomic, write_text_atomic
+from mmgen.listing import MASK_ENDINGS, MASK_FOLDER
 from mmgen.locks import STATE_FOLDER
 from mmgen.masks import MaskSource
 
@@ -185,12 +187,29 @@ def store_of(plan: Plan, root: Path, out: Path, weights_sha256: str) -> Store:
     return Store(out / STATE_FOLDER / "sources", tuple(names), len(plan.photos))
 
 
+def mask_source(root: Path, photo: Source, masks: MaskSource) -> MaskSource:
+    """Where the mask of one photo is looked for.
+
+    `auto` tries many names in many folders; in a data set folder with one mask per photo the first look is enough.
+    """
+    mirrored = (root / MASK_FOLDER / photo.path).with_suffix(".png")
+    is_plain = masks.kind == "auto" and not _has_masks_inside(mirrored.parent, (root / photo.path).parent)
+    return MaskSource("folder", root / MASK_FOLDER) if is_plain and mirrored.is_file() else masks
+
+
+@lru_cache
+def _has_masks_inside(tree: Path, photos: Path) -> bool:
+    """Whether masks stand beside the photos, or there are none in the tree; looked up once per folder."""
+    names = os.listdir(photos) if tree.is_dir() and photos.is_dir() else [MASK_FOLDER]
+    return any(os.path.splitext(name.lower())[0].endswith((MASK_FOLDER, *MASK_ENDINGS)) for name in names)
+
+
 def _fingerprint(root: Path, photo: Source, masks: MaskSource) -> str:
-    image = root / photo.path
+    image, source = root / photo.path, mask_source(root, photo, masks)
     mask: Path | None = None
-    if masks.kind == "folder" and masks.folder is not None:
-        mask = lookup.in_tree(masks.folder, Path(photo.path))
-    elif masks.kind == "auto":
+    if source.kind == "folder" and source.folder is not None:
+        mask = lookup.in_tree(source.folder, Path(photo.path))
+    elif source.kind == "auto":
         mask = lookup.beside(image)
     states = [(file.name, _state(file)) for file in (image, mask) if file is not None]
     return repr((photo.path, states))

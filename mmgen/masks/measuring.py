@@ -49,7 +49,7 @@ def measure(network: MaskNetwork, bank: Bank, scenes: int, seed: int, picture: P
     for case, certain in CASES.items():
         drawn[case] = _draw(bank, tuple(families.values()), size, certain, scenes, seed)
     for name, family in families.items():
-        drawn[f"alone, {name}"] = _draw(bank, (family,), size, {}, scenes // 4, seed)
+        drawn[f"alone, {name}"] = _draw(bank, (family,), size, {}, -(-scenes // 4), seed)
     found = {case: [best_guess_of(network, scene.rgb) for scene in row] for case, row in drawn.items()}
     overlaps = {
         case: np.array([iou(guess.mask, scene.mask) for guess, scene in zip(found[case], row, strict=True)])

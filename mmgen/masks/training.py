@@ -13,7 +13,7 @@ from mmgen.masks.scenes import Scenes
 from recon.segmentation import MaskNetwork, MaskNetworkConfig, judge_loss, mask_loss, outline_iou
 
 JUDGE_WEIGHT = 0.1
-WARM_STEPS = 100
+WARM_STEPS = 25
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Course:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
     seed: int = 0
-    checkpoint_steps: int = 100
+    checkpoint_steps: int = 25
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
@@ -67,12 +67,11 @@ def train(
         course: how.
         checkpoint: written every `course.checkpoint_steps` steps, read at the start where it is there.
         report: told at every checkpoint.
-        init: a checkpoint of another course to take the weights from; layers that it lacks begin anew.
+        init: a checkpoint of another course to take the weights from.
     """
     torch.manual_seed(course.seed)
-    network = MaskNetwork(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if init is not None:
-        network.load_state_dict(torch.load(init, weights_only=True)["network"], strict=False)
+    network = _network(config, init)
+    batches = _Batches(scenes, course)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=course.weight_decay)
     start = _resume(checkpoint, network, optimizer)
     losses, overlaps = [], []
@@ -80,7 +79,7 @@ def train(
     for step in range(start, course.steps):
         for group in optimizer.param_groups:
             group["lr"] = course.rate_at(step)
-        photos, masks = _batch(scenes, course, step)
+        photos, masks = batches.at(step)
         logits, judged = network(photos)
         loss = mask_loss(logits, masks) + JUDGE_WEIGHT * judge_loss(judged, logits, masks)
         optimizer.zero_grad(set_to_none=True)
@@ -96,12 +95,36 @@ def train(
     return network.eval()
 
 
-def _batch(scenes: Scenes, course: Course, step: int) -> tuple[Tensor, Tensor]:
-    """Photos [B, 3, H, W] and soft masks [B, H, W], 0..1, of one step; seed and step decide them."""
-    generator = np.random.default_rng((course.seed, step))
-    drawn = [scenes.draw(generator) for _ in range(course.batch)]
-    photos = torch.from_numpy(np.stack([scene.rgb for scene in drawn])).permute(0, 3, 1, 2).float() / 255
-    return photos, torch.from_numpy(np.stack([scene.mask for scene in drawn])).float() / 255
+def _network(config: MaskNetworkConfig, init: Path | None) -> MaskNetwork:
+    network = MaskNetwork(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if init is not None:
+        network.load_state_dict(torch.load(init, weights_only=True)["network"])
+    return network
+
+
+class _Batches:
+    """Photos [B, 3, H, W] and soft masks [B, H, W], 0..1, by step; seed and step decide them.
+
+    Every scene comes twice, the second time mirrored: drawing them is a third of the cost.
+    """
+
+    def __init__(self, scenes: Scenes, course: Course) -> None:
+        self._scenes = scenes
+        self._course = course
+        self._pair = -1
+        self._drawn: tuple[Tensor, Tensor] | None = None
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        pair, is_mirrored = divmod(step, 2)
+        if self._drawn is None or pair != self._pair:
+            self._pair, self._drawn = pair, self._draw(np.random.default_rng((self._course.seed, pair)))
+        photos, masks = self._drawn
+        return (photos.flip(3), masks.flip(2)) if is_mirrored else (photos, masks)
+
+    def _draw(self, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+        drawn = [self._scenes.draw(generator) for _ in range(self._course.batch)]
+        photos = torch.from_numpy(np.stack([scene.rgb for scene in drawn])).permute(0, 3, 1, 2).float() / 255
+        return photos, torch.from_numpy(np.stack([scene.mask for scene in drawn])).float() / 255
 
 
 def _save(path: Path, network: MaskNetwork, optimizer: torch.optim.Optimizer, step: int) -> None:

@@ -140,6 +140,29 @@ def bench_ablations(manifests: tuple[Path, ...], dry_run: bool, as_json: bool, *
         click.get_current_context().exit(130)
 
 
+@command.command("robustness")
+@data_option
+@click.option("--weights", type=PATH, help="Networks to measure.  [default: the bundled ones]")
+@click.option("--split", default="test", show_default=True, help="Part of the data set that is scored.")
+@limit_option("At most N photos, at equal steps through all.  [default: 120]")
+@json_option
+def bench_robustness(data: Path, weights: Path | None, split: str, limit: int | None, as_json: bool) -> None:
+    """Figures of networks when masks are wrong, photos blurred, dark, cropped or occluded."""
+    from mmgen.bench.robustness import measure
+    from mmgen.bundled import required_weights
+
+    result = measure(required_weights(weights), data, split, limit or 120)
+    if as_json:
+        print_json(result)
+        return
+    measures = ("mask_iou", "ssim", "azimuth_error_deg_median", "azimuth_within_20_deg")
+    print(f"{'':20}" + "".join(f"{name.replace('azimuth_error_deg_median', 'azimuth_deg'):>24}" for name in measures))
+    for name, row in result["faults"].items():
+        print(
+            f"{name:20}" + "".join(f"{row[measure]:24.3f}" if measure in row else f"{'-':>24}" for measure in measures)
+        )
+
+
 def _train_all(plan: "AblationPlan") -> bool:
     from mmgen.bench.ablations import run_ablations
     from mmgen.bench.timing import one_thread

@@ -177,6 +177,12 @@ def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], Non
     weights = load_weights(_initial_path(manifest)) if manifest.pretrained.init else None
     template = make_template(manifest) if weights is None else weights.template
     learner = _learner(order, template)
+    if weights is None and store.truth is None and manifest.encoder.shape_space == "modes":
+        raise FatalError(
+            "modes_unknown",
+            "encoder.shape_space 'modes' needs to know how shapes differ",
+            'Start from weights (--init), learn from truth (truth.photos), or set encoder.shape_space = "free".',
+        )
     if weights is not None:
         learner.encoder.load_state_dict(weights.encoder.state_dict())
         learner.set_prototype(PrototypeState.start(weights.encoder.prototype.to(learner.device)))
@@ -187,13 +193,12 @@ def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], Non
 
 
 def _start_from_truth(learner: Learner, truth: TruthPack) -> None:
-    """The prototype becomes the mean shape, and shapes start as combinations of the ways people differ from it."""
+    """The prototype becomes the mean shape, and shapes are combinations of the ways people differ from it."""
     mean = torch.from_numpy(truth.mean_shape()).to(learner.prototype.template.vertices)
     learner.set_prototype(PrototypeState.start(learner.prototype.template.with_vertices(mean)))
     config = learner.encoder.config
-    if config.integration and config.offset_rank:
-        modes = torch.from_numpy(truth.modes(config.offset_rank))
-        learner.encoder.shape.start_from_basis(modes.to(mean))
+    if config.shape_space == "modes":
+        learner.encoder.shape.modes.take(torch.from_numpy(truth.modes(config.offset_rank)).to(mean))
 
 
 def _replayed(manifest: Manifest, advance: Callable[[], None]) -> PhotoStore | None:

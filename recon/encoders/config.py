@@ -10,6 +10,7 @@ Alignment = Literal["mean_camera", "predicted_camera"]
 AzimuthHead = Literal["vector", "bins"]
 BackHalf = Literal["independent", "mirrored"]
 TextureSource = Literal["flow", "blend"]
+ShapeSpace = Literal["free", "modes"]
 InputBackground = Literal["grey", "white", "real"]
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -19,6 +20,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "azimuth_head": ("vector", "bins"),
     "back": ("independent", "mirrored"),
     "texture_source": ("flow", "blend"),
+    "shape_space": ("free", "modes"),
     "input_background": ("grey", "white", "real"),
 }
 
@@ -88,6 +90,8 @@ class EncoderConfig:
         background: True adds the background encoder.
         camera_dropout, shape_dropout, texture_dropout: probabilities; camera's also serves light, texture's (halved)
             also the background.
+        shape_space: "free" offsets, or combinations of `offset_rank` "modes" of known shapes, given before training
+            (`ModalOffsets.take`); needs the integration module.
         largest_offset: vertex offsets end at this per component, template units; published 0.5.
         offset_rank: inner width of the offset output layer; 0 takes the full matrix.
     """
@@ -107,6 +111,7 @@ class EncoderConfig:
     camera_dropout: float = 0.0
     shape_dropout: float = 0.0
     texture_dropout: float = 0.0
+    shape_space: ShapeSpace = "free"
     largest_offset: float = 0.5
     offset_rank: int = 128
 
@@ -121,6 +126,8 @@ class EncoderConfig:
             raise ValueError(f"offset_rank must not be negative, not {self.offset_rank}")
         if self.azimuth_head == "bins" and self.ranges.azimuth_scope_deg != 360:
             raise ValueError("azimuth_head 'bins' needs azimuth_scope_deg = 360")
+        if self.shape_space == "modes" and not (self.integration and self.offset_rank):
+            raise ValueError("shape_space 'modes' needs integration = true and a positive offset_rank")
         asked = (self.alignment, self.back, self.texture_source, self.azimuth_head)
         if self.is_published and asked != ("mean_camera", "mirrored", "flow", "vector"):
             raise ValueError(

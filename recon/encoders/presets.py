@@ -44,6 +44,7 @@ def aligned_config(data: str = "people", **changes: Any) -> EncoderConfig:
         "alignment": "predicted_camera",
         "azimuth_head": "bins",
         "texture_source": "blend",
+        "shape_space": "modes",
         "largest_offset": 1.0,  # a raised arm
     }
     return small_config(data, **{**aligned, **changes})

@@ -16,8 +16,8 @@ from recon.geometry import MeshTopology
 SMALL_SHAPE_WIDTHS = (32, 48, 64)
 SMALL_HIDDEN = 64
 PAPER_HIDDEN = 256
-BASIS_SHARE = 0.2
-"""How far, in standard deviations, untrained features move the shape along each mode of a given basis."""
+DRAWN_GAIN, OVERALL_GAIN = 0.1, 0.3
+"""Units of what vertices and the whole image say to the modes: template units, and standard deviations."""
 
 
 class VertexNorm(nn.Module):
@@ -37,6 +37,42 @@ def offset_layer(in_features: int, out_features: int, rank: int) -> nn.Module:
     if rank == 0:
         return as_head(nn.Linear(in_features, out_features))
     return nn.Sequential(linear(in_features, rank, bias=False), as_head(nn.Linear(rank, out_features)))
+
+
+class ModalOffsets(nn.Module):
+    """Offsets within a space of known modes of shape, such as the principal components of registered people.
+
+    Every vertex says where it should go, from what the image shows there; the whole image says how far each mode
+    goes; the sum is what the modes can express of it. The modes are constants and part of the state.
+    """
+
+    def __init__(self, vertex_count: int, hidden: int, overall: int, rank: int) -> None:
+        super().__init__()
+        self.vertex = nn.Sequential(linear(hidden, hidden), VertexNorm(hidden), leaky(), as_head(nn.Linear(hidden, 3)))
+        self.overall = nn.Sequential(linear(overall, hidden), leaky(), as_head(nn.Linear(hidden, rank)))
+        self.directions: Tensor
+        self.lengths: Tensor
+        self.register_buffer("directions", torch.zeros(rank, 3 * vertex_count))
+        self.register_buffer("lengths", torch.zeros(rank))
+
+    @torch.no_grad()
+    def take(self, modes: Float[Tensor, "K V 3"]) -> None:
+        """Use these orthogonal modes, each as long as its standard deviation.
+
+        Raises:
+            ValueError: more modes than there is room for.
+        """
+        if len(modes) > len(self.lengths):
+            raise ValueError(f"{len(modes)} modes do not fit {len(self.lengths)}")
+        lengths = modes.flatten(1).norm(dim=1)
+        self.lengths.zero_()[: len(modes)] = lengths
+        self.directions.zero_()[: len(modes)] = modes.flatten(1) / lengths[:, None]
+
+    def forward(self, features: Float[Tensor, "B V H"], overall: Float[Tensor, "B G"]) -> Float[Tensor, "B W"]:
+        """Offsets of all vertices in one row."""
+        pulled = DRAWN_GAIN * self.vertex(features).flatten(1) @ self.directions.T
+        pushed = OVERALL_GAIN * self.lengths * self.overall(overall)
+        return (pulled + pushed) @ self.directions
 
 
 class ShapeEncoder(nn.Module):
@@ -61,10 +97,16 @@ class ShapeEncoder(nn.Module):
             seen = (VIEW_CODE_SIZE, 1) if aligned else (0, 0)
             self.integrated = IntegratedLinear(sampled, overall + seen[0], 3 + seen[1], hidden)
             per_vertex = [VertexNorm(hidden), leaky(), nn.Dropout(config.shape_dropout), linear(hidden, 3)]
+            self.modal = config.shape_space == "modes"
+            if self.modal:
+                self.per_vertex = nn.Sequential(*per_vertex[:3])
+                self.modes = ModalOffsets(vertex_count, hidden, overall + seen[0], config.offset_rank)
+                return
             # As in the paper; without it the offset layer's input would start at an arbitrary scale.
             self.per_vertex = nn.Sequential(*per_vertex, VertexNorm(3))
             self.offsets = offset_layer(outputs, outputs, config.offset_rank)
         else:
+            self.modal = False
             self.norm = batch_norm_2d(overall)
             self.offsets = offset_layer(overall, outputs, config.offset_rank)
 
@@ -86,38 +128,25 @@ class ShapeEncoder(nn.Module):
         maps = self._maps(inputs)
         pooled = self.pool(maps[-1])
         if self.config.integration:
-            features = self._vertex_features(maps, pooled.flatten(1), prototype, topology, seen)
+            overall = pooled.flatten(1)
+            if isinstance(seen, View):
+                overall = torch.cat((overall, seen.code), dim=1)
+            features = self._vertex_features(maps, overall, prototype, topology, seen)
+            raw = self.modes(features, overall) if self.modal else self.offsets(features.flatten(1))
         else:
-            features = self.norm(pooled).flatten(1)
-        offsets = self.config.largest_offset * torch.tanh(self.offsets(features)).unflatten(1, (-1, 3))
+            raw = self.offsets(self.norm(pooled).flatten(1))
+        offsets = self.config.largest_offset * torch.tanh(raw).unflatten(1, (-1, 3))
         return offsets - offsets.mean(dim=1, keepdim=True)
-
-    @torch.no_grad()
-    def start_from_basis(self, basis: Float[Tensor, "K V 3"]) -> None:
-        """Let the offset layer begin as a combination of known modes of shape, such as principal components.
-
-        Args:
-            basis: modes, each as long as its standard deviation; K at most the configured rank.
-
-        Raises:
-            ValueError: a full offset matrix has no modes, or there are too many.
-        """
-        if not isinstance(self.offsets, nn.Sequential) or len(basis) > self.config.offset_rank:
-            raise ValueError(f"{len(basis)} modes do not fit an offset layer of rank {self.config.offset_rank}")
-        weight = self.offsets.get_parameter("1.weight")
-        weight.zero_()
-        weight[:, : len(basis)] = BASIS_SHARE / self.config.largest_offset * basis.flatten(1).T
 
     def _vertex_features(
         self, maps: Sequence[Tensor], overall: Tensor, prototype: Tensor, topology: MeshTopology, seen: View | Tensor
     ) -> Tensor:
         own = prototype[None]
         if isinstance(seen, View):
-            overall = torch.cat((overall, seen.code), dim=1)
             own = torch.cat((own.expand(len(overall), -1, -1), seen.facing), dim=2)
         points = seen.points if isinstance(seen, View) else seen
         matrices = [sampling_matrix(points, m.shape[2], m.shape[3], self.config.is_published) for m in maps]
-        return self.per_vertex(self.integrated(maps, overall, own, matrices, topology)).flatten(1)
+        return self.per_vertex(self.integrated(maps, overall, own, matrices, topology))
 
     def _maps(self, inputs: Tensor) -> tuple[Tensor, ...]:
         features = self.trunk(inputs)

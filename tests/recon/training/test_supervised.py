@@ -82,8 +82,13 @@ def scene():
     template = ellipsoid_template(level=2)
     encoder_config = aligned_config(height=64, width=32, offset_rank=8)
     learner = make_learner(encoder_config, template, OptimiserConfig(), seed=0)
+    directions = torch.linalg.qr(
+        torch.randn(3 * len(template.vertices), 8, generator=torch.Generator().manual_seed(3))
+    )[0]
+    learner.encoder.shape.modes.take(directions.T.unflatten(1, (-1, 3)))
     camera = cameras(0.0, 90.0, 180.0, -90.0)
-    offsets = 0.05 * torch.randn(4, len(template.vertices), 3, generator=torch.Generator().manual_seed(1))
+    offsets = torch.einsum("bk,wk->bw", torch.tensor([0.5, -0.5, 1.0, -1.0])[:, None].expand(-1, 8), directions)
+    offsets = offsets.unflatten(1, (-1, 3))
     texture = torch.rand(4, 3, 128, 32, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         attributes = AttributeEncoder(encoder_config, template).eval()(
@@ -115,17 +120,18 @@ def test_a_batch_without_truth_is_refused(scene):
         supervised_step(learner, replace(batch, known=None), StepConfig(), OptimiserConfig(), Moment(0, 0, 0.0))
 
 
-def test_shapes_start_as_combinations_of_given_modes():
+def test_shapes_are_combinations_of_given_modes():
     template = ellipsoid_template(level=2)
     config = aligned_config(height=64, width=32, offset_rank=8)
     encoder = AttributeEncoder(config, template)
     modes = torch.zeros(2, len(template.vertices), 3)
     modes[0, :, 1] = template.vertices[:, 1]
     modes[1, :, 0] = template.vertices[:, 0]
-    encoder.shape.start_from_basis(modes)
+    encoder.shape.modes.take(modes)
+    torch.nn.init.normal_(encoder.shape.modes.vertex[-1].weight)
     sample = Sample(torch.rand(3, 3, 64, 32), torch.ones(3, 64, 32))
     offsets = encoder(sample).offsets.detach()
     assert float(offsets.abs().max()) > 1e-3
     assert float(offsets[..., 2].abs().max()) < 1e-6
     with pytest.raises(ValueError, match="do not fit"):
-        encoder.shape.start_from_basis(torch.zeros(9, len(template.vertices), 3))
+        encoder.shape.modes.take(torch.zeros(9, len(template.vertices), 3))

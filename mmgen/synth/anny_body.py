@@ -5,6 +5,8 @@ becomes a distance field in which the body's own solids are replaced.
 """
 
 import importlib.util
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -75,9 +77,6 @@ def check_installed() -> None:
 @lru_cache(maxsize=1)
 def _model() -> Any:
     check_installed()
-    import warp
-
-    warp.config.quiet = True  # it greets on stdout, which is for data
     import anny
 
     return anny.Anny()
@@ -86,7 +85,11 @@ def _model() -> Any:
 @lru_cache(maxsize=4)
 def rest_body(build: Build, feminine: bool) -> RestBody:
     """The naked body of a build, before it takes a pose."""
-    model = _model()
+    with redirect_stdout(sys.stderr):  # warp greets on stdout, which is for data
+        return _rest_body(_model(), build, feminine)
+
+
+def _rest_body(model: Any, build: Build, feminine: bool) -> RestBody:
     age = {"child": 0.25 + 0.3 * (build.height_m - 1.08), "adult": 0.67, "older": 0.93}[build.age]
     found = model(
         phenotype_kwargs={

@@ -8,7 +8,7 @@ from mmgen.manifest import known_keys, manifest_from_tables, read_manifest
 from mmgen.settings import to_toml
 
 ROOT = Path(__file__).parents[2] / "manifests"
-ALL = sorted(ROOT.rglob("*.toml"))
+ALL = sorted(path for path in ROOT.rglob("*.toml") if path.parent.name != "reid")
 TRAINING = [path for path in ALL if "[encoder]" in path.read_text("utf-8") or "extends" in path.read_text("utf-8")]
 BASE = ROOT / "synthetic-self-supervised.toml"
 

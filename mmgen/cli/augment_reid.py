@@ -216,13 +216,14 @@ def _options(options: dict[str, Any]) -> "AugmentOptions":
 
 def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "Request":
     from mmgen.augment.running import Request
+    from mmgen.bundled import required_weights
     from mmgen.devices import resolve_device
     from mmgen.engine import default_workers
     from mmgen.files import sha256_file
     from mmgen.weights import read_header
 
     device = resolve_device(options["device"])
-    weights = _weights_file(options["weights"])
+    weights = required_weights(options["weights"])
     read_header(weights)  # says what is wrong with it before any work is done
     return Request(
         plan=plan,
@@ -235,18 +236,6 @@ def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "Requ
         shard=options["shard"],
         overwrite=options["overwrite"],
     )
-
-
-def _weights_file(given: Path | None) -> Path:
-    from mmgen.bundled import bundled_weights_path
-    from mmgen.errors import FatalError
-
-    weights = given or bundled_weights_path()
-    if weights is None:
-        raise FatalError(
-            "weights_missing", "this build has no bundled weights", "Give --weights FILE, or train some: mmgen train."
-        )
-    return weights
 
 
 def _run(request: "Request", as_json: bool) -> int:

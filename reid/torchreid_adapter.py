@@ -38,7 +38,7 @@ def register_with_torchreid(name: str, dataset: Dataset, virtual: Sequence[Photo
             raise ReidError("torchreid_part", f"the data set has no {part} photos", "torchreid needs all three parts.")
     train, query, gallery = _numbered(dataset, virtual)
     photos = {photo.name: photo for part in (dataset.train, virtual, dataset.query, dataset.gallery) for photo in part}
-    registry = load_module("torchreid.reid.data.datasets")
+    registry = load_module("torchreid.reid.data")
     try:
         registry.register_image_dataset(name, _dataset_class(registry.ImageDataset, (train, query, gallery), photos))
     except ValueError as error:

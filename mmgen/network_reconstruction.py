@@ -17,6 +17,7 @@ from recon.blending import TextureBlender, painted_in_light
 from recon.camera import in_camera_frame
 from recon.descent import SurfaceSmoother
 from recon.encoders import EncoderConfig
+from recon.exposure import exposed, exposure_gain, unexposed
 from recon.refinement import RefineConfig, refine_shape
 from recon.structures import Attributes, Sample, TexturedMesh
 
@@ -77,7 +78,7 @@ class NetworkReconstructor:
     def _answers(self, samples: list[Sample]) -> list[Attributes]:
         """Photos go through the networks one by one: convolutions round differently in batches of other sizes."""
         with torch.no_grad():
-            answers = [self._weights.encoder(sample) for sample in samples]
+            answers = [self._answer(sample) for sample in samples]
         if self.options.steps == 0:
             return answers
         together = Sample(
@@ -86,6 +87,10 @@ class NetworkReconstructor:
         prototype = self._weights.encoder.prototype
         refined = refine_shape(joined(answers), together, prototype, self._refiner, self._smoother)
         return separated(refined)
+
+    def _answer(self, sample: Sample) -> Attributes:
+        gain = exposure_gain(sample)
+        return unexposed(self._weights.encoder(exposed(sample, gain)), gain)
 
     def _body(self, item: Prepared, attributes: Attributes) -> Body:
         prototype, device = self._weights.encoder.prototype, self.options.device

@@ -43,8 +43,8 @@ class RefineConfig:
     Attributes:
         steps: steps through the renderer; 0 leaves everything as it is.
         camera_share: share of the steps that move the camera alone.
-        softness: (sigmainv, boxlen) of the soft mask over equal shares of the steps. The last one is sharp: a soft
-            silhouette fits best when the mesh is smaller than the person and torn by slits.
+        softness: (sigmainv, boxlen) of the soft mask over equal shares of the steps. The last one is sharper than the
+            renderer's own: a soft silhouette fits best when the mesh is smaller than the person and torn by slits.
         step_size: longest vertex step at the start, template units; falls to a tenth.
         camera_step: step of the camera at the start, as a share of its reach; falls to a tenth.
         smoothing: strengths of the gradient smoother over equal shares of the steps.
@@ -56,7 +56,7 @@ class RefineConfig:
 
     steps: int = 50
     camera_share: float = 0.2
-    softness: tuple[tuple[float, float], ...] = ((3000.0, 0.035), (7000.0, 0.02), (60000.0, 0.014))
+    softness: tuple[tuple[float, float], ...] = ((3000.0, 0.035), (7000.0, 0.02), (17000.0, 0.014))
     step_size: float = 0.02
     camera_step: float = 0.08
     smoothing: tuple[float, ...] = (12.0, 5.0, 2.0, 0.8, 0.3)

@@ -16,6 +16,7 @@ from recon.batching import separated
 from recon.blending import TextureBlender, painted_in_light
 from recon.camera import in_camera_frame
 from recon.descent import SurfaceSmoother
+from recon.exposure import exposed, exposure_gain, unexposed
 from recon.fitting import frontal_camera
 from recon.refinement import RefineConfig, refine_shape
 from recon.structures import Attributes, Camera, Sample
@@ -91,12 +92,13 @@ class WeightsSource:
         self._finisher = Finisher(weights.encoder.prototype, config.texture_size, refine_steps)
 
     def answers(self, batch: Sequence[Loaded]) -> list[Answer | ItemError]:
-        """Encode all photos at once; answers come back on the CPU, where scoring is."""
+        """Encode all photos at once, as `mmgen reconstruct` does; answers come back on the CPU, where scoring is."""
         image = torch.stack([photo.image for photo in batch])
         mask = torch.stack([photo.mask for photo in batch])
         sample = Sample(image.to(self._device), mask.to(self._device))
         with torch.no_grad():
-            attributes = self._encoder(sample)
+            gain = exposure_gain(sample)
+            attributes = unexposed(self._encoder(exposed(sample, gain)), gain)
         return list(answers_of(_on_cpu(self._finisher(attributes, sample)), self.template))
 
 

@@ -44,7 +44,7 @@ def template() -> Template:
 def weights(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks that see everyone as the template with small offsets, from behind on the right (120 degrees)."""
     torch.manual_seed(0)
-    encoder = AttributeEncoder(aligned_config(height=SIZE[0], width=SIZE[1]), template).eval()
+    encoder = AttributeEncoder(aligned_config(height=SIZE[0], width=SIZE[1], shape_space="free"), template).eval()
     with torch.no_grad():
         encoder.camera.heads.layers[-1].bias[6 + 30] = 9.0
         encoder.shape.offsets[-1].weight.normal_(0, 0.001)
@@ -135,6 +135,18 @@ def test_seen_texels_are_the_photo_and_the_rest_is_painted(options, items, weigh
     back = texture[28:36, 58:62]
     assert np.abs(back - (220, 30, 30)).max() <= 2
     assert 0.2 < result.asset.provenance["seen_fraction"] < 0.6
+
+
+def test_bright_photos_give_the_same_body_as_darker_ones(options, items):
+    """Networks see both in the same exposure: a photo twice as bright changes colours only."""
+    rgba = people_rgba(1)[0]
+    dark, bright = rgba.copy(), rgba.copy()
+    dark[..., :3] = 180
+    bright[..., :3] = 250
+    written_items = written(items[0].path.parent.parent / "bright" / "in", {"a.png": dark, "b.png": bright})
+    reconstructor = NetworkReconstructor(options)
+    first, second = reconstructor.reconstruct([reconstructor.prepare(item) for item in written_items])
+    np.testing.assert_allclose(first.asset.vertices, second.asset.vertices, atol=2e-3)
 
 
 def test_the_record(results, items, weights, options):

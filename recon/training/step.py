@@ -71,7 +71,6 @@ class StepReport:
         terms: every loss term that was computed, unweighted.
         loss: their weighted sum.
         gradient_norm: of the whole encoder, before clipping.
-        attributes: predictions for the photos.
         critic_gap: how much better the critic thinks of photos than of drawings, or None without a critic.
         applied: False when the gradient was not finite and the step was left out.
     """
@@ -79,7 +78,6 @@ class StepReport:
     terms: Mapping[str, Tensor]
     loss: Float[Tensor, ""]
     gradient_norm: Float[Tensor, ""]
-    attributes: Attributes
     critic_gap: Float[Tensor, ""] | None
     applied: bool
 
@@ -127,9 +125,7 @@ def train_step(
         loss.backward()
     norm, applied = update(learner.encoder, learner.optimiser, optimiser, moment)
     learner.prototype = gathered_more(learner.prototype, own.offsets, batch.clean)
-    return StepReport(
-        {name: term.detach() for name, term in terms.items()}, loss.detach(), norm, detached(own), critic_gap, applied
-    )
+    return StepReport({name: term.detach() for name, term in terms.items()}, loss.detach(), norm, critic_gap, applied)
 
 
 def draw(
@@ -252,22 +248,4 @@ def _first(attributes: Attributes, count: int) -> Attributes:
         texture=attributes.texture[:count],
         light=None if attributes.light is None else attributes.light[:count],
         background=None if attributes.background is None else attributes.background[:count],
-    )
-
-
-def detached(attributes: Attributes) -> Attributes:
-    """The same values without gradient."""
-    camera = attributes.camera
-    return Attributes(
-        camera=replace(
-            camera,
-            azimuth_deg=camera.azimuth_deg.detach(),
-            elevation_deg=camera.elevation_deg.detach(),
-            distance=camera.distance.detach(),
-            offset=camera.offset.detach(),
-        ),
-        offsets=attributes.offsets.detach(),
-        texture=attributes.texture.detach(),
-        light=None if attributes.light is None else attributes.light.detach(),
-        background=None if attributes.background is None else attributes.background.detach(),
     )

@@ -6,7 +6,7 @@ camera. Not in the paper, which has no truth.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 from jaxtyping import Float
@@ -14,11 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from recon.encoders.camera import AZIMUTH_BINS, CameraPrediction, bin_centres_deg
+from recon.losses import LossWeights
 from recon.structures import Camera, Sample
 from recon.training.config import OptimiserConfig, StepConfig
+from recon.training.known import Known
 from recon.training.learner import Learner
 from recon.training.schedule import render_settings
-from recon.training.step import Batch, Moment, StepReport, detached, draw, train_step, update
+from recon.training.step import Batch, Moment, StepReport, draw, train_step, update
 from recon.training.terms import colour_terms, outline_terms, shape_terms, weighted_sum
 
 BIN_SHARPNESS = 30.0
@@ -57,15 +59,38 @@ def supervised_step(
     Raises:
         ValueError: the batch has no truth.
     """
-    sample, known = batch.sample, batch.known
+    known = batch.known
     if known is None:
         raise ValueError("a supervised step needs a batch with truth")
     encoder, weights = learner.encoder, config.losses
-    template = encoder.prototype
     terms: dict[str, Tensor] = {}
     if weights.camera:
-        terms["camera"] = camera_truth_loss(encoder.predict_camera(sample), known.camera)
+        terms["camera"] = camera_truth_loss(encoder.predict_camera(batch.sample), known.camera)
+    if _beside_cameras(weights):
+        terms |= _body_terms(learner, batch.sample, known, config, moment)
+
+    loss = weighted_sum(terms, weights)
+    learner.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    norm, applied = update(encoder, learner.optimiser, optimiser, moment)
+    report: Mapping[str, Tensor] = {f"truth_{name}": term.detach() for name, term in terms.items()}
+    return StepReport(report, loss.detach(), norm, None, applied)
+
+
+def _beside_cameras(weights: LossWeights) -> bool:
+    """Whether anything but cameras is to be learned: a camera encoder alone learns several times as fast."""
+    others = {name: value for name, value in asdict(weights).items() if name not in ("camera", "gradient_penalty")}
+    return any(others.values())
+
+
+def _body_terms(
+    learner: Learner, sample: Sample, known: Known, config: StepConfig, moment: Moment
+) -> dict[str, Tensor]:
+    """Shape and texture, seen through cameras a little off and drawn under the true ones."""
+    encoder, weights = learner.encoder, config.losses
+    template = encoder.prototype
     own = encoder.encode_groups(sample, camera=unsure_camera(known.camera, learner.generator))
+    terms: dict[str, Tensor] = {}
     if weights.vertices:
         terms["vertices"] = vertices_truth_loss(template.vertices + own.offsets, known.vertices)
     if weights.texels:
@@ -75,14 +100,7 @@ def supervised_step(
     # Outlines as they should have been; colours where nothing stands before the person and nothing was added to it.
     terms |= outline_terms(drawn, known.mask, weights)
     terms |= colour_terms(drawn, Sample(sample.image, sample.mask * known.mask), weights)
-    terms |= shape_terms([own.offsets], template, learner.frame, weights)
-
-    loss = weighted_sum(terms, weights)
-    learner.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    norm, applied = update(encoder, learner.optimiser, optimiser, moment)
-    report: Mapping[str, Tensor] = {f"truth_{name}": term.detach() for name, term in terms.items()}
-    return StepReport(report, loss.detach(), norm, detached(own), None, applied)
+    return terms | shape_terms([own.offsets], template, learner.frame, weights)
 
 
 def camera_truth_loss(predicted: CameraPrediction, true: Camera) -> Float[Tensor, ""]:

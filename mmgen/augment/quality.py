@@ -33,8 +33,8 @@ def _profile(person: NDArray[np.float32], cover: NDArray[np.float32]) -> NDArray
     rows = np.flatnonzero((cover > COVERED).any(axis=1))
     if not len(rows):
         return None
-    slices = np.clip((np.arange(len(cover)) - rows[0]) * BANDS // (rows[-1] + 1 - rows[0]), -1, BANDS)
-    sums = np.zeros((BANDS + 2, 4))
-    np.add.at(sums, slices + 1, np.column_stack((person.sum(axis=1), cover.sum(axis=1))))
-    bands = sums[1:-1]
+    top, bottom = rows[0], rows[-1] + 1
+    sums = np.concatenate((np.einsum("hwc->hc", person), np.einsum("hw->h", cover)[:, None]), axis=1, dtype=np.float64)
+    until = np.concatenate((np.zeros((1, 4)), sums.cumsum(axis=0)))
+    bands = np.diff(until[top + (bottom - top) * np.arange(BANDS + 1) // BANDS], axis=0)
     return bands[:, :3] / np.maximum(bands[:, 3:], 1e-6)

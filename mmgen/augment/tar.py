@@ -10,6 +10,13 @@ BLOCK_BYTES = tarfile.BLOCKSIZE
 SUFFIXES = ("cls", "jpg", "json")
 """Members of every sample, in this order."""
 
+SHORT_NAME, LONG_PREFIX = 100, 155
+"""Bytes of a file name, and of the folders before a longer one, that fit into a header."""
+
+_OWNER = b"0000444\0" + b"0000000\0" * 2
+_TIME = b"0" * 11 + b"\0"
+_KIND = b"0" + bytes(100) + b"ustar\00000" + bytes(80)
+
 KEY = re.compile(r"(?:virtual|real)/[A-Za-z0-9_+-]+/[A-Za-z0-9_+-]+")
 """Keys that are written and read: relative, without dots."""
 
@@ -61,13 +68,27 @@ class TarBuilder:
         return ("\n".join(lines) + "\n").encode()
 
     def _append(self, key: str, suffix: str, data: bytes) -> Member:
-        header = tarfile.TarInfo(f"{key}.{suffix}")
-        header.size, header.mode, header.mtime = len(data), 0o444, 0
-        self._buffer.write(header.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"))
+        self._buffer.write(header_bytes(f"{key}.{suffix}", len(data)))
         offset = self._buffer.tell()
         self._buffer.write(data)
         self._buffer.write(bytes(-len(data) % BLOCK_BYTES))
         return Member(suffix, offset, len(data))
+
+
+def header_bytes(name: str, size: int) -> bytes:
+    """The USTAR header of a regular file; made here, as Python's own differs between versions and takes its time.
+
+    Raises:
+        ValueError: the name is too long for USTAR.
+    """
+    prefix, label = "", name
+    if len(name) > SHORT_NAME:
+        prefix, _, label = name.rpartition("/")
+    if len(label) > SHORT_NAME or len(prefix) > LONG_PREFIX:
+        raise ValueError(f"name {name!r} is too long for a tar")
+    ends = (label.encode("ascii").ljust(SHORT_NAME, b"\0"), prefix.encode("ascii").ljust(LONG_PREFIX + 12, b"\0"))
+    block = b"".join((ends[0], _OWNER, b"%011o\0" % size, _TIME, b" " * 8, _KIND, ends[1]))
+    return block.replace(b" " * 8, b"%06o\0 " % sum(block), 1)
 
 
 def read_samples(data: bytes) -> Iterator[tuple[str, dict[str, bytes], dict[str, Member]]]:

@@ -1,4 +1,5 @@
 import random
+import tarfile
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from mmgen.augment.plan import Plan, SettledPlan, choose_hardest_half, chosen_wi
 from mmgen.augment.plates import without_person
 from mmgen.augment.quality import view_consistency
 from mmgen.augment.sources import Source, find_sources
-from mmgen.augment.tar import SUFFIXES, TarBuilder, read_samples
+from mmgen.augment.tar import SUFFIXES, TarBuilder, header_bytes, read_samples
 from mmgen.datasets.index import IndexRow, write_index
 from mmgen.errors import FatalError
 from mmgen.inputs import UsageError
@@ -233,3 +234,10 @@ def test_tars_hold_what_the_contract_says_and_nothing_else():
     with pytest.raises(ValueError):
         list(read_samples(renamed))
     assert SUFFIXES == ("cls", "jpg", "json")
+    for name, size in (("virtual/a/b.jpg", 0), ("v" * 100, 123_456_789), ("virtual/" + "x" * 99, 7)):
+        header = header_bytes(name, size)
+        info = tarfile.TarInfo.frombuf(header, "ascii", "strict")  # checks the checksum
+        assert (info.name, info.size, info.mode, info.mtime, info.isreg()) == (name, size, 0o444, 0, True)
+        assert len(header) == 512 and header[257:265] == b"ustar\00000" and (info.uid, info.uname) == (0, "")
+    with pytest.raises(ValueError, match="too long for a tar"):
+        header_bytes("virtual/" + "x" * 101, 7)

@@ -67,7 +67,7 @@ def _rows(photos: Sequence[Photo], number: dict[str, int], virtual_camera: int) 
 
 
 def _dataset_class(base: Any, parts: tuple[list[Row], list[Row], list[Row]], photos: dict[str, Photo]) -> Any:
-    class RegisteredPhotos(base):  # type: ignore[misc]
+    class RegisteredPhotos(base):
         """Items as torchreid wants them; pixels through our reader, which also reads shards."""
 
         def __init__(self, root: str = "", **options: Any) -> None:

@@ -47,7 +47,7 @@ class Request:
         device: `cpu` or `cuda:N`.
         workers: processes.
         shard: which part of a run this is.
-        overwrite: replace shards of other settings.
+        overwrite: make shards again, and replace those of other settings.
     """
 
     plan: Plan
@@ -120,7 +120,7 @@ def run_augmentation(request: Request, listener: Listener) -> Outcome:
         removed = check_folder(request.out, request.plan, request.weights_sha256, request.overwrite)
         write_plan(request.out, request.plan, request.weights_sha256, removed)
         outcome = Outcome()
-        if is_finished(request.out, request.plan, request.weights_sha256, removed):
+        if not request.overwrite and is_finished(request.out, request.plan, request.weights_sha256, removed):
             outcome.record = read_record(request.out)
             return outcome
         store = store_of(request.plan, request.root, request.out, request.weights_sha256)
@@ -185,7 +185,7 @@ def _job(request: Request, store: Store, sources: bytes, removed: Sequence[str])
 def _write(request: Request, job: ShardJob, listener: Listener, outcome: Outcome) -> Ending:
     part = request.shard
     own = [name for position, name in enumerate(job.names) if position % part.count == part.index]
-    todo = [name for name in own if job.finished(name) is None]
+    todo = [name for name in own if request.overwrite or job.finished(name) is None]
     if todo:
         drop_record(request.out)
     listener.started("shards", sum(job.planned_samples(name) for name in todo))

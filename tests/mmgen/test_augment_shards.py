@@ -175,6 +175,7 @@ def test_other_settings_need_another_folder(copy, base, finished):
     assert outcome.photos_done == 0 and outcome.exit_code == 0
     assert not list(copy.glob("shards/real-*")) and not verify_shards(copy).findings
     assert {line["mix"]["mode"] for line in lines_of(copy)} == {"regions"}
+    assert made(base, copy, other).views_done == 0 < made(base, copy, other, overwrite=True).views_done
     stranger = copy.parent / "stranger"
     stranger.mkdir()
     (stranger / "thesis.tex").write_text("")

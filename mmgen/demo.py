@@ -101,7 +101,8 @@ def _batch(photos: Path, meshes: Path, workers: int) -> Batch:
 
 def _row(photo: Path, asset: Asset) -> SheetRow:
     likeness = f"MaskIoU {asset.provenance['mask_iou']:.2f}, SSIM {asset.provenance['ssim']:.2f}"
-    return SheetRow(caption=f"{photo.stem}: {likeness}", asset=asset, photo=read_image(photo).rgb)
+    view = {name: float(asset.provenance["camera"][name]) for name in ("azimuth_deg", "elevation_deg")}
+    return SheetRow(caption=f"{photo.stem}: {likeness}", asset=asset, photo=read_image(photo).rgb, **view)
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:

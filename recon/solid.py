@@ -15,10 +15,12 @@ _ANCHORS = 2000
 _NEAREST = 8
 
 
-def canonical_frame(vertices: Float[Tensor, "V 3"]) -> Float[Tensor, "V 3"]:
-    """Centre of the bounding box to the origin, height (y extent) to 1; float64. Axes stay.
+def canonical_frame(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "V 3"]:
+    """Middle of the surface to the origin, height (y extent) to 1; float64. Axes stay.
 
-    Makes meshes of any unit and origin comparable.
+    Makes meshes of any unit and origin comparable. Along y the middle is that of the bounding box, feet to head; along
+    x and z it is the centroid of the surface: one arm held out moves a bounding box by half its reach, and two bodies
+    that differ in nothing else would seem to stand apart.
 
     Raises:
         ValueError: no vertices, coordinates that are not finite, or no height.
@@ -26,11 +28,14 @@ def canonical_frame(vertices: Float[Tensor, "V 3"]) -> Float[Tensor, "V 3"]:
     if not len(vertices) or not vertices.isfinite().all():
         raise ValueError("a mesh to compare needs finite vertices")
     points = vertices.double()
-    low, high = points.amin(dim=0), points.amax(dim=0)
-    height = high[1] - low[1]
-    if not height > 0:
+    low, high = points[:, 1].min(), points[:, 1].max()
+    if not high > low:
         raise ValueError("a mesh to compare needs an extent along y")
-    return (points - (low + high) / 2) / height
+    corners = points[faces]
+    area = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).norm(dim=1)
+    middle = (area[:, None] * corners.mean(dim=1)).sum(dim=0) / area.sum().clamp(min=1e-300)
+    middle[1] = (low + high) / 2
+    return (points - middle) / (high - low)
 
 
 def without_stray_vertices(

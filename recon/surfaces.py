@@ -39,9 +39,9 @@ class Surface:
         return replace(self, vertices=self.vertices.double() @ rotation.double().T)
 
     def canonical(self) -> "Surface":
-        """Centre of the bounding box at the origin, height 1 (`solid.canonical_frame`), without stray vertices."""
+        """Middle at the origin, height 1 (`solid.canonical_frame`), without stray vertices."""
         vertices, faces = without_stray_vertices(self.vertices, self.faces)
-        return replace(self, vertices=canonical_frame(vertices), faces=faces)
+        return replace(self, vertices=canonical_frame(vertices, faces), faces=faces)
 
 
 @dataclass(frozen=True)

@@ -33,19 +33,28 @@ def test_the_test_box_is_closed_and_outward():
 
 def test_canonical_frame_removes_unit_and_place():
     vertices = box((1, 10, -3), (2, 14, -1))
-    canonical = solid.canonical_frame(vertices)
+    canonical = solid.canonical_frame(vertices, BOX_FACES)
     torch.testing.assert_close(canonical.amax(dim=0), torch.tensor([0.125, 0.5, 0.25], dtype=torch.float64))
     torch.testing.assert_close(canonical.amin(dim=0), -canonical.amax(dim=0))
-    torch.testing.assert_close(solid.canonical_frame(vertices * 37.0 + 5.0), canonical)
+    torch.testing.assert_close(solid.canonical_frame(vertices * 37.0 + 5.0, BOX_FACES), canonical)
+
+
+def test_an_arm_held_out_does_not_move_the_body():
+    body = box((-1, -5, -1), (1, 5, 1))
+    arm = box((-0.1, 0, 1), (0.1, 0.2, 4))
+    both = torch.cat((body, arm))
+    faces = torch.cat((BOX_FACES, BOX_FACES + len(body)))
+    shift = (solid.canonical_frame(both, faces)[:8] - solid.canonical_frame(body, BOX_FACES)).abs().max()
+    assert 0 < float(shift) < 0.02  # the bounding box would move by 0.15
 
 
 def test_canonical_frame_refuses_what_has_no_height():
     with pytest.raises(ValueError, match="needs an extent along y"):
-        solid.canonical_frame(torch.zeros(4, 3))
+        solid.canonical_frame(torch.zeros(4, 3), BOX_FACES[:0])
     with pytest.raises(ValueError, match="needs finite vertices"):
-        solid.canonical_frame(torch.full((4, 3), math.nan))
+        solid.canonical_frame(torch.full((4, 3), math.nan), BOX_FACES[:0])
     with pytest.raises(ValueError, match="needs finite vertices"):
-        solid.canonical_frame(torch.zeros(0, 3))
+        solid.canonical_frame(torch.zeros(0, 3), BOX_FACES[:0])
 
 
 def test_samples_are_uniform_by_area_and_lie_on_their_face():

@@ -25,7 +25,7 @@ def test_a_bent_template_is_found_vertex_by_vertex(registration):
     found = registration(target, template.faces, torch.Generator().manual_seed(0))
     assert float((found - target).norm(dim=1).mean()) < 0.05
     before = float((template.vertices - target).norm(dim=1).mean())
-    assert before > 0.1
+    assert before > 0.08
     distance = chamfer(found, template.faces, target, template.faces, torch.Generator().manual_seed(0))
     assert distance < 0.01
 

@@ -127,11 +127,13 @@ async function drive() {
   await drawCard(Number(card.dataset.index));
   const still = picture();
   card.dispatchEvent(new PointerEvent("pointerenter", { pointerType: "mouse" }));
-  await pause(1000);
-  log.turning = picture() !== still;
+  const patiently = async (holds) => {
+    for (let round = 0; round < 60 && !holds(); round += 1) await pause(200);
+    return holds();
+  };
+  log.turning = await patiently(() => picture() !== still);
   card.dispatchEvent(new PointerEvent("pointerleave"));
-  await pause(300);
-  log.rested = picture() === still;
+  log.rested = await patiently(() => picture() === still);
   order.value = "mask_iou -1"; order.dispatchEvent(new Event("change"));
   log.best = names();
   search.value = "PLAIN"; search.dispatchEvent(new Event("input"));

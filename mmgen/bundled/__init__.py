@@ -21,6 +21,6 @@ def required_weights(named: Path | None = None) -> Path:
     found = named or bundled_weights_path()
     if found is None:
         raise FatalError(
-            "weights_missing", "this build of mmgen has no bundled weights", "Name a file with --weights, or train one."
+            "weights_missing", "this build of mmgen has no bundled weights", "Name a weights file, or train one."
         )
     return found

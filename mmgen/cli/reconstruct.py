@@ -279,8 +279,7 @@ def _method_options(options: Mapping[str, Any]) -> Any:
 
 def _weights(method: str | None, weights: Path | None, template: str | None) -> Path | None:
     """The networks to use; None to fit the template."""
-    from mmgen.bundled import bundled_weights_path
-    from mmgen.errors import FatalError
+    from mmgen.bundled import bundled_weights_path, required_weights
 
     if weights is not None and method == "fit":
         raise click.UsageError("--weights and --method fit exclude each other")
@@ -288,9 +287,4 @@ def _weights(method: str | None, weights: Path | None, template: str | None) -> 
         raise click.UsageError("--template is for --method fit; networks bring their own")
     if method == "fit" or template is not None:
         return None
-    found = weights or bundled_weights_path()
-    if found is None and method == "network":
-        raise FatalError(
-            "weights_missing", "this build of mmgen has no bundled weights", "Name a file with --weights, or fit."
-        )
-    return found
+    return required_weights(weights) if method == "network" else weights or bundled_weights_path()

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -62,17 +63,17 @@ def _key(photos: Sequence[Photo], size: tuple[int, int], fit: Fit) -> str:
     return digest.hexdigest()[:16]
 
 
-def _write(path: Path, photos: Sequence[Photo], shape: tuple[int, ...], fit: Fit, advance: Callable[[], None]) -> None:
-    """Through a temp file, so that a killed run leaves nothing that looks whole."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temp file to write inside the block, renamed at its end: a killed run leaves nothing that looks whole.
+
+    Raises:
+        FatalError: `pack_unwritable`.
+    """
     temp = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        packed = np.lib.format.open_memmap(temp, mode="w+", dtype=np.uint8, shape=shape)
-        for index, photo in enumerate(photos):
-            packed[index] = _resized(photo, (shape[1], shape[2]), fit)
-            advance()
-        packed.flush()
-        del packed
+        yield temp
         os.replace(temp, path)
     except OSError as error:
         raise FatalError(
@@ -82,6 +83,16 @@ def _write(path: Path, photos: Sequence[Photo], shape: tuple[int, ...], fit: Fit
         ) from error
     finally:
         temp.unlink(missing_ok=True)
+
+
+def _write(path: Path, photos: Sequence[Photo], shape: tuple[int, ...], fit: Fit, advance: Callable[[], None]) -> None:
+    with whole_file(path) as temp:
+        packed = np.lib.format.open_memmap(temp, mode="w+", dtype=np.uint8, shape=shape)
+        for index, photo in enumerate(photos):
+            packed[index] = _resized(photo, (shape[1], shape[2]), fit)
+            advance()
+        packed.flush()
+        del packed
 
 
 def _resized(photo: Photo, size: tuple[int, int], fit: Fit) -> Packed:

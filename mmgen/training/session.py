@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from mmgen.bundled import bundled_weights_path
+from mmgen.bundled import required_weights
 from mmgen.errors import FatalError
 from mmgen.listing import display_name
 from mmgen.manifest import Manifest, TruthSection
@@ -223,10 +223,7 @@ def initialised(order: TrainOrder) -> TrainOrder:
 
 def _initial_path(manifest: Manifest) -> Path:
     named = manifest.pretrained.init
-    path = bundled_weights_path() if named == BUNDLED else Path(named)
-    if path is None:
-        raise FatalError("weights_missing", "this build of mmgen has no bundled weights", "Name a file with --init.")
-    return path
+    return required_weights() if named == BUNDLED else Path(named)
 
 
 def load_photos(

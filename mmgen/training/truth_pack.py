@@ -4,7 +4,6 @@ Photos of one person in one pose share a mesh; each mesh is registered once (`re
 """
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -27,6 +26,7 @@ from mmgen.listing import display_name
 from mmgen.locks import STATE_FOLDER
 from mmgen.masks.values import mask_values
 from mmgen.templates import named_template
+from mmgen.training.packing import whole_file
 from mmgen.training.photos import Photo
 from recon.geometry import vertex_normals
 from recon.registration import Registration
@@ -289,17 +289,5 @@ def camera_numbers(truth: Truth, origin: Float[Tensor, " 3"], scale: float) -> l
 
 
 def _save(path: Path, pack: TruthPack) -> None:
-    temp = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temp.open("wb") as file:
-            np.savez(file, **{field.name: getattr(pack, field.name) for field in fields(pack)})
-        os.replace(temp, path)
-    except OSError as error:
-        raise FatalError(
-            "pack_unwritable",
-            f"{path} cannot be written: {error.strerror or error}",
-            "Free space, or make the data set folder writable.",
-        ) from error
-    finally:
-        temp.unlink(missing_ok=True)
+    with whole_file(path) as temp, temp.open("wb") as file:
+        np.savez(file, **{field.name: getattr(pack, field.name) for field in fields(pack)})

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from recon.encoders.camera import AZIMUTH_BINS, CameraPrediction, bin_centres_deg
+from recon.encoders.camera import CameraPrediction, bin_centres_deg
 from recon.losses import LossWeights
 from recon.structures import Camera, Sample
 from recon.training.config import OptimiserConfig, StepConfig
@@ -31,8 +31,8 @@ PLACE_SHARE = 0.3
 PLACE_UNITS = (5.0, 0.15, 0.05, 0.05)
 """What counts as one unit of error: elevation in degrees, distance, offset x and y in template units."""
 
-CAMERA_NOISE = (6.0, 2.0, 0.05, 0.01)
-"""Standard deviations of azimuth and elevation in degrees, distance and offset, about those of a trained encoder."""
+CAMERA_NOISE = (6.0, 2.0, 0.02, 0.01)
+"""Standard deviations, as a trained encoder errs: azimuth and elevation in degrees, distance as a share, offset."""
 
 EXACT_SHARE = 0.25
 """Share of photos whose camera is given exactly."""
@@ -117,7 +117,9 @@ def camera_truth_loss(predicted: CameraPrediction, true: Camera) -> Float[Tensor
     circle = torch.stack((radians.cos(), radians.sin()), dim=1)
     loss = (predicted.azimuth_vector - circle).square().sum(dim=1).mean()
     if predicted.azimuth_logits is not None:
-        target = torch.softmax(BIN_SHARPNESS * (radians[:, None] - _bin_radians(radians)).cos(), dim=1)
+        target = torch.softmax(
+            BIN_SHARPNESS * (radians[:, None] - torch.deg2rad(bin_centres_deg(radians))).cos(), dim=1
+        )
         loss = loss + BIN_SHARE * functional.cross_entropy(predicted.azimuth_logits, target)
     units = true.distance.new_tensor(PLACE_UNITS)
     error = (_place(predicted.camera) - _place(true)) / units
@@ -154,16 +156,10 @@ def unsure_camera(camera: Camera, generator: torch.Generator) -> Camera:
         camera,
         azimuth_deg=camera.azimuth_deg + azimuth * unsure * noise(count),
         elevation_deg=camera.elevation_deg + elevation * unsure * noise(count),
-        distance=camera.distance * (1 + distance / 2.5 * unsure * noise(count)),
+        distance=camera.distance * (1 + distance * unsure * noise(count)),
         offset=camera.offset + offset * unsure[:, None] * noise(count, 2),
     )
 
 
 def _place(camera: Camera) -> Float[Tensor, "B 4"]:
     return torch.cat((camera.elevation_deg[:, None], camera.distance[:, None], camera.offset), dim=1)
-
-
-def _bin_radians(like: Tensor) -> Tensor:
-    centres = torch.deg2rad(bin_centres_deg(like))
-    assert len(centres) == AZIMUTH_BINS
-    return centres

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("mmgen.cli.inspect", "Show what is in a GLB or a run folder."),
     "verify": ("mmgen.cli.verify", "Check that a GLB or a run folder is sound."),
     "gallery": ("mmgen.cli.gallery", "Put meshes on one HTML page that opens from disk."),
+    "swap": ("mmgen.cli.swap", "Exchange clothes between meshes: a pair, or everyone with everyone."),
     "turntable": ("mmgen.cli.turntable", "Render a mesh from all sides."),
     "bench": ("mmgen.cli.bench", "Measure this machine."),
     "doctor": ("mmgen.cli.doctor", "Check this installation: what works, what is missing, how to get it."),

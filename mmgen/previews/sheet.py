@@ -60,7 +60,7 @@ def contact_sheet(rows: Sequence[SheetRow], turns_deg: Sequence[float] = TURNS_D
         top = MARGIN + TITLE_HEIGHT + index * step_y
         for column, picture in enumerate(_row_pictures(row, turns_deg)):
             sheet.paste(picture, (MARGIN + column * step_x, top))
-        caption = _shortened(row.caption, font, width - 2 * MARGIN)
+        caption = shortened(row.caption, font, width - 2 * MARGIN)
         draw.text((MARGIN, top + CELL[0] + 6), caption, fill=INK, font=font)
     return np.asarray(sheet)
 
@@ -87,7 +87,7 @@ def _turn_title(turn_deg: float) -> str:
     return names.get(turn_deg, f"{turn_deg:+.0f}°")
 
 
-def _shortened(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+def shortened(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
     """The text, or its beginning with dots, so that it fits; characters that the font lacks become `?`."""
     text = text.encode("latin-1", "replace").decode("latin-1")
     if font.getlength(text) <= width:

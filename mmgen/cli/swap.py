@@ -1,0 +1,133 @@
+"""`mmgen swap`: clothes of one mesh on the body of another."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mmgen.cli import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE
+from mmgen.cli.options import PATH, dry_run_option, json_option, limit_option, out_option
+from mmgen.cli.output import print_json, say
+from mmgen.listing import display_name
+
+if TYPE_CHECKING:
+    from mmgen.assets.tree import GlbFile
+    from mmgen.cli.progress import Reporter
+    from mmgen.errors import ItemError
+    from mmgen.swapping import Wearer
+
+PICTURE = "swap.png"
+
+
+@click.command()
+@click.argument("meshes", type=PATH, nargs=-1, required=True, metavar="MESHES...")
+@out_option("swaps", help_text="Folder to write to; made if missing.")
+@click.option("--glbs/--no-glbs", default=None, help="Write the meshes too.  [default: for two meshes only]")
+@limit_option("Only the first N meshes; a grid has N x N pictures.")
+@json_option
+@dry_run_option
+def command(
+    meshes: tuple[Path, ...], out: Path, glbs: bool | None, limit: int | None, as_json: bool, dry_run: bool
+) -> None:
+    """Exchange clothes between MESHES: two or more .glb files or folders that `mmgen reconstruct` wrote.
+
+    Two meshes A and B give A_in_B.glb (the body of A in the clothes of B), B_in_A.glb and swap.png, which shows both
+    from the front and from the back beside their own selves. More give the whole table of everyone in everyone's
+    clothes as swap.png, and with --glbs each of its meshes.
+
+    All must have the same template, so that a place of the texture is the same place of the body on all of them.
+
+    Exit codes: 0 all good, 3 some meshes were left out, 4 nothing could be done.
+    """
+    from mmgen.previews.grid import LARGEST_GRID
+    from mmgen.swapping import list_wearers
+
+    listed = list_wearers(meshes, limit)
+    if len(listed) > LARGEST_GRID:
+        raise click.UsageError(
+            f"{len(listed)} meshes would give {len(listed) ** 2:,} pictures; add --limit {LARGEST_GRID}"
+        )
+    writes_glbs = len(listed) == 2 if glbs is None else glbs
+    names = [name for name, _ in listed]
+    if dry_run:
+        _report([out / name for name in _file_names(names, writes_glbs)], [], as_json)
+        return
+    from mmgen.cli.progress import progress
+    from mmgen.swapping import weights_of
+
+    wearers, failures = _read(listed)
+    for error in failures:
+        say(f"failed: {error.message}\n  hint: {error.hint}")
+    if len(wearers) < 2:
+        _report([], failures, as_json)
+        click.get_current_context().exit(EXIT_NOTHING_DONE)
+    if len(weights_of(wearers)) > 1:
+        say("note: these meshes come from different weights; their textures may sit a little differently")
+    with progress("swap", len(wearers) ** 2) as reporter:
+        written = _write(wearers, out, writes_glbs, reporter)
+    _report(written, failures, as_json)
+    if failures:
+        click.get_current_context().exit(EXIT_ITEMS_FAILED)
+
+
+def _file_names(names: list[str], writes_glbs: bool) -> list[str]:
+    from mmgen.swapping import swap_name
+
+    pairs = [(body, clothes) for body in names for clothes in names if body != clothes] if writes_glbs else []
+    return [*(f"{swap_name(*pair)}.glb" for pair in pairs), PICTURE]
+
+
+def _read(listed: "list[tuple[str, GlbFile]]") -> "tuple[list[Wearer], list[ItemError]]":
+    from mmgen.errors import ItemError
+    from mmgen.swapping import check_layout, read_wearer
+
+    wearers: list[Wearer] = []
+    failures: list[ItemError] = []
+    for name, file in listed:
+        try:
+            wearer = read_wearer(name, file.path)
+            if wearers:
+                check_layout(wearer, wearers[0])
+            wearers.append(wearer)
+        except ItemError as error:
+            failures.append(error)
+    return wearers, failures
+
+
+def _write(wearers: "list[Wearer]", out: Path, writes_glbs: bool, reporter: "Reporter") -> list[Path]:
+    import io
+
+    from PIL import Image
+
+    from mmgen.assets.asset import Asset
+    from mmgen.assets.glb import glb_bytes
+    from mmgen.files import write_bytes_atomic
+    from mmgen.previews.grid import FRONT_AND_BACK_DEG, exchange_grid
+    from mmgen.swapping import dressed
+
+    written = []
+
+    def pair(row: int, column: int) -> Asset:
+        if row == column:
+            return wearers[row].asset
+        asset = dressed(wearers[row], wearers[column])
+        if writes_glbs:
+            written.append(out / f"{asset.name}.glb")
+            write_bytes_atomic(written[-1], glb_bytes(asset))
+        return asset
+
+    views = FRONT_AND_BACK_DEG if len(wearers) == 2 else FRONT_AND_BACK_DEG[:1]
+    picture = exchange_grid([wearer.name for wearer in wearers], pair, views, reporter.advance)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    write_bytes_atomic(out / PICTURE, buffer.getvalue())
+    return [*written, out / PICTURE]
+
+
+def _report(outputs: list[Path], failures: "list[ItemError]", as_json: bool) -> None:
+    if as_json:
+        rows = [{"error": error.code, "message": error.message, "hint": error.hint} for error in failures]
+        print_json({"schema": "mmgen.swap/1", "outputs": [display_name(path) for path in outputs], "failures": rows})
+    else:
+        for path in outputs:
+            print(display_name(path))

@@ -21,7 +21,7 @@ from mmgen.inputs import list_inputs
 from mmgen.job import Job
 from mmgen.locks import STATE_FOLDER
 from mmgen.masks import MaskSource
-from mmgen.previews import SheetRow, contact_sheet, save_animation, turntable_frames
+from mmgen.previews import SheetRow, View, contact_sheet, save_animation, sweep_frames
 from mmgen.reconstruction import build_reconstructor, default_options
 from mmgen.samples import SAMPLES_FOLDER
 
@@ -72,7 +72,8 @@ def run_demo(out: Path, workers: int, listener: Listener, say: Callable[[str], N
     say("drawing the contact sheet, a turntable and the gallery")
     rows = [_row(photos / f"{path.stem}.jpg", asset) for path, asset in assets]
     write_bytes_atomic(result.contact_sheet, _png(contact_sheet(rows)))
-    save_animation(result.turntable, turntable_frames(assets[0][1], TURNTABLE_FRAMES, TURNTABLE_SIZE), TURNTABLE_FPS)
+    frames = sweep_frames(assets[0][1], "azimuth", View(), TURNTABLE_FRAMES, TURNTABLE_SIZE)
+    save_animation(result.turntable, list(frames), TURNTABLE_FPS)
     gallery = build_gallery("mmgen demo", collect_items(meshes))
     write_bytes_atomic(result.gallery, gallery.page)
     return result

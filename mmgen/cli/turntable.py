@@ -1,4 +1,4 @@
-"""`mmgen turntable`: meshes from all sides, as animations."""
+"""`mmgen turntable`: meshes under a moving camera, and templates under training, as animations."""
 
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,19 +11,41 @@ from mmgen.cli.output import print_json, say
 from mmgen.listing import display_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mmgen.assets.asset import Asset
+    from mmgen.assets.tree import GlbFile
     from mmgen.errors import ItemError
+    from mmgen.previews.sweeps import Sweep
+    from mmgen.previews.views import Image8
 
 KINDS = ("gif", "webp", "mp4")
+SWEEPS = ("azimuth", "elevation", "distance", "x", "y")
 
 
 @click.command()
 @click.argument("meshes", type=PATH, default="meshes")
 @out_option("turntables", help_text="Folder to write to; for a single mesh also a file that ends in the format's name.")
+@click.option(
+    "--sweep",
+    type=click.Choice(SWEEPS),
+    default="azimuth",
+    show_default=True,
+    help="What moves: around the mesh, up and down, near and far, or the mesh sideways (x) or up and down (y).",
+)
 @click.option("--format", "kind", type=click.Choice(KINDS), help="mp4 needs ffmpeg on PATH.  [default: gif]")
 @click.option("--frames", type=click.IntRange(2, 720), default=36, show_default=True, help="Pictures in one turn.")
 @click.option("--fps", type=click.FloatRange(1, 50), default=18.0, show_default=True, help="Pictures per second.")
 @click.option(
     "--size", type=PixelSizeType(16, 2048), default="480x320", show_default=True, help="Height and width, pixels."
+)
+@click.option(
+    "--azimuth",
+    "azimuth_deg",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Degrees to the side that the camera starts from; 0 sees the front.",
 )
 @click.option(
     "--elevation",
@@ -39,46 +61,78 @@ KINDS = ("gif", "webp", "mp4")
 def command(
     meshes: Path,
     out: Path,
+    sweep: "Sweep",
     kind: str | None,
     frames: int,
     fps: float,
     size: tuple[int, int],
+    azimuth_deg: float,
     elevation_deg: float,
     limit: int | None,
     as_json: bool,
     dry_run: bool,
 ) -> None:
-    """Render MESHES (a folder of GLBs, or one .glb file; default: meshes/) from all sides, the front first.
+    """Animate MESHES (a folder of GLBs, or one .glb file; default: meshes/): from all sides, the front first.
 
-    Outputs mirror the folder tree.
+    With --sweep something else moves instead, there and back. Outputs mirror the folder tree.
+
+    MESHES may also be the folder of a training run: then its template is shown as it came to its shape, one picture
+    after the other (--fps 4 suits it); only --out, --format and --fps count.
 
     Exit codes: 0 all good, 3 some meshes failed (the others are written), 4 nothing could be done.
     """
     from mmgen.assets.tree import list_glbs
-    from mmgen.cli.progress import progress
-    from mmgen.errors import ItemError
+    from mmgen.previews.evolution import template_pictures
 
+    if template_pictures(meshes):
+        target = _targets([PurePosixPath("template")], out, kind, is_single=True)[0]
+        if not dry_run:
+            _animate_training(meshes, target, fps)
+        _report([target], [], as_json)
+        return
     sources = list_glbs(meshes)[:limit]
     targets = _targets([source.relative for source in sources], out, kind, meshes.is_file())
     if dry_run:
         _report(targets, [], as_json)
         return
+    from mmgen.previews import View, sweep_frames
+
+    def pictures(asset: "Asset") -> "list[Image8]":
+        return list(sweep_frames(asset, sweep, View(azimuth_deg, elevation_deg), frames, size))
+
+    failures = _animate(sources, targets, pictures, fps)
+    failed = {target for target, _ in failures}
+    _report([target for target in targets if target not in failed], [error for _, error in failures], as_json)
+    if failures:
+        click.get_current_context().exit(EXIT_NOTHING_DONE if len(failures) == len(sources) else EXIT_ITEMS_FAILED)
+
+
+def _animate(
+    sources: "list[GlbFile]", targets: list[Path], pictures: "Callable[[Asset], list[Image8]]", fps: float
+) -> "list[tuple[Path, ItemError]]":
     from mmgen.assets.glb import read_glb
-    from mmgen.previews import check_animation, save_animation, turntable_frames
+    from mmgen.cli.progress import progress
+    from mmgen.errors import ItemError
+    from mmgen.previews import check_animation, save_animation
 
     check_animation(targets[0])
     failures = []
     with progress("turntable", len(sources)) as reporter:
         for source, target in zip(sources, targets, strict=True):
             try:
-                save_animation(target, turntable_frames(read_glb(source.path), frames, size, elevation_deg), fps)
+                save_animation(target, pictures(read_glb(source.path)), fps)
             except ItemError as error:
                 failures.append((target, error))
             reporter.advance(failed=bool(failures) and failures[-1][0] == target)
-    failed = {target for target, _ in failures}
-    _report([target for target in targets if target not in failed], [error for _, error in failures], as_json)
-    if failures:
-        click.get_current_context().exit(EXIT_NOTHING_DONE if len(failures) == len(sources) else EXIT_ITEMS_FAILED)
+    return failures
+
+
+def _animate_training(run: Path, target: Path, fps: float) -> None:
+    from mmgen.previews import check_animation, save_animation
+    from mmgen.previews.evolution import evolution_frames
+
+    check_animation(target)
+    save_animation(target, evolution_frames(run), fps)
 
 
 def _targets(sources: list[PurePosixPath], out: Path, kind: str | None, is_single: bool) -> list[Path]:

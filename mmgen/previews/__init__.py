@@ -1,15 +1,18 @@
-"""Pictures of assets: single views, turntables, contact sheets."""
+"""Pictures of assets: single views, sweeps of the camera, contact sheets, tables."""
 
-from mmgen.previews.animation import check_animation, save_animation, turntable_frames
+from mmgen.previews.animation import check_animation, save_animation
 from mmgen.previews.sheet import SheetRow, contact_sheet
-from mmgen.previews.views import render_asset, render_cutout
+from mmgen.previews.sweeps import sweep_frames
+from mmgen.previews.views import View, render_asset, render_cutout, render_view
 
 __all__ = [
     "SheetRow",
+    "View",
     "check_animation",
     "contact_sheet",
     "render_asset",
     "render_cutout",
+    "render_view",
     "save_animation",
-    "turntable_frames",
+    "sweep_frames",
 ]

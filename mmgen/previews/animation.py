@@ -1,4 +1,4 @@
-"""Turntables, and frames to animated files."""
+"""Frames to animated files."""
 
 import io
 import shutil
@@ -9,18 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmgen.assets.asset import Asset
 from mmgen.errors import FatalError
 from mmgen.files import write_bytes_atomic
 from mmgen.listing import display_name
-from mmgen.previews.views import ELEVATION_DEG, Image8, render_asset
-
-
-def turntable_frames(
-    asset: Asset, count: int, size: tuple[int, int], elevation_deg: float = ELEVATION_DEG
-) -> list[Image8]:
-    """`count` views at equal steps of azimuth, all the way around, the front first."""
-    return [render_asset(asset, 360 * index / count, size, elevation_deg) for index in range(count)]
+from mmgen.previews.views import Image8
 
 
 def save_animation(path: Path, frames: Sequence[Image8], fps: float) -> None:

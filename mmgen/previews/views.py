@@ -3,6 +3,8 @@
 The framing is that of the gallery's viewer (`gallery/viewer.js`): one view drawn here and there covers the same pixels.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -26,22 +28,37 @@ WALL, FLOOR, HORIZON = (248, 247, 244), (233, 230, 223), 0.62
 Image8 = NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class View:
+    """From where an asset is seen.
+
+    Attributes:
+        azimuth_deg: 0 sees the front; positive moves the camera towards +x.
+        elevation_deg: Positive lifts the camera, -89..89.
+        distance_factor: 1 is as near as the whole asset fits, turned any way; 2 twice as far.
+        shift: How far the asset stands right of and above the middle, in half heights of the picture.
+    """
+
+    azimuth_deg: float = 0.0
+    elevation_deg: float = ELEVATION_DEG
+    distance_factor: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+
+
 def render_cutout(
     asset: Asset, azimuth_deg: float, size: tuple[int, int], elevation_deg: float = ELEVATION_DEG
 ) -> Image8:
-    """One view of an asset with its shadow on the floor and nothing behind it.
-
-    Args:
-        asset: What to draw.
-        azimuth_deg: 0 sees the front; positive moves the camera towards +x.
-        size: Height and width, pixels.
-        elevation_deg: Positive lifts the camera, -89..89.
+    """One view of an asset with its shadow on the floor and nothing behind it; see `View` for the angles.
 
     Returns:
         [height, width, 4] RGBA, colours not multiplied by alpha.
     """
+    return _cutout(asset, View(azimuth_deg, elevation_deg), size)
+
+
+def _cutout(asset: Asset, view: View, size: tuple[int, int]) -> Image8:
     height, width = size
-    camera, centred = _framed(asset, azimuth_deg, elevation_deg, height / width)
+    camera, centred = _framed(asset, view, height / width)
     drawn = render(centred, camera, (height * SUPERSAMPLE, width * SUPERSAMPLE))
     cover = _averaged((drawn.face_index >= 0).float()[:, None])
     paint = _averaged(drawn.image * (drawn.face_index >= 0)[:, None])
@@ -56,23 +73,28 @@ def render_asset(
     asset: Asset, azimuth_deg: float, size: tuple[int, int], elevation_deg: float = ELEVATION_DEG
 ) -> Image8:
     """`render_cutout` before a plain backdrop: [height, width, 3] RGB."""
-    cutout = render_cutout(asset, azimuth_deg, size, elevation_deg).astype(np.float32)
+    return render_view(asset, View(azimuth_deg, elevation_deg), size)
+
+
+def render_view(asset: Asset, view: View, size: tuple[int, int]) -> Image8:
+    """An asset from anywhere before a plain backdrop: [height, width, 3] RGB."""
+    cutout = _cutout(asset, view, size).astype(np.float32)
     alpha = cutout[..., 3:] / 255
     return np.asarray((cutout[..., :3] * alpha + _backdrop(size) * (1 - alpha)).round(), dtype=np.uint8)
 
 
-def _framed(asset: Asset, azimuth_deg: float, elevation_deg: float, aspect: float) -> tuple[Camera, TexturedMesh]:
-    """A camera that holds the asset turned any way, and the asset around the origin; `aspect` is height / width."""
+def _framed(asset: Asset, view: View, aspect: float) -> tuple[Camera, TexturedMesh]:
+    """A camera for a view, and the asset around the origin; `aspect` is height / width."""
     low, high = asset.vertices.min(axis=0), asset.vertices.max(axis=0)
     half = (high - low) / 2
     radius = float(np.hypot(half[0], half[2]))
     widest = float(max(half[0], half[2]))
-    distance = radius + FOCAL * max(float(half[1]), widest * aspect) / FILL
+    distance = view.distance_factor * (radius + FOCAL * max(float(half[1]), widest * aspect) / FILL)
     camera = Camera(
-        azimuth_deg=torch.tensor([float(azimuth_deg)]),
-        elevation_deg=torch.tensor([float(elevation_deg)]),
+        azimuth_deg=torch.tensor([float(view.azimuth_deg)]),
+        elevation_deg=torch.tensor([float(view.elevation_deg)]),
         distance=torch.tensor([distance]),
-        offset=torch.zeros(1, 2),
+        offset=torch.tensor([view.shift], dtype=torch.float32) * (distance / FOCAL),
         focal=FOCAL,
     )
     mesh = TexturedMesh(

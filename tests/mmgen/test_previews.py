@@ -2,20 +2,24 @@ import stat
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from painted import BLUE, RED, count_colour, painted_asset
 from PIL import Image
 
 from mmgen.assets.asset import Asset
+from mmgen.cli import cli
 from mmgen.errors import FatalError
 from mmgen.previews import (
     SheetRow,
+    View,
     check_animation,
     contact_sheet,
     render_asset,
     render_cutout,
     save_animation,
-    turntable_frames,
+    sweep_frames,
 )
+from mmgen.previews.evolution import evolution_frames
 from mmgen.previews.sheet import CELL, GAP, MARGIN, TITLE_HEIGHT
 
 SIZE = (96, 64)
@@ -82,16 +86,62 @@ def test_texture_coordinates_wrap() -> None:
 
 
 def test_turntable_steps_evenly_and_never_shows_the_front_twice() -> None:
-    frames = turntable_frames(painted_asset(), 8, SIZE)
+    frames = list(sweep_frames(painted_asset(), "azimuth", View(), 8, SIZE))
     assert len(frames) == 8
     assert np.array_equal(frames[0], render_asset(painted_asset(), 0, SIZE))
     assert np.array_equal(frames[2], render_asset(painted_asset(), 90, SIZE))
     assert np.array_equal(frames[7], render_asset(painted_asset(), 315, SIZE))
 
 
+def red_extent(picture: np.ndarray) -> np.ndarray:
+    """Mean row, mean column and number of pixels of the red mark."""
+    rows, columns = np.nonzero(np.abs(picture[..., :3].astype(int) - np.array(RED)).max(axis=-1) <= 40)
+    return np.array([rows.mean(), columns.mean(), len(rows)])
+
+
+@pytest.mark.parametrize("sweep", ["elevation", "distance", "x", "y"])
+def test_sweeps_move_one_thing_there_and_back(sweep) -> None:
+    frames = list(sweep_frames(painted_asset(), sweep, View(), 8, SIZE))
+    assert np.array_equal(frames[1], frames[7] if sweep in ("elevation", "distance") else frames[3])  # closes
+    a, b = (red_extent(frames[index]) for index in ((0, 4) if sweep in ("elevation", "distance") else (6, 2)))
+    nearer = pytest.approx(1.05, abs=0.05)  # the mark is nearer than the middle, so it goes a little further
+    if sweep == "x":  # from the left to the right, 0.5 half widths each way
+        assert abs(b[0] - a[0]) < 1 and (b[1] - a[1]) / (0.5 * SIZE[1]) == nearer
+    elif sweep == "y":
+        assert abs(b[1] - a[1]) < 0.6 and (a[0] - b[0]) / (0.45 * SIZE[0]) == nearer
+    elif sweep == "distance":
+        assert np.abs(b[:2] - a[:2]).max() < 4 and a[2] > 10 * b[2]
+    else:
+        for frame, elevation_deg in ((frames[0], -20), (frames[4], 60)):
+            assert np.array_equal(frame, render_asset(painted_asset(), 0, SIZE, elevation_deg))
+
+
+def test_a_run_folder_becomes_an_animation_of_its_template(tmp_path) -> None:
+    pictures = tmp_path / "run" / "pictures"
+    pictures.mkdir(parents=True)
+    for step, level in ((900, 50), (20, 120), (10000, 200)):  # names sort as text in another order
+        Image.new("RGB", (60, 20), (level,) * 3).save(pictures / f"template-{step}.png")
+    Image.new("RGB", (60, 20)).save(pictures / "photos-0000020.png")
+    out = tmp_path / "evolution.gif"
+    done = CliRunner().invoke(cli, ["turntable", str(tmp_path / "run"), "--out", str(out), "--fps", "4"])
+    assert done.exit_code == 0 and done.stdout == f"{out}\n"
+    with Image.open(out) as animation:
+        levels = [np.asarray(animation.seek(i) or animation.convert("RGB"))[-30, 40, 0] for i in range(3)]
+        assert levels == pytest.approx([120, 50, 200], abs=4)
+    (pictures / "template-900.png").unlink()
+    (pictures / "template-20.png").unlink()
+    with pytest.raises(
+        FatalError, match=r"run has 1 pictures of its template; .* two or more \(run_without_pictures\)"
+    ):
+        evolution_frames(tmp_path / "run")
+    (pictures / "template-0000007.png").write_bytes(b"no picture")
+    with pytest.raises(FatalError, match=r"template-0000007\.png .*\(picture_unreadable\)"):
+        evolution_frames(tmp_path / "run")
+
+
 @pytest.mark.parametrize("kind", ["gif", "webp"])
 def test_animations_keep_frames_pace_and_loop(tmp_path, kind: str) -> None:
-    frames = turntable_frames(painted_asset(), 6, SIZE)
+    frames = list(sweep_frames(painted_asset(), "azimuth", View(), 6, SIZE))
     path = tmp_path / f"turn.{kind}"
     save_animation(path, frames, fps=20)
     again = tmp_path / f"again.{kind}"

@@ -1,0 +1,70 @@
+"""One asset under a camera of which one thing changes: its pictures in order, made to be shown as an endless loop."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Literal, get_args
+
+from mmgen.assets.asset import Asset
+from mmgen.previews.views import Image8, View, render_view
+
+Sweep = Literal["azimuth", "elevation", "distance", "x", "y"]
+SWEEPS: tuple[Sweep, ...] = get_args(Sweep)
+
+ELEVATIONS_DEG = (-20.0, 60.0)
+DISTANCE_FACTORS = (0.55, 2.2)
+X_REACH, Y_REACH = 0.5, 0.45
+"""How far the asset goes to each side: in half widths of the picture, and in half heights."""
+
+
+def sweep_frames(asset: Asset, sweep: Sweep, start: View, count: int, size: tuple[int, int]) -> Iterator[Image8]:
+    """`count` pictures of one sweep.
+
+    Azimuth goes all the way around from the start. Elevation and distance start at their lower end, x and y in the
+    middle; they swing there and back, slow at the ends. Every loop closes without showing a picture twice in a row.
+
+    Args:
+        asset: What to draw.
+        sweep: What changes; everything else stays as in `start`.
+        start: The view that the sweep starts from.
+        count: Pictures in one loop, at least 2.
+        size: Height and width, pixels.
+    """
+    for index in range(count):
+        yield render_view(asset, _MOVES[sweep](start, index / count, size[1] / size[0]), size)
+
+
+def _turned(start: View, time: float, aspect: float) -> View:
+    return replace(start, azimuth_deg=start.azimuth_deg + 360 * time)
+
+
+def _lifted(start: View, time: float, aspect: float) -> View:
+    low, high = ELEVATIONS_DEG
+    return replace(start, elevation_deg=low + (high - low) * _there_and_back(time))
+
+
+def _receding(start: View, time: float, aspect: float) -> View:
+    near, far = DISTANCE_FACTORS
+    return replace(start, distance_factor=near * (far / near) ** _there_and_back(time))
+
+
+def _sideways(start: View, time: float, aspect: float) -> View:
+    return replace(start, shift=(X_REACH * aspect * math.sin(math.tau * time), 0.0))
+
+
+def _upwards(start: View, time: float, aspect: float) -> View:
+    return replace(start, shift=(0.0, Y_REACH * math.sin(math.tau * time)))
+
+
+def _there_and_back(time: float) -> float:
+    """0 at time 0, 1 at time 1/2, 0 at time 1."""
+    return 0.5 - 0.5 * math.cos(math.tau * time)
+
+
+_MOVES: dict[Sweep, Callable[[View, float, float], View]] = {
+    "azimuth": _turned,
+    "elevation": _lifted,
+    "distance": _receding,
+    "x": _sideways,
+    "y": _upwards,
+}

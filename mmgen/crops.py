@@ -80,19 +80,32 @@ def apply_crop(
     Returns:
         uint8 [h, w, 3] or [h, w]; Lanczos for colours, a triangle filter for masks (no overshoot).
     """
-    height, width = image.shape[:2]
     # The filter looks beyond the box: by three pixels of the result at most (Lanczos).
     across, down = (ceil(3 * max(span, 1.0)) for span in (box.width / size[1], box.height / size[0]))
     left, right = floor(box.left) - across, ceil(box.right) + across
     top, bottom = floor(box.top) - down, ceil(box.bottom) + down
-    rows, columns = np.arange(top, bottom), np.arange(left, right)
-    cut = image[np.clip(rows, 0, height - 1)[:, None], np.clip(columns, 0, width - 1)[None, :]]
-    if beyond == "zero":
-        inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))[None, :]
-        cut[~inside] = 0
+    inside = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+    if inside.shape[:2] == (bottom - top, right - left):
+        cut = inside
+    else:
+        cut = _reaching_out(image, (top, bottom), (left, right), beyond)
     kernel = Image.Resampling.LANCZOS if image.ndim == 3 else Image.Resampling.BILINEAR
     area = (box.left - left, box.top - top, box.right - left, box.bottom - top)
     return np.array(Image.fromarray(cut).resize((size[1], size[0]), kernel, box=area))
+
+
+def _reaching_out(
+    image: NDArray[np.uint8], vertical: tuple[int, int], horizontal: tuple[int, int], beyond: Literal["edge", "zero"]
+) -> NDArray[np.uint8]:
+    """Rows and columns from first to before last, of which some lie outside the photo."""
+    rows, columns = np.arange(*vertical), np.arange(*horizontal)
+    height, width = image.shape[:2]
+    # Rows first: `take` copies whole rows, many times faster than picking pixel by pixel.
+    cut = image.take(rows, axis=0, mode="clip").take(columns, axis=1, mode="clip")
+    if beyond == "zero":
+        cut[(rows < 0) | (rows >= height)] = 0
+        cut[:, (columns < 0) | (columns >= width)] = 0
+    return cut
 
 
 def crop_to_photo(points: NDArray[np.floating], box: CropBox, size: tuple[int, int]) -> NDArray[np.float64]:

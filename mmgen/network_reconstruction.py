@@ -21,6 +21,9 @@ from recon.exposure import exposed, exposure_gain, unexposed
 from recon.refinement import RefineConfig, refine_shape
 from recon.structures import Attributes, Sample, TexturedMesh
 
+NETWORK_BATCH = 8
+"""Photos that go through the networks at once; fewer are filled up, so that a result does not depend on company."""
+
 
 class NetworkReconstructor:
     """Encodes photos. Heavy parts are made at the first batch; a result does not depend on its batch.
@@ -76,21 +79,23 @@ class NetworkReconstructor:
         return Sample(image, (as_unit(item.small_mask)[None].to(self.options.device) > 0.5).float())
 
     def _answers(self, samples: list[Sample]) -> list[Attributes]:
-        """Photos go through the networks one by one: convolutions round differently in batches of other sizes."""
         with torch.no_grad():
-            answers = [self._answer(sample) for sample in samples]
+            answers = [
+                answer
+                for start in range(0, len(samples), NETWORK_BATCH)
+                for answer in self._encoded(samples[start : start + NETWORK_BATCH])
+            ]
         if self.options.steps == 0:
             return answers
-        together = Sample(
-            torch.cat([sample.image for sample in samples]), torch.cat([sample.mask for sample in samples])
-        )
         prototype = self._weights.encoder.prototype
-        refined = refine_shape(joined(answers), together, prototype, self._refiner, self._smoother)
+        refined = refine_shape(joined(answers), _together(samples), prototype, self._refiner, self._smoother)
         return separated(refined)
 
-    def _answer(self, sample: Sample) -> Attributes:
-        gain = exposure_gain(sample)
-        return unexposed(self._weights.encoder(exposed(sample, gain)), gain)
+    def _encoded(self, samples: list[Sample]) -> list[Attributes]:
+        """Networks always see batches of one size: in batches of other sizes their sums round differently."""
+        padded = _together([*samples, *[samples[0]] * (NETWORK_BATCH - len(samples))])
+        gain = exposure_gain(padded)
+        return separated(unexposed(self._weights.encoder(exposed(padded, gain)), gain))[: len(samples)]
 
     def _body(self, item: Prepared, attributes: Attributes) -> Body:
         prototype, device = self._weights.encoder.prototype, self.options.device
@@ -107,3 +112,7 @@ class NetworkReconstructor:
     def _offsets_source(self) -> str:
         refined = f", then refined on the silhouette in {self.options.steps} steps" if self.options.steps else ""
         return f"predicted by the networks{refined}"
+
+
+def _together(samples: Sequence[Sample]) -> Sample:
+    return Sample(torch.cat([sample.image for sample in samples]), torch.cat([sample.mask for sample in samples]))

@@ -44,6 +44,7 @@ class TextureBlender:
         self._size = (height, width)
         texels = map_texels(template, height, width)
         self._on_layout = texels.on_layout
+        self._texels = texels.on_layout.flatten().nonzero()[:, 0]
         self._corners = template.faces[texels.face_index[texels.on_layout]]
         self._weights = texels.weights[texels.on_layout]
         self._nearest = _nearest_on_layout(texels.on_layout)
@@ -73,28 +74,31 @@ class TextureBlender:
         person = ColourPyramid(image, eroded(mask))
         painted = enlarged(painted[None], *self._size)[0]
         texels = view.at(self._over_texels)
-        correction = self._correction(view, person, painted)
-        colour = (painted[:, self._on_layout].T + self._over_texels(correction)).clamp(0, 1)
-        shown = texels.seen > 0
-        seen = texels.seen[shown][:, None]
-        colour[shown] = person.at(texels.points[shown]) * seen + colour[shown] * (1 - seen)
+        correction = self._over_texels(self._correction(view, person, painted))
+        colour = (painted.flatten(1)[:, self._texels] + correction.T).clamp(0, 1)
+        shown = texels.seen.nonzero()[:, 0]
+        seen = texels.seen[shown]
+        colour[:, shown] = person.at(texels.points[shown]).T * seen + colour[:, shown] * (1 - seen)
         share = torch.zeros_like(painted[0])
-        share[self._on_layout] = texels.seen
-        texture = colour[self._nearest].permute(2, 0, 1).clamp(0, 1)
+        share.view(-1)[self._texels] = texels.seen
+        texture = colour.clamp(0, 1)[:, self._nearest]
         return BakedTexture(texture, share, float(texels.seen.mean()))
 
     def _over_texels(self, values: Tensor) -> Tensor:
         """[N, C] vertex values at the texels on the layout."""
-        return (values[self._corners] * self._weights[..., None]).sum(dim=1)
+        return functional.embedding_bag(self._corners, values, mode="sum", per_sample_weights=self._weights)
 
     def _correction(self, view: SurfaceView, person: ColourPyramid, painted: Tensor) -> Tensor:
         """[V, 3] what photographed colours have more than painted ones, carried to every vertex from those nearby."""
         vertices = view.at(lambda values: values)
         blurred = functional.avg_pool2d(painted[None], 2**_BLUR_LEVEL, ceil_mode=True)
         guessed = functional.grid_sample(blurred, self._vertex_points, padding_mode="border", align_corners=False)
-        difference = person.at(vertices.points, finest=_BLUR_LEVEL) - guessed[0, :, 0].T
-        trust = (vertices.seen * outline_weight(vertices.facing))[:, None]
-        carried = self._affinity @ torch.cat((difference * trust, trust), dim=1)
+        shown = vertices.seen.nonzero()[:, 0]
+        difference = person.at(vertices.points[shown], finest=_BLUR_LEVEL) - guessed[0, :, 0, shown].T
+        trust = (vertices.seen * outline_weight(vertices.facing))[shown, None]
+        weighted = self._affinity.new_zeros(len(vertices.seen), 4)
+        weighted[shown] = torch.cat((difference * trust, trust), dim=1)
+        carried = self._affinity @ weighted
         return (carried[:, :3] / (carried[:, 3:] + _DOUBT)).clamp(-_LARGEST_CORRECTION, _LARGEST_CORRECTION)
 
 

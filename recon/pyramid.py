@@ -48,16 +48,19 @@ class ColourPyramid:
         pixels = (points + 1) / 2 * points.new_tensor([width, height])
         colour = points.new_zeros(len(self._levels[0]) - 1, len(points))
         missing = points.new_ones(len(points))
+        asking: Tensor | slice = slice(None)
         for number, level in enumerate(self._levels[finest:], start=finest):
             last = number == len(self._levels) - 1
             # Odd sizes are padded before they are halved, so a level's border lies beyond the picture's.
             size = points.new_tensor([level.shape[2], level.shape[1]]) * 2**number
-            grid = (2 * pixels / size - 1)[None, None]
+            grid = (2 * pixels[asking] / size - 1)[None, None]
             values = functional.grid_sample(level[None], grid, padding_mode="border", align_corners=False)[0, :, 0]
-            trust = values[-1].clamp(min=1e-6) if last else torch.ones_like(missing)
-            colour = colour + missing * values[:-1] / trust
-            missing = missing * (1 - values[-1])
-            if not last and not bool((missing > 0).any()):
+            wanted = missing[asking]
+            trust = values[-1].clamp(min=1e-6) if last else 1.0
+            colour[:, asking] += wanted * values[:-1] / trust
+            missing[asking] = wanted * (1 - values[-1])
+            asking = missing.nonzero()[:, 0]
+            if len(asking) == 0:
                 break
         return colour.T
 

@@ -149,20 +149,22 @@ class SurfaceView:
         self, vertices: Float[Tensor, "V 3"], camera: Camera, template: Template, size: tuple[int, int]
     ) -> None:
         ndc, self._in_camera = project(vertices[None], camera, *size)
-        self._vertices, self._camera, self._size = vertices, camera, size
+        self._focal, self._size = camera.focal, size
         self._facing = _facing(self._in_camera, template)[0]
         self._nearest = _depth_map(ndc, self._in_camera, template, size)
 
     def at(self, interpolated: Callable[[Tensor], Tensor]) -> PointView:
         """See points of the surface; `interpolated` turns vertex values [V, C] into values [N, C] at those points."""
-        points, facing = interpolated(torch.cat((self._vertices, self._facing[:, None]), dim=1)).split((3, 1), dim=1)
-        ndc, in_camera = project(points[None], self._camera, *self._size)
-        grid = ndc[0] * ndc.new_tensor([1.0, -1.0])
+        values = interpolated(torch.cat((self._in_camera[0], self._facing[:, None]), dim=1))
+        x, y, z, facing = values.T.contiguous()
+        height, width = self._size
+        scale = self._focal / -z
+        points = torch.stack((x * scale * (height / width), -y * scale), dim=1)
         low, high = _FACING_SEEN
-        ramp = ((facing[:, 0] - low) / (high - low)).clamp(0, 1)
-        nearest = _sampled(self._nearest, grid[None, None], "nearest")[0]
-        seen = ramp * ramp * (3 - 2 * ramp) * (in_camera[0, :, 2] >= nearest - _DEPTH_TOLERANCE)
-        return PointView(grid, seen, facing[:, 0])
+        ramp = ((facing - low) / (high - low)).clamp(0, 1)
+        nearest = _sampled(self._nearest, points[None, None], "nearest")[0]
+        seen = ramp * ramp * (3 - 2 * ramp) * (z >= nearest - _DEPTH_TOLERANCE)
+        return PointView(points, seen, facing)
 
 
 def outline_weight(facing: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
@@ -180,11 +182,17 @@ def eroded(mask: Float[Tensor, "H W"]) -> Float[Tensor, "H W"]:
     """1 well inside the mask, whose border pixels mix in the background; the whole of masks that are nothing else."""
     inside = (mask > 0.5).to(mask.dtype)
     radius = max(1, mask.shape[0] // 256)
-    size = 2 * radius + 1
-    outside = torch.nn.functional.max_pool2d(1 - inside[None], (size, 1), stride=1, padding=(radius, 0))
-    outside = torch.nn.functional.max_pool2d(outside, (1, size), stride=1, padding=(0, radius))
-    eroded = 1 - outside[0]
+    eroded = _smallest_within(_smallest_within(inside, radius).T, radius).T
     return eroded if bool(eroded.any()) else inside
+
+
+def _smallest_within(values: Tensor, radius: int) -> Tensor:
+    """Least value of each column's pixels within `radius` rows; maximum pooling takes many times longer on a CPU."""
+    smallest = values.clone()
+    for shift in range(1, radius + 1):
+        torch.minimum(smallest[shift:], values[:-shift], out=smallest[shift:])
+        torch.minimum(smallest[:-shift], values[shift:], out=smallest[:-shift])
+    return smallest
 
 
 def _facing(in_camera: Tensor, template: Template) -> Tensor:

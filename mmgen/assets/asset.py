@@ -24,6 +24,8 @@ class Asset:
             leave 0..1 and wraps, u clamps.
         texture: [H, W, 3] uint8, sRGB.
         provenance: Where the asset comes from: a JSON object, kept in `asset.extras.mmgen` of GLB files.
+        seen: [V] float32, 1 where the photo showed the surface, 0 where texture and shape are a guess; None where
+            nobody knows.
 
     Raises:
         ValueError: An array has the wrong shape or type.
@@ -36,6 +38,7 @@ class Asset:
     face_uv: NDArray[np.float32]
     texture: NDArray[np.uint8]
     provenance: dict[str, Any] = field(default_factory=dict)
+    seen: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         _require(self.vertices, "vertices", "[V, 3] float32", np.float32, self.vertices.shape[1:] == (3,))
@@ -45,6 +48,8 @@ class Asset:
         )
         texture_fits = self.texture.ndim == 3 and self.texture.shape[2] == 3 and self.texture.size > 0
         _require(self.texture, "texture", "[H, W, 3] uint8", np.uint8, texture_fits)
+        if self.seen is not None:
+            _require(self.seen, "seen", "[V] float32", np.float32, self.seen.shape == (len(self.vertices),))
         if len(self.vertices) == 0 or len(self.faces) == 0:
             raise ItemError(
                 "mesh_empty",

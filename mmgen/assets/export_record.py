@@ -23,8 +23,9 @@ class ExportRecord:
         message: What went wrong, or None.
         hint: What to do about it, or None.
         source_sha256: Hash of the mesh file; None if it could not be read.
-        options: What changes the result: texture size and codec, height, version of mmgen.
+        options: What changes the result: texture size and codec, height, material, version of mmgen.
         outputs: Path below the output folder to SHA-256, the main file first.
+        lod: Level of detail; None where levels were not asked for.
     """
 
     source: str
@@ -36,13 +37,20 @@ class ExportRecord:
     source_sha256: str | None
     options: dict[str, Any]
     outputs: dict[str, str]
+    lod: int | None = None
+
+    @property
+    def key(self) -> "RecordKey":
+        """Mesh, format and level of detail."""
+        return self.source, self.format, self.lod
 
 
-RecordTable = dict[tuple[str, str], ExportRecord]
+RecordKey = tuple[str, str, int | None]
+RecordTable = dict[RecordKey, ExportRecord]
 
 
 def read_records(out: Path) -> RecordTable:
-    """The records of a folder by (source, format); lines that are cut off or not ours are passed over."""
+    """The records of a folder by mesh, format and level; lines that are cut off or not ours are passed over."""
     try:
         lines = (out / RECORD_NAME).read_text("utf-8", "replace").splitlines()
     except FileNotFoundError:
@@ -54,7 +62,7 @@ def read_records(out: Path) -> RecordTable:
         except (ValueError, TypeError):
             continue  # a run that was killed while it wrote; the item is done again
         if isinstance(record.outputs, dict):
-            table[record.source, record.format] = record
+            table[record.key] = record
     return table
 
 
@@ -65,8 +73,8 @@ def append_record(out: Path, record: ExportRecord) -> None:
 
 
 def write_records(out: Path, table: RecordTable) -> None:
-    """Replace the file by one line per mesh and format, sorted."""
-    write_text_atomic(out / RECORD_NAME, "".join(_line(table[key]) for key in sorted(table)))
+    """Replace the file by one line per mesh, format and level, sorted."""
+    write_text_atomic(out / RECORD_NAME, "".join(_line(table[key]) for key in sorted(table, key=_rank)))
 
 
 def is_up_to_date(record: ExportRecord | None, source_sha256: str, options: Mapping[str, Any], out: Path) -> bool:
@@ -80,3 +88,8 @@ def is_up_to_date(record: ExportRecord | None, source_sha256: str, options: Mapp
 
 def _line(record: ExportRecord) -> str:
     return json.dumps(asdict(record)) + "\n"
+
+
+def _rank(key: RecordKey) -> tuple[str, str, int]:
+    source, kind, lod = key
+    return source, kind, -1 if lod is None else lod

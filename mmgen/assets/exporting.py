@@ -8,6 +8,7 @@ from typing import Any, Literal
 from mmgen.assets.export_record import (
     RECORD_NAME,
     ExportRecord,
+    RecordKey,
     RecordTable,
     append_record,
     is_up_to_date,
@@ -16,6 +17,7 @@ from mmgen.assets.export_record import (
 )
 from mmgen.assets.formats import ExportFormat, ExportOptions, export_files, output_names
 from mmgen.assets.glb import asset_from_glb, read_file
+from mmgen.assets.lod import level_of_detail
 from mmgen.assets.tree import GlbFile
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import collision_key, sha256_bytes, sha256_file, write_bytes_atomic
@@ -33,11 +35,23 @@ class Job:
         source: The mesh file.
         kind: The format.
         outputs: Paths below the output folder, the main file first.
+        lod: Level of detail; None where levels were not asked for.
     """
 
     source: GlbFile
     kind: ExportFormat
     outputs: tuple[PurePosixPath, ...]
+    lod: int | None = None
+
+    @property
+    def key(self) -> RecordKey:
+        """Names the job among the records."""
+        return str(self.source.relative), self.kind, self.lod
+
+    @property
+    def stem(self) -> str:
+        """Name of the main file without its suffix."""
+        return self.outputs[0].name[: -len(self.kind) - 1]
 
 
 @dataclass(frozen=True)
@@ -49,9 +63,17 @@ class Result:
 
 
 def plan_jobs(
-    sources: Sequence[GlbFile], kinds: Iterable[ExportFormat], options: ExportOptions, out: Path
+    sources: Sequence[GlbFile], kinds: Iterable[ExportFormat], options: ExportOptions, out: Path, lods: int = 0
 ) -> list[Job]:
     """Every mesh in every format, outputs mirroring the tree.
+
+    Args:
+        sources: The meshes.
+        kinds: The formats.
+        options: Size, codec, height, material.
+        out: Folder that will be written to.
+        lods: Simpler levels of detail to write beside the full one, as `name_lod0`, `name_lod1` and so on; 0 for the
+            full one alone, under the mesh's own name.
 
     Raises:
         FatalError: `output_collision` if two meshes would write the same file on some file system, or one would
@@ -61,9 +83,10 @@ def plan_jobs(
     jobs = []
     for source in sources:
         folder, stem = source.relative.parent, source.relative.name[: -len(source.relative.suffix) or None]
-        for kind in unique_kinds:
-            names = output_names(stem, kind, options.texture_codec)
-            jobs.append(Job(source, kind, tuple(folder / name for name in names)))
+        for lod in range(lods + 1) if lods else (None,):
+            for kind in unique_kinds:
+                names = output_names(stem if lod is None else f"{stem}_lod{lod}", kind, options.texture_codec)
+                jobs.append(Job(source, kind, tuple(folder / name for name in names), lod))
     _refuse_collisions(jobs, out)
     return jobs
 
@@ -75,7 +98,7 @@ def run_jobs(
 
     Args:
         jobs: From `plan_jobs`.
-        options: Size, codec, height.
+        options: Size, codec, height, material.
         out: Folder to write to; made if missing.
         overwrite: Write everything again, and replace files that no export wrote.
         on_result: Told of every finished job.
@@ -90,7 +113,7 @@ def run_jobs(
         for job in jobs:
             result = _run_job(job, options, out, table, overwrite)
             if result.outcome != "skipped":
-                table[result.record.source, result.record.format] = result.record
+                table[job.key] = result.record
                 append_record(out, result.record)
             results.append(result)
             on_result(result)
@@ -100,7 +123,7 @@ def run_jobs(
 
 
 def _run_job(job: Job, options: ExportOptions, out: Path, table: RecordTable, overwrite: bool) -> Result:
-    known = table.get((str(job.source.relative), job.kind))
+    known = table.get(job.key)
     stamp = asdict(options) | {"mmgen": __version__}
     digest = None
     try:
@@ -116,15 +139,18 @@ def _run_job(job: Job, options: ExportOptions, out: Path, table: RecordTable, ov
     for name, content in files.items():
         write_bytes_atomic(out / name, content)
     hashes = {name: sha256_bytes(content) for name, content in files.items()}
-    record = ExportRecord(str(job.source.relative), job.kind, "done", None, None, None, digest, stamp, hashes)
+    source = str(job.source.relative)
+    record = ExportRecord(source, job.kind, "done", None, None, None, digest, stamp, hashes, job.lod)
     return Result("done", record)
 
 
 def _convert(job: Job, data: bytes, options: ExportOptions) -> dict[str, bytes]:
     """Output path below the output folder to content."""
-    stem = job.outputs[0].name[: -len(job.kind) - 1]
     try:
-        files = export_files(asset_from_glb(data), stem, job.kind, options)
+        asset = asset_from_glb(data)
+        if job.lod:
+            asset = level_of_detail(asset, job.lod)
+        files = export_files(asset, job.stem, job.kind, options)
     except ItemError as error:
         raise ItemError(error.code, f"{display_name(job.source.path)}: {error.message}", error.hint) from error
     return {str(job.outputs[0].parent / name): content for name, content in files.items()}
@@ -132,7 +158,7 @@ def _convert(job: Job, data: bytes, options: ExportOptions) -> dict[str, bytes]:
 
 def _failure(job: Job, error: ItemError, digest: str | None, stamp: dict[str, Any]) -> ExportRecord:
     source = str(job.source.relative)
-    return ExportRecord(source, job.kind, "failed", error.code, error.message, error.hint, digest, stamp, {})
+    return ExportRecord(source, job.kind, "failed", error.code, error.message, error.hint, digest, stamp, {}, job.lod)
 
 
 def _refuse_foreign(out: Path, files: dict[str, bytes], table: RecordTable) -> None:

@@ -2,19 +2,25 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
 from mmgen.assets.asset import Asset, with_height
 from mmgen.assets.glb import glb_bytes, invalid_provenance
-from mmgen.assets.gltf import ascii_name, build_gltf
+from mmgen.assets.gltf import MaterialStyle, ascii_name, build_gltf
 from mmgen.assets.obj import mtl_text, obj_text
 from mmgen.assets.polygons import ply_bytes, stl_bytes
 from mmgen.assets.textures import SUFFIXES, TextureCodec, encode_texture, resize_texture
+from mmgen.assets.usdz import usdz_bytes
 from mmgen.assets.wedges import tidy
 
-ExportFormat = Literal["glb", "gltf", "obj", "ply", "stl"]
+ExportFormat = Literal["glb", "gltf", "obj", "ply", "stl", "usdz"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+WITHOUT_WEBP: tuple[ExportFormat, ...] = ("obj", "usdz")
+"""Textured formats whose readers know PNG and JPEG only."""
+
+EXPORT_KEY = "export"
+"""Provenance key: what an export changed; absent where it changed nothing."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +29,19 @@ class ExportOptions:
 
     Attributes:
         texture_size: Texels of the longer side, a power of two; None keeps the texture.
-        texture_codec: `png` or `jpeg`; formats without texture ignore it.
+        texture_codec: `png`, `jpeg` or `webp` (not for `WITHOUT_WEBP`); formats without texture ignore it.
         height_m: Height to scale to, metres; None keeps the asset's.
+        material: How viewers of glTF shade it.
     """
 
     texture_size: int | None = None
     texture_codec: TextureCodec = "png"
     height_m: float | None = None
+    material: MaterialStyle = "unlit"
+
+    def changes(self) -> dict[str, Any]:
+        """What differs from the defaults."""
+        return {name: value for name, value in asdict(self).items() if value != getattr(ExportOptions, name)}
 
 
 def export_files(asset: Asset, stem: str, kind: ExportFormat, options: ExportOptions) -> dict[str, bytes]:
@@ -39,24 +51,31 @@ def export_files(asset: Asset, stem: str, kind: ExportFormat, options: ExportOpt
         asset: What to write.
         stem: Output name without suffix.
         kind: The format.
-        options: Size, codec, height.
+        options: Size, codec, height, material.
 
     Raises:
         ItemError: The asset does not fit the format; see the writers.
+        FatalError: The format needs a package that is not installed.
+        ValueError: The format has no such textures (`WITHOUT_WEBP`).
     """
+    if options.texture_codec == "webp" and kind in WITHOUT_WEBP:
+        raise ValueError(f"{kind} has no webp textures")
     if options.texture_size is not None:
         asset = replace(asset, texture=resize_texture(asset.texture, options.texture_size))
     if options.height_m is not None:
         asset = with_height(asset, options.height_m)
-    writers: dict[ExportFormat, Callable[[Asset, list[str], TextureCodec], list[bytes]]] = {
-        "glb": lambda asset, names, codec: [glb_bytes(asset, codec)],
+    if changes := asset.provenance.get(EXPORT_KEY, {}) | options.changes():
+        asset = replace(asset, provenance=asset.provenance | {EXPORT_KEY: changes})
+    writers: dict[ExportFormat, Callable[[Asset, list[str], ExportOptions], list[bytes]]] = {
+        "glb": lambda asset, names, options: [glb_bytes(asset, options.texture_codec, options.material)],
         "gltf": _gltf,
         "obj": _obj,
-        "ply": lambda asset, names, codec: [ply_bytes(asset)],
-        "stl": lambda asset, names, codec: [stl_bytes(asset)],
+        "ply": lambda asset, names, options: [ply_bytes(tidy(asset))],
+        "stl": lambda asset, names, options: [stl_bytes(tidy(asset))],
+        "usdz": lambda asset, names, options: [usdz_bytes(tidy(asset), options.texture_codec)],
     }
     names = output_names(stem, kind, options.texture_codec)
-    return dict(zip(names, writers[kind](tidy(asset), names, options.texture_codec), strict=True))
+    return dict(zip(names, writers[kind](asset, names, options), strict=True))
 
 
 def output_names(stem: str, kind: ExportFormat, texture_codec: TextureCodec) -> list[str]:
@@ -80,15 +99,16 @@ def reference_stem(stem: str) -> str:
     return f"{plain}-{hashlib.sha256(stem.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
-def _gltf(asset: Asset, names: list[str], codec: TextureCodec) -> list[bytes]:
-    gltf, binary = build_gltf(asset, codec, image_uri=names[2], buffer_uri=names[1])
+def _gltf(asset: Asset, names: list[str], options: ExportOptions) -> list[bytes]:
+    gltf, binary = build_gltf(asset, options.texture_codec, options.material, uris=(names[1], names[2]))
     try:
         document = gltf.gltf_to_json(indent=" ") + "\n"
     except (TypeError, ValueError) as error:
         raise invalid_provenance(asset, error) from error
-    return [document.encode("utf-8"), binary, encode_texture(asset.texture, codec)]
+    return [document.encode("utf-8"), binary, encode_texture(asset.texture, options.texture_codec)]
 
 
-def _obj(asset: Asset, names: list[str], codec: TextureCodec) -> list[bytes]:
+def _obj(asset: Asset, names: list[str], options: ExportOptions) -> list[bytes]:
+    asset = tidy(asset)
     texts = [obj_text(asset, names[1]), mtl_text(asset, names[2])]
-    return [*(text.encode("ascii") for text in texts), encode_texture(asset.texture, codec)]
+    return [*(text.encode("ascii") for text in texts), encode_texture(asset.texture, options.texture_codec)]

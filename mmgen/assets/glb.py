@@ -7,7 +7,7 @@ import numpy as np
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.container import Container, child, malformed, parse_glb, unsupported
-from mmgen.assets.gltf import build_gltf
+from mmgen.assets.gltf import SEEN, VARIANTS, WEBP, MaterialStyle, build_gltf
 from mmgen.assets.textures import TextureCodec, decode_texture
 from mmgen.assets.wedges import weld
 from mmgen.errors import ItemError
@@ -16,7 +16,7 @@ from mmgen.listing import display_name
 MAX_GLB_BYTES = 1 << 30
 
 
-def glb_bytes(asset: Asset, texture_codec: TextureCodec = "png") -> bytes:
+def glb_bytes(asset: Asset, texture_codec: TextureCodec = "png", material: MaterialStyle = "unlit") -> bytes:
     """One self-contained glTF binary; the same bytes for the same asset every time.
 
     Coincident vertices are welded and faces without a third corner dropped (`wedges.tidy`); vertices are split where
@@ -24,12 +24,14 @@ def glb_bytes(asset: Asset, texture_codec: TextureCodec = "png") -> bytes:
 
     Args:
         asset: What to write. Texture sides that are powers of two suit every viewer.
-        texture_codec: `png` keeps the texels exactly; `jpeg` is about four times smaller.
+        texture_codec: `png` keeps the texels exactly; `jpeg` and `webp` are several times smaller. Only viewers that
+            know `EXT_texture_webp` open a file with `webp`.
+        material: How viewers shade it.
 
     Raises:
         ItemError: `provenance_invalid`: the provenance is no JSON object (it has NaN, say, or other types).
     """
-    gltf, binary = build_gltf(asset, texture_codec)
+    gltf, binary = build_gltf(asset, texture_codec, material)
     gltf.set_binary_blob(binary)
     try:
         # save_to_bytes() and not save(): save() replaces the asset block, and with it generator and provenance
@@ -50,7 +52,8 @@ def invalid_provenance(asset: Asset, error: Exception) -> ItemError:
 def read_glb(path: Path) -> Asset:
     """Read a GLB that mmgen wrote.
 
-    Vertices come back welded, in their order; texture coordinates with v up; a PNG texture and provenance exactly.
+    Vertices come back welded, in their order; texture coordinates with v up; a PNG texture, what was seen and
+    provenance exactly.
 
     Raises:
         ItemError: The file cannot be read (`file_unreadable`), is damaged (`glb_malformed`, ...) or
@@ -94,15 +97,17 @@ def asset_from_container(container: Container) -> Asset:
     """Like `asset_from_glb`, from a file that is taken apart already."""
     primitive = main_primitive(container)
     positions, uv, faces = _geometry(container, primitive)
-    vertices, welded_faces = weld(positions, faces)
+    first, welded_faces = weld(positions, faces)
+    seen = _seen(container, primitive, len(positions))
     uv_up = np.stack([uv[:, 0], np.float32(1) - uv[:, 1]], axis=1)
     return Asset(
         name=str(container.element("nodes", 0).get("name", "asset")),
-        vertices=vertices,
+        vertices=positions[first] + np.float32(0),
         faces=welded_faces,
         face_uv=uv_up[faces],
         texture=decode_texture(texture_bytes(container, primitive)),
         provenance=provenance_of(container),
+        seen=None if seen is None else seen[first],
     )
 
 
@@ -143,7 +148,9 @@ def texture_bytes(container: Container, primitive: dict[str, Any]) -> bytes:
     info = child(material, "pbrMetallicRoughness", "baseColorTexture")
     if "index" not in info:
         raise unsupported("it has no base colour texture")
-    image = container.element("images", container.element("textures", info["index"]).get("source"))
+    texture = container.element("textures", info["index"])
+    source = child(texture, "extensions", WEBP).get("source", texture.get("source"))
+    image = container.element("images", source)
     if "bufferView" not in image:
         raise unsupported("its texture is not inside the file")
     return container.view_bytes(image["bufferView"])
@@ -152,7 +159,8 @@ def texture_bytes(container: Container, primitive: dict[str, Any]) -> bytes:
 def _geometry(container: Container, primitive: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions [N, 3] and texture coordinates [N, 2] as stored, float32, and faces [F, 3] as int64."""
     attributes = primitive.get("attributes")
-    if not isinstance(attributes, dict) or "extensions" in primitive or primitive.get("mode", 4) != 4:
+    extensions = set(child(primitive, "extensions")) - {VARIANTS}
+    if not isinstance(attributes, dict) or extensions or primitive.get("mode", 4) != 4:
         raise unsupported("its primitive holds no plain triangles")
     if "POSITION" not in attributes or "TEXCOORD_0" not in attributes or "indices" not in primitive:
         raise unsupported("it lacks positions, texture coordinates or indices")
@@ -168,3 +176,14 @@ def _geometry(container: Container, primitive: dict[str, Any]) -> tuple[np.ndarr
     if len(uv) != len(positions) or indices.max() >= len(positions):
         raise malformed("its indices or texture coordinates do not match its positions")
     return positions, uv, indices.reshape(-1, 3).astype(np.int64)
+
+
+def _seen(container: Container, primitive: dict[str, Any], count: int) -> np.ndarray | None:
+    """[N] what the photo showed, as stored; None in files that do not say."""
+    index = primitive["attributes"].get(SEEN)
+    if index is None:
+        return None
+    seen = container.array(index)
+    if seen.dtype != np.float32 or seen.shape != (count,) or not np.isfinite(seen).all():
+        raise malformed(f"its {SEEN} is not one number per vertex")
+    return seen

@@ -1,4 +1,4 @@
-"""The glTF document of an asset: one node, mesh, unlit material and texture, over one binary buffer."""
+"""The glTF document of an asset: one node, mesh and texture over one binary buffer, one material or two."""
 
 import re
 import unicodedata
@@ -15,6 +15,14 @@ from mmgen.version import __version__
 
 GENERATOR = f"mmgen {__version__}"
 UNLIT = "KHR_materials_unlit"
+VARIANTS = "KHR_materials_variants"
+WEBP = "EXT_texture_webp"
+SEEN = "_SEEN"
+"""Vertex attribute of our own: 1 where the photo showed the surface, 0 where it is a guess."""
+
+MaterialStyle = Literal["unlit", "lit", "both"]
+"""`unlit`: the texture as it is, light included. `lit`: a rough non-metal in the viewer's light. `both`: unlit first,
+and lit as a variant that viewers can switch to."""
 MAX_UINT16_VERTICES = 65535
 """Index 65535 restarts a strip in uint16 buffers, so it must not name a vertex."""
 
@@ -51,15 +59,18 @@ class _Buffer:
 
 
 def build_gltf(
-    asset: Asset, texture_codec: TextureCodec, image_uri: str | None = None, buffer_uri: str | None = None
+    asset: Asset,
+    texture_codec: TextureCodec,
+    material: MaterialStyle = "unlit",
+    uris: tuple[str, str] | None = None,
 ) -> tuple[pygltflib.GLTF2, bytes]:
     """Lay out an asset.
 
     Args:
         asset: Tidied on the way (`wedges.tidy`).
-        texture_codec: Codec of the texture inside the buffer.
-        image_uri: Refer to a texture file instead of storing the texture in the buffer.
-        buffer_uri: Refer to a buffer file (separate glTF); None for GLB.
+        texture_codec: Codec of the texture.
+        material: How viewers shade it.
+        uris: Names of the buffer and the texture file of a separate glTF; None keeps both inside, for GLB.
 
     Returns:
         The document and the bytes of its only buffer.
@@ -71,15 +82,16 @@ def build_gltf(
         scene=0,
         scenes=[pygltflib.Scene(nodes=[0], name=name)],
         nodes=[pygltflib.Node(mesh=0, name=name)],
-        extensionsUsed=[UNLIT],
     )
     buffer = _Buffer(gltf)
     gltf.meshes = [pygltflib.Mesh(name=name, primitives=[_primitive(buffer, split_wedges(asset))])]
+    buffer_uri, image_uri = uris or (None, None)
     image = pygltflib.Image(name=name, uri=image_uri)
     if image_uri is None:
         image.mimeType = MIME_TYPES[texture_codec]
         image.bufferView = buffer.add_view(encode_texture(asset.texture, texture_codec))
-    _add_material(gltf, name, image)
+    _add_texture(gltf, name, image, texture_codec)
+    _add_materials(gltf, name, material)
     gltf.buffers = [pygltflib.Buffer(byteLength=len(buffer.data), uri=buffer_uri)]
     return gltf, bytes(buffer.data)
 
@@ -104,17 +116,20 @@ def printable(value: Any) -> Any:
 def _primitive(buffer: _Buffer, wedges: Wedges) -> pygltflib.Primitive:
     index_type = np.uint16 if len(wedges.positions) <= MAX_UINT16_VERTICES else np.uint32
     vertex_target, index_target = pygltflib.ARRAY_BUFFER, pygltflib.ELEMENT_ARRAY_BUFFER
+    own = {}
+    if wedges.seen is not None:
+        own[SEEN] = buffer.add_accessor(wedges.seen, "SCALAR", vertex_target)
     attributes = pygltflib.Attributes(
         POSITION=buffer.add_accessor(wedges.positions, "VEC3", vertex_target, bounds=True),
         NORMAL=buffer.add_accessor(wedges.normals, "VEC3", vertex_target),
         TEXCOORD_0=buffer.add_accessor(wedges.uv, "VEC2", vertex_target),
+        **own,
     )
     indices = buffer.add_accessor(wedges.faces.reshape(-1).astype(index_type), "SCALAR", index_target)
     return pygltflib.Primitive(attributes=attributes, indices=indices, material=0, mode=pygltflib.TRIANGLES)
 
 
-def _add_material(gltf: pygltflib.GLTF2, name: str, image: pygltflib.Image) -> None:
-    """The light is in the texture, hence unlit; other viewers get a rough non-metal instead of black plastic."""
+def _add_texture(gltf: pygltflib.GLTF2, name: str, image: pygltflib.Image, codec: TextureCodec) -> None:
     gltf.images = [image]
     gltf.samplers = [
         pygltflib.Sampler(
@@ -125,15 +140,35 @@ def _add_material(gltf: pygltflib.GLTF2, name: str, image: pygltflib.Image) -> N
         )
     ]
     gltf.textures = [pygltflib.Texture(sampler=0, source=0, name=name)]
-    gltf.materials = [
-        pygltflib.Material(
-            name=name,
-            pbrMetallicRoughness=pygltflib.PbrMetallicRoughness(
-                baseColorTexture=pygltflib.TextureInfo(index=0), metallicFactor=0.0, roughnessFactor=1.0
-            ),
-            alphaMode=pygltflib.OPAQUE,
-            alphaCutoff=None,
-            doubleSided=False,
-            extensions={UNLIT: {}},
-        )
-    ]
+    if codec == "webp":  # a second image for viewers that know no WebP would cost more than WebP saves
+        gltf.textures[0].source = None
+        gltf.textures[0].extensions = {WEBP: {"source": 0}}
+        gltf.extensionsUsed.append(WEBP)
+        gltf.extensionsRequired.append(WEBP)
+
+
+def _add_materials(gltf: pygltflib.GLTF2, name: str, style: MaterialStyle) -> None:
+    if style == "both":
+        gltf.materials = [_material(f"{name}_unlit", unlit=True), _material(f"{name}_lit", unlit=False)]
+        gltf.extensionsUsed += [UNLIT, VARIANTS]
+        gltf.extensions = {VARIANTS: {"variants": [{"name": "unlit"}, {"name": "lit"}]}}
+        mappings = [{"material": index, "variants": [index]} for index in (0, 1)]
+        gltf.meshes[0].primitives[0].extensions = {VARIANTS: {"mappings": mappings}}
+    else:
+        gltf.materials = [_material(name, unlit=style == "unlit")]
+        if style == "unlit":
+            gltf.extensionsUsed.append(UNLIT)
+
+
+def _material(name: str, unlit: bool) -> pygltflib.Material:
+    """The light is in the texture, hence unlit; other viewers get a rough non-metal instead of black plastic."""
+    return pygltflib.Material(
+        name=name,
+        pbrMetallicRoughness=pygltflib.PbrMetallicRoughness(
+            baseColorTexture=pygltflib.TextureInfo(index=0), metallicFactor=0.0, roughnessFactor=1.0
+        ),
+        alphaMode=pygltflib.OPAQUE,
+        alphaCutoff=None,
+        doubleSided=False,
+        extensions={UNLIT: {}} if unlit else {},
+    )

@@ -11,8 +11,9 @@ import numpy as np
 from mmgen.assets.asset import Asset
 from mmgen.assets.container import Container, child, listing, parse_glb
 from mmgen.assets.glb import asset_from_glb, main_primitive, read_file, texture_bytes
-from mmgen.assets.gltf import UNLIT
+from mmgen.assets.gltf import UNLIT, VARIANTS
 from mmgen.assets.polygons import open_edges
+from mmgen.assets.textures import texture_codec
 from mmgen.assets.tree import GlbFile, list_glbs
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import sha256_bytes
@@ -124,16 +125,21 @@ def _describe(container: Container, asset: Asset) -> dict[str, Any]:
             "width": asset.texture.shape[1],
             "height": asset.texture.shape[0],
             "bytes": len(encoded),
-            "codec": "png" if encoded[:4] == b"\x89PNG" else "jpeg",
+            "codec": texture_codec(encoded),
         },
         "material": {
             "unlit": UNLIT in child(material, "extensions"),
+            "variants": [
+                variant.get("name")
+                for variant in listing(child(container.document, "extensions", VARIANTS), "variants")
+            ],
             "metallic": surface.get("metallicFactor", 1.0),
             "roughness": surface.get("roughnessFactor", 1.0),
             "alpha_mode": material.get("alphaMode", "OPAQUE"),
             "double_sided": material.get("doubleSided", False),
         },
         "extensions": listing(container.document, "extensionsUsed"),
+        "seen": None if asset.seen is None else round(float(asset.seen.mean()), 4),
         "provenance": asset.provenance,
     }
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mmgen.assets.container import COMPONENT_TYPES, Container, child, listing, malformed, parse_glb, whole_number
 from mmgen.assets.findings import Finding, Severity
 from mmgen.assets.glb import asset_from_container, main_primitive, provenance_of, texture_bytes
-from mmgen.assets.gltf import UNLIT
+from mmgen.assets.gltf import SEEN, UNLIT, VARIANTS, WEBP
 from mmgen.assets.textures import decode_texture
 from mmgen.assets.wedges import has_repeated_corner
 from mmgen.errors import ItemError
@@ -211,25 +211,48 @@ def sampler(view: View) -> Iterator[str]:
     """u clamps and v wraps, as the texture coordinates expect."""
     info = child(view.material, "pbrMetallicRoughness", "baseColorTexture")
     entry = view.container.element("textures", info.get("index"))
+    if WEBP in child(entry, "extensions") and WEBP not in listing(view.container.document, "extensionsRequired"):
+        yield f"the texture is WebP only and the file does not require {WEBP}"
     stored = view.container.element("samplers", entry.get("sampler"))
     wrap = (stored.get("wrapS", REPEAT), stored.get("wrapT", REPEAT))
     if wrap != (CLAMP_TO_EDGE, REPEAT):
         yield f"the texture wraps as {wrap}, not clamped in u and repeated in v"
 
 
-def unlit(view: View) -> Iterator[str]:
-    """Unlit where viewers can, a rough opaque non-metal elsewhere, nothing required."""
-    if view.container.document.get("extensionsRequired"):
+def extensions(view: View) -> Iterator[str]:
+    """Nothing is required but WebP textures; what materials use is declared, and nothing else is."""
+    document = view.container.document
+    required, used = ([str(name) for name in listing(document, f"extensions{kind}")] for kind in ("Required", "Used"))
+    if set(required) - {WEBP}:
         yield "it requires extensions, which plain viewers refuse"
-    used = listing(view.container.document, "extensionsUsed")
-    if UNLIT not in used or UNLIT not in child(view.material, "extensions"):
-        yield f"the material does not use {UNLIT}"
-    surface = child(view.material, "pbrMetallicRoughness")
-    fallback = (surface.get("metallicFactor", 1), surface.get("roughnessFactor", 1))
-    if fallback != (0, 1):
-        yield f"without unlit the material has metal {fallback[0]} and roughness {fallback[1]}, not 0 and 1"
-    if view.material.get("alphaMode", "OPAQUE") != "OPAQUE" or view.material.get("doubleSided", False):
-        yield "the material is not opaque and single-sided"
+    materials = [view.container.element("materials", index) for index in range(len(listing(document, "materials")))]
+    actual = {name for material in materials for name in child(material, "extensions")}
+    actual |= {*child(view.primitive, "extensions"), *required}
+    if set(used) != actual:
+        yield f"extensionsUsed names {sorted(used)} and the file uses {sorted(actual)}"
+
+
+def materials(view: View) -> Iterator[str]:
+    """A rough opaque non-metal, lit or unlit; where there are variants, unlit comes first."""
+    for index in range(len(listing(view.container.document, "materials"))):
+        material = view.container.element("materials", index)
+        surface = child(material, "pbrMetallicRoughness")
+        fallback = (surface.get("metallicFactor", 1), surface.get("roughnessFactor", 1))
+        if fallback != (0, 1):
+            yield f"material {index} has metal {fallback[0]} and roughness {fallback[1]}, not 0 and 1"
+        if material.get("alphaMode", "OPAQUE") != "OPAQUE" or material.get("doubleSided", False):
+            yield f"material {index} is not opaque and single-sided"
+    if VARIANTS in child(view.primitive, "extensions") and UNLIT not in child(view.material, "extensions"):
+        yield f"there are variants and the first one does not use {UNLIT}"
+
+
+def seen(view: View) -> Iterator[str]:
+    """Where the file says what the photo showed, that is a share."""
+    index = child(view.primitive, "attributes").get(SEEN)
+    if index is not None:
+        values = view.container.array(index)
+        if values.shape != (len(view.attribute("POSITION")),) or not ((values >= 0) & (values <= 1)).all():
+            yield f"{SEEN} is not one number from 0 to 1 per vertex"
 
 
 def feet_on_ground(view: View) -> Iterator[str]:
@@ -270,7 +293,9 @@ RULES: tuple[Rule, ...] = (
     texture,
     texture_size,
     sampler,
-    unlit,
+    extensions,
+    materials,
+    seen,
     feet_on_ground,
     provenance,
 )

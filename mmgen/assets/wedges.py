@@ -21,12 +21,14 @@ class Wedges:
         normals: [N, 3] float32, unit length, equal on all copies of a vertex.
         uv: [N, 2] float32 in glTF's convention: v grows **down**.
         faces: [F, 3] int64 indices into the wedges.
+        seen: [N] float32, as of the asset; None where nobody knows.
     """
 
     positions: NDArray[np.float32]
     normals: NDArray[np.float32]
     uv: NDArray[np.float32]
     faces: NDArray[np.int64]
+    seen: NDArray[np.float32] | None
 
 
 def tidy(asset: Asset) -> Asset:
@@ -34,31 +36,46 @@ def tidy(asset: Asset) -> Asset:
 
     Doing it twice changes nothing. Dropped faces are counted in the provenance.
     """
-    vertices, faces = weld(asset.vertices, asset.faces)
+    first, faces = weld(asset.vertices, asset.faces)
     kept = ~has_repeated_corner(faces)
     used, faces = np.unique(faces[kept], return_inverse=True)
+    chosen = first[used]
     provenance = dict(asset.provenance)
     if not kept.all():
         provenance[FACES_DROPPED] = provenance.get(FACES_DROPPED, 0) + int((~kept).sum())
     return replace(
         asset,
-        vertices=vertices[used],
+        vertices=asset.vertices[chosen] + np.float32(0),
         faces=faces.reshape(-1, 3).astype(np.int64),
         face_uv=asset.face_uv[kept],
         provenance=provenance,
+        seen=None if asset.seen is None else asset.seen[chosen],
     )
 
 
-def weld(
-    vertices: NDArray[np.float32], faces: NDArray[np.integer[Any]]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Merge vertices at exactly the same place; the first one of each place keeps its turn in the order."""
-    vertices = vertices + np.float32(0)  # -0.0 becomes 0.0, so that equal places are equal bytes
-    _, first, inverse = np.unique(vertices, axis=0, return_index=True, return_inverse=True)
+def weld(vertices: NDArray[np.float32], faces: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Merge vertices at exactly the same place; the first one of each place keeps its turn in the order.
+
+    Returns:
+        The indices of the vertices that stay, and the faces over those.
+    """
+    places = vertices + np.float32(0)  # -0.0 becomes 0.0, so that equal places are equal bytes
+    first, inverse = unique_rows(places.view(np.int32))
     order = np.argsort(first)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return vertices[first[order]], rank[inverse.ravel()][faces]
+    return first[order], rank[inverse][faces]
+
+
+def unique_rows(rows: NDArray[np.integer[Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Like `numpy.unique` over rows, but fast: the first index of each row, in sorted order, and the inverse."""
+    order = np.lexsort(rows.T[::-1])  # stable, so that the first of equal rows comes first
+    ordered = rows[order]
+    starts = np.ones(len(rows), dtype=bool)
+    starts[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    inverse = np.empty(len(rows), dtype=np.int64)
+    inverse[order] = np.cumsum(starts) - 1
+    return order[starts], inverse
 
 
 def has_repeated_corner(faces: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
@@ -75,15 +92,18 @@ def smooth_normals(vertices: NDArray[np.floating[Any]], faces: NDArray[np.intege
     points = np.asarray(vertices, dtype=np.float64)
     a, b, c = points[faces.T]
     doubled_area = np.cross(b - a, c - a)
-    total = np.zeros_like(points)
-    for corner in range(3):
-        np.add.at(total, faces[:, corner], doubled_area)
+    total = np.stack([_sum_at(faces, doubled_area[:, axis], len(points)) for axis in range(3)], axis=1)
     lengths = np.linalg.norm(total, axis=1)
     for vertex in np.flatnonzero(lengths < 1e-20):
         around = doubled_area[(faces == vertex).any(axis=1)]
         largest = around[np.argmax(np.linalg.norm(around, axis=1))] if len(around) else np.zeros(3)
         total[vertex] = largest if np.linalg.norm(largest) > 1e-20 else (0.0, 1.0, 0.0)
     return np.asarray(total / np.linalg.norm(total, axis=1, keepdims=True), dtype=np.float32)
+
+
+def _sum_at(faces: NDArray[np.integer[Any]], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """[count] the sum of one value per face at each vertex, corner by corner."""
+    return np.bincount(faces.T.reshape(-1), np.tile(values, 3), count)
 
 
 def split_wedges(asset: Asset) -> Wedges:
@@ -96,11 +116,12 @@ def split_wedges(asset: Asset) -> Wedges:
     uv = np.stack([uv_up[:, 0], np.float32(1) - uv_up[:, 1]], axis=1) + np.float32(0)
     corners = asset.faces.reshape(-1).astype(np.int64)
     keys = np.column_stack([corners, uv.view(np.int32)])
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    first, inverse = unique_rows(keys)
     normals = smooth_normals(asset.vertices, asset.faces)
     return Wedges(
         positions=asset.vertices[corners[first]],
         normals=normals[corners[first]],
         uv=uv[first],
-        faces=inverse.reshape(-1, 3).astype(np.int64),
+        faces=inverse.reshape(-1, 3),
+        seen=None if asset.seen is None else asset.seen[corners[first]],
     )

@@ -19,8 +19,9 @@ from mmgen.listing import display_name
 
 if TYPE_CHECKING:
     from mmgen.assets.exporting import Job, Result
+    from mmgen.assets.formats import ExportOptions
 
-FORMATS = ("glb", "gltf", "obj", "ply", "stl")
+FORMATS = ("glb", "gltf", "obj", "ply", "stl", "usdz")
 
 
 class TextureSize(click.ParamType):
@@ -48,7 +49,7 @@ class TextureSize(click.ParamType):
     multiple=True,
     default=("glb",),
     show_default=True,
-    help="Format to write; repeat it for several. stl is in millimetres, the others in metres.",
+    help="Format to write; repeat it for several. stl is in millimetres, the others in metres; usdz needs usd-core.",
 )
 @out_option("exports")
 @click.option(
@@ -58,10 +59,11 @@ class TextureSize(click.ParamType):
 )
 @click.option(
     "--texture-codec",
-    type=click.Choice(("png", "jpeg")),
+    type=click.Choice(("png", "jpeg", "webp")),
     default="png",
     show_default=True,
-    help="png is exact; jpeg is about four times smaller.",
+    help="png is exact; jpeg and webp are several times smaller. webp is for glb, gltf and viewers that know"
+    " EXT_texture_webp: there is no second texture for others.",
 )
 @click.option(
     "--height",
@@ -69,6 +71,20 @@ class TextureSize(click.ParamType):
     type=click.FloatRange(0.01, 100),
     metavar="METRES",
     help="Scale every mesh to this height.  [default: as it is]",
+)
+@click.option(
+    "--material",
+    type=click.Choice(("unlit", "lit", "both")),
+    default="unlit",
+    show_default=True,
+    help="How viewers of glTF shade it: as in the photo, by their own light, or both as KHR_materials_variants.",
+)
+@click.option(
+    "--lod",
+    "lods",
+    type=click.IntRange(1, 3),
+    metavar="N",
+    help="Also write N simpler levels, each of a quarter of the faces: x_lod0 (full), x_lod1, ...",
 )
 @limit_option("Only the first N meshes, in sorted order.")
 @overwrite_option
@@ -79,6 +95,7 @@ def command(
     formats: tuple[str, ...],
     out: Path,
     limit: int | None,
+    lods: int | None,
     overwrite: bool,
     as_json: bool,
     dry_run: bool,
@@ -95,7 +112,8 @@ def command(
     from mmgen.cli.progress import progress
 
     options = ExportOptions(**changes)
-    jobs = plan_jobs(list_glbs(meshes)[:limit], formats, options, out)  # type: ignore[arg-type]
+    _check_formats(formats, options)
+    jobs = plan_jobs(list_glbs(meshes)[:limit], formats, options, out, lods or 0)  # type: ignore[arg-type]
     if dry_run:
         _show_plan(jobs, out, as_json)
         return
@@ -104,6 +122,19 @@ def command(
             jobs, options, out, overwrite, lambda result: reporter.advance(failed=result.outcome == "failed")
         )
     _report(results, out, as_json)
+
+
+def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:
+    from mmgen.assets.formats import WITHOUT_WEBP
+    from mmgen.assets.usdz import require_usd
+
+    refusing = [kind for kind in formats if kind in WITHOUT_WEBP]
+    if options.texture_codec == "webp" and refusing:
+        raise click.UsageError(
+            f"--texture-codec webp is not for {' and '.join(refusing)}: their readers know png and jpeg"
+        )
+    if "usdz" in formats:
+        require_usd()
 
 
 def _show_plan(jobs: "list[Job]", out: Path, as_json: bool) -> None:

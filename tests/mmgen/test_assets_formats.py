@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
-from asset_samples import body_asset, grid_asset
+from asset_samples import body_asset, grid_asset, split_glb
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from mmgen.assets.formats import FORMATS, ExportOptions, export_files, output_names, reference_stem
+from mmgen.assets.glb import read_glb
 from mmgen.errors import ItemError
 
 PLAIN = ExportOptions()
@@ -130,6 +131,8 @@ def test_gltf_refuses_provenance_that_is_no_json():
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_repeats_its_bytes_under_the_planned_names(kind):
+    if kind == "usdz":
+        pytest.importorskip("pxr", reason="needs usd-core: pip install 'mmgen[usd]'")
     options = ExportOptions(texture_size=32, texture_codec="jpeg", height_m=1.6)
     files = export_files(body_asset(), "x.y", kind, options)
     assert files == export_files(body_asset(), "x.y", kind, options)
@@ -146,6 +149,51 @@ def test_texture_size_and_codec_reach_the_file():
 def test_open_surfaces_can_be_written_in_formats_that_allow_them():
     for kind in ("glb", "gltf", "obj", "ply"):
         assert export_files(grid_asset(10), "a", kind, PLAIN)
+
+
+@pytest.mark.parametrize("kind", ["obj", "usdz"])
+def test_formats_of_readers_without_webp_refuse_it(kind):
+    with pytest.raises(ValueError, match=f"{kind} has no webp textures"):
+        export_files(body_asset(level=1), "a", kind, ExportOptions(texture_codec="webp"))
+
+
+def test_what_an_export_changed_stands_in_its_provenance_and_nothing_else_does(tmp_path):
+    plain = read_glb(write(tmp_path, body_asset(level=1), "a", "glb"))
+    assert plain.provenance == body_asset().provenance
+    changed = read_glb(write(tmp_path, plain, "b", "glb", ExportOptions(material="both")))
+    again = read_glb(write(tmp_path, changed, "c", "glb", ExportOptions(texture_codec="jpeg")))
+    assert again.provenance["export"] == {"material": "both", "texture_codec": "jpeg"}
+
+
+def test_webp_is_required_where_it_is_the_only_texture_and_reads_back(tmp_path):
+    asset = body_asset(level=1)
+    path = write(tmp_path, asset, "a", "glb", ExportOptions(texture_codec="webp"))
+    document, _ = split_glb(path.read_bytes())
+    assert document["extensionsRequired"] == ["EXT_texture_webp"]
+    assert document["images"][0]["mimeType"] == "image/webp" and "source" not in document["textures"][0]
+    assert np.abs(read_glb(path).texture.astype(int) - asset.texture).mean() < 8
+    [mesh] = trimesh.load(path, process=False).geometry.values()
+    assert mesh.visual.material.baseColorTexture.size == (64, 128)
+
+
+def test_both_looks_share_one_texture_and_unlit_comes_first(tmp_path):
+    path = write(tmp_path, body_asset(level=1), "a", "glb", ExportOptions(material="both"))
+    document, _ = split_glb(path.read_bytes())
+    assert [("KHR_materials_unlit" in m.get("extensions", {})) for m in document["materials"]] == [True, False]
+    [primitive] = document["meshes"][0]["primitives"]
+    mappings = primitive["extensions"]["KHR_materials_variants"]["mappings"]
+    variants = [v["name"] for v in document["extensions"]["KHR_materials_variants"]["variants"]]
+    assert {variants[m["variants"][0]]: m["material"] for m in mappings} == {"unlit": 0, "lit": 1}
+    assert primitive["material"] == 0 and len(document["images"]) == 1
+
+
+def test_what_was_seen_reaches_other_readers_and_comes_back(tmp_path):
+    asset = body_asset(level=2)
+    asset = replace(asset, seen=(asset.vertices[:, 2] > 0).astype(np.float32))
+    path = write(tmp_path, asset, "a", "glb")
+    [mesh] = trimesh.load(path, process=False).geometry.values()
+    assert_array_equal(mesh.vertex_attributes["_SEEN"].ravel(), (mesh.vertices[:, 2] > 0).astype(np.float32))
+    assert_array_equal(read_glb(path).seen, asset.seen)
 
 
 def test_reference_stems_stay_different():

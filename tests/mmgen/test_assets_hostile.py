@@ -95,7 +95,7 @@ def change_view(index, **values):
         (lambda d: d["materials"][0].update(pbrMetallicRoughness=[]), "pbrMetallicRoughness is no object"),
         (lambda d: d["materials"][0].update(pbrMetallicRoughness={}), "no base colour texture"),
         (lambda d: d["asset"].update(extras=4), "extras is no object"),
-        (lambda d: d["bufferViews"].__setitem__(4, d["bufferViews"][0]), "texture is no readable PNG or JPEG"),
+        (lambda d: d["bufferViews"].__setitem__(4, d["bufferViews"][0]), "texture is no readable PNG, JPEG or WebP"),
     ],
 )
 def test_broken_documents(change, text):

@@ -226,3 +226,18 @@ def test_odd_file_names_are_exported(meshes):
     assert result.exit_code == 0, result.output
     assert os.path.exists(b"exports/b\xffd \xc3\xa4.obj")
     assert run("--format", "obj").stdout.startswith("0 exported, 3 up")
+
+
+def test_levels_of_detail_stand_beside_each_other_and_are_skipped_when_up_to_date(meshes):
+    words = (meshes / "a.glb", "--out", "o", "--lod", "1", "--format", "glb", "--format", "stl")
+    assert run(*words).exit_code == 0
+    assert sorted(contents(Path("o"))) == ["a_lod0.glb", "a_lod0.stl", "a_lod1.glb", "a_lod1.stl", RECORD]
+    assert Path("o/a_lod0.glb").read_bytes() == (meshes / "a.glb").read_bytes()
+    assert len(read_glb(Path("o/a_lod1.glb")).faces) == 20
+    assert run(*words).stdout.startswith("0 exported, 4 up")
+
+
+@pytest.mark.parametrize("kind", ["obj", "usdz"])
+def test_webp_for_formats_whose_readers_do_not_know_it_is_wrong_usage(meshes, kind):
+    result = run("--format", kind, "--format", "glb", "--texture-codec", "webp")
+    assert result.exit_code == 2 and f"webp is not for {kind}" in result.stderr

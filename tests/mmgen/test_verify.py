@@ -87,11 +87,11 @@ def test_sound_files_have_no_findings():
         ("degenerate_triangles", with_values(3, lambda v: put(0, v[1])(v))),
         ("texture", with_document(lambda d: d["images"][0].update(bufferView=0))),
         ("sampler", with_document(lambda d: d["samplers"][0].update(wrapS=10497))),
-        ("unlit", with_document(lambda d: d["materials"][0].pop("extensions"))),
-        ("unlit", with_document(lambda d: d.update(extensionsRequired=["KHR_materials_unlit"]))),
-        ("unlit", with_document(lambda d: d["materials"][0]["pbrMetallicRoughness"].pop("metallicFactor"))),
-        ("unlit", with_document(lambda d: d["materials"][0].update(doubleSided=True))),
-        ("unlit", with_document(lambda d: d["materials"][0].update(alphaMode="BLEND"))),
+        ("extensions", with_document(lambda d: d["materials"][0].pop("extensions"))),
+        ("extensions", with_document(lambda d: d.update(extensionsRequired=["KHR_materials_unlit"]))),
+        ("materials", with_document(lambda d: d["materials"][0]["pbrMetallicRoughness"].pop("metallicFactor"))),
+        ("materials", with_document(lambda d: d["materials"][0].update(doubleSided=True))),
+        ("materials", with_document(lambda d: d["materials"][0].update(alphaMode="BLEND"))),
         ("feet_on_ground", glb_bytes(replace(ASSET, vertices=ASSET.vertices + np.float32(0.01)))),
         ("provenance", with_document(lambda d: d["asset"].pop("extras"))),
         ("provenance", with_document(lambda d: d["asset"].update(extras=[1]))),
@@ -111,9 +111,16 @@ def test_faces_without_area_and_odd_textures_are_warnings():
     assert rules_broken(data, "warning") == {"thin_triangles", "texture_size"}
 
 
-@pytest.mark.parametrize("options", [ExportOptions(), ExportOptions(64, "jpeg", 1.8)])
+@pytest.mark.parametrize(
+    "options", [ExportOptions(), ExportOptions(64, "jpeg", 1.8, "lit"), ExportOptions(None, "webp", None, "both")]
+)
 def test_khronos_has_nothing_to_say_about_our_files(khronos, tmp_path, options):
-    assets = [body_asset("wälker №1", level=3), grid_asset(65536), body_asset("tiny", level=0)]
+    ball = body_asset("wälker №1", level=3)
+    assets = [
+        replace(ball, seen=np.linspace(0, 1, len(ball.vertices), dtype=np.float32)),
+        grid_asset(65536),
+        body_asset("tiny", level=0),
+    ]
     paths = []
     for number, asset in enumerate(assets):
         for kind in ("glb", "gltf"):

@@ -17,7 +17,7 @@ from mmgen.masks.network import network_sha256
 from mmgen.runs import Record
 from mmgen.version import __version__
 
-RESULT_FORMAT = 4
+RESULT_FORMAT = 5
 """Raised by hand whenever the same photo and options shall give other bytes than before; old ones are then redone."""
 
 

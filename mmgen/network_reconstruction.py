@@ -106,7 +106,7 @@ class NetworkReconstructor:
         baked = self._blender(painted_in_light(attributes)[0], crop, mask, vertices[0], camera)
         mesh = TexturedMesh(vertices, prototype.faces, prototype.face_uv, baked.texture[None])
         light = () if attributes.light is None else tuple(attributes.light[0].tolist())
-        return Body(mesh, camera, baked.seen_fraction, self._offsets_source, light)
+        return Body(mesh, camera, baked.seen_fraction, baked.vertex_seen, self._offsets_source, light)
 
     @property
     def _offsets_source(self) -> str:

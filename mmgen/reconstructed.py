@@ -82,6 +82,7 @@ class Body:
         mesh: a batch of one, world frame, facing +z; the texture is what the photo shows, light included.
         camera: a batch of one, offset in the camera frame.
         seen_fraction: share of the texture that the photo showed.
+        seen: [V] 1 where the photo showed the surface, 0 where it is a guess.
         offsets_source: where the shape comes from, in words.
         light: spherical harmonics that the networks read from the photo; empty without networks.
     """
@@ -89,6 +90,7 @@ class Body:
     mesh: TexturedMesh
     camera: Camera
     seen_fraction: float
+    seen: torch.Tensor
     offsets_source: str
     light: tuple[float, ...] = ()
 
@@ -128,6 +130,7 @@ def finish(item: Prepared, body: Body, origin: Origin) -> Reconstructed:
         face_uv=mesh.face_uv.cpu().numpy(),
         texture=(mesh.texture[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy(),
         provenance=_provenance(item, body, origin, quality) | {"placement": placement(vertices)},
+        seen=_steps(body.seen),
     )
     found = item.found
     return Reconstructed(
@@ -189,6 +192,11 @@ def _placed(body: NDArray[np.float32], body_length_m: float) -> NDArray[np.float
     """Metres, feet on the ground; a person who lies is as long, not as high, as others are high."""
     width, height, _ = np.ptp(body, axis=0)
     return place_on_ground(body, body_length_m * min(1.0, float(height / width)))
+
+
+def _steps(share: torch.Tensor) -> NDArray[np.float32]:
+    """In steps of 1/255, which is finer than it is known."""
+    return np.asarray((share * 255).round().cpu().numpy() / 255, dtype=np.float32)
 
 
 def _rounded(value: torch.Tensor) -> float:

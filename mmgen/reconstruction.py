@@ -99,5 +99,6 @@ class Reconstructor:
         image = as_unit(item.crop).permute(2, 0, 1).to(device)
         baked = bake_texture(image, as_unit(item.mask).to(device), vertices[0], camera, template, self._texels)
         mesh = TexturedMesh(vertices, template.faces, template.face_uv, baked.texture[None])
-        body = Body(mesh, camera, baked.seen_fraction, "fitted to the silhouette; depth is a guess")
+        source = "fitted to the silhouette; depth is a guess"
+        body = Body(mesh, camera, baked.seen_fraction, baked.vertex_seen, source)
         return finish(item, body, Origin(self.options, self.weights_sha256))

@@ -17,7 +17,7 @@ from recon.render.shading import spherical_harmonic_lighting
 from recon.structures import Attributes, Camera
 from recon.template import Template
 from recon.texture import enlarged
-from recon.texturing import BakedTexture, SurfaceView, eroded, map_texels, outline_weight
+from recon.texturing import BakedTexture, PointView, SurfaceView, eroded, map_texels, outline_weight
 
 _REACH = (0.12, 0.06, 0.20)
 """How far a colour difference reaches over the template, in x, y and z, template units."""
@@ -74,7 +74,8 @@ class TextureBlender:
         person = ColourPyramid(image, eroded(mask))
         painted = enlarged(painted[None], *self._size)[0]
         texels = view.at(self._over_texels)
-        correction = self._over_texels(self._correction(view, person, painted))
+        at_vertices = view.at(lambda values: values)
+        correction = self._over_texels(self._correction(at_vertices, person, painted))
         colour = (painted.flatten(1)[:, self._texels] + correction.T).clamp(0, 1)
         shown = texels.seen.nonzero()[:, 0]
         seen = texels.seen[shown]
@@ -82,15 +83,14 @@ class TextureBlender:
         share = torch.zeros_like(painted[0])
         share.view(-1)[self._texels] = texels.seen
         texture = colour.clamp(0, 1)[:, self._nearest]
-        return BakedTexture(texture, share, float(texels.seen.mean()))
+        return BakedTexture(texture, share, float(texels.seen.mean()), at_vertices.seen)
 
     def _over_texels(self, values: Tensor) -> Tensor:
         """[N, C] vertex values at the texels on the layout."""
         return functional.embedding_bag(self._corners, values, mode="sum", per_sample_weights=self._weights)
 
-    def _correction(self, view: SurfaceView, person: ColourPyramid, painted: Tensor) -> Tensor:
+    def _correction(self, vertices: PointView, person: ColourPyramid, painted: Tensor) -> Tensor:
         """[V, 3] what photographed colours have more than painted ones, carried to every vertex from those nearby."""
-        vertices = view.at(lambda values: values)
         blurred = functional.avg_pool2d(painted[None], 2**_BLUR_LEVEL, ceil_mode=True)
         guessed = functional.grid_sample(blurred, self._vertex_points, padding_mode="border", align_corners=False)
         shown = vertices.seen.nonzero()[:, 0]

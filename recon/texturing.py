@@ -59,11 +59,13 @@ class BakedTexture:
         texture: [3, Ht, Wt], 0..1.
         seen: [Ht, Wt], 1 where the photo showed the surface, 0 where the colour is a guess.
         seen_fraction: mean of `seen` over the layout.
+        vertex_seen: [V], the same at the vertices.
     """
 
     texture: Float[Tensor, "3 Ht Wt"]
     seen: Float[Tensor, "Ht Wt"]
     seen_fraction: float
+    vertex_seen: Float[Tensor, " V"]
 
 
 def map_texels(template: Template, height: int, width: int) -> TexelMap:
@@ -105,7 +107,8 @@ def bake_texture(
         texels: from `map_texels`.
     """
     on_layout = texels.on_layout
-    seen_texels = view_texels(vertices, camera, template, texels, (image.shape[1], image.shape[2]))
+    view = SurfaceView(vertices, camera, template, (image.shape[1], image.shape[2]))
+    seen_texels = view.at(lambda values: texels.interpolate(values, template.faces, on_layout))
     person = push_pull(image, eroded(mask))
     colour = image.new_zeros(3, *on_layout.shape)
     colour[:, on_layout] = _sampled(person, seen_texels.points[None, None], "bilinear")
@@ -115,7 +118,7 @@ def bake_texture(
     guess = _continue_unseen(colour, seen, outline, template, texels)
     texture = colour * seen + guess * (1 - seen)
     texture = push_pull(texture, on_layout.to(texture.dtype)).clamp(0, 1)
-    return BakedTexture(texture, seen, float(seen_texels.seen.mean()))
+    return BakedTexture(texture, seen, float(seen_texels.seen.mean()), view.at(lambda values: values).seen)
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,7 @@ def test_provenance_says_how_it_was_made(fitted, items):
         assert record["mask_iou"] == pytest.approx(result.mask_iou, abs=1e-6)
         assert record["ssim"] == pytest.approx(result.ssim, abs=1e-6)
         assert 0.2 < record["seen_fraction"] < 0.7
+        assert result.asset.seen is not None and abs(result.asset.seen.mean() - record["seen_fraction"]) < 0.15
         assert record["photo_size_px"] == [128, 64]
         assert record["options"] == SMALL.result_options() and len(record["options_sha256"]) == 64
         assert (record["height_m"], record["height_source"]) == (1.70, "assumed")

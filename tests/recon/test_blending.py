@@ -52,6 +52,8 @@ def test_the_seen_side_is_the_photo_and_not_mirrored_behind(blender, template):
     back = made.texture[:, 32]
     assert (back[2] > 0.55).all(), "behind it stays painted"
     assert 0.25 < made.seen_fraction < 0.6 and made.seen[96, 32] == 1 and made.seen[32].max() == 0
+    depth = template.vertices[:, 2]
+    assert made.vertex_seen[depth > 0.8 * depth.max()].min() == 1 and made.vertex_seen[depth < 0].max() == 0
 
 
 def test_from_behind_the_back_is_the_photo(blender, template):

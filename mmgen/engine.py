@@ -1,7 +1,8 @@
-"""The local batch engine: chunks of items to processes, results back as they come, nothing lost when one dies.
+"""Batch engines: chunks of items to processes, results back as they come, nothing lost when one dies.
 
-The engine knows nothing about photos. A `Work` turns a chunk into (position in the chunk, result) pairs; it is built
-once in each process by a picklable function. Results must not depend on how items are cut into chunks.
+Processes of this machine do the work, unless `working_on` names another engine. Engines know nothing about photos. A
+`Work` turns a chunk into (position in the chunk, result) pairs; it is built once in each process by a picklable
+function. Results must not depend on how items are cut into chunks.
 """
 
 import os
@@ -10,13 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any, Protocol
 
 from mmgen.errors import FatalError
 from mmgen.pool import Callbacks, Item, Pool, Result, Task, Work, one_thread
 
-__all__ = ["Callbacks", "Ending", "Work", "default_workers", "into_chunks", "run_chunks"]
+__all__ = ["Callbacks", "Ending", "Engine", "Work", "default_workers", "into_chunks", "run_chunks", "working_on"]
 
 MAX_DEFAULT_WORKERS = 16
 ECHO_S = 0.5
@@ -34,6 +37,40 @@ class Ending:
 
     interrupted: bool = False
     fatal: FatalError | None = None
+
+
+class Engine(Protocol):
+    """Somewhere else than in processes of this machine; see `mmgen.ray_engine.RayEngine`."""
+
+    def connect(self, workers: int) -> None:
+        """Make ready; may be called again."""
+
+    def run(
+        self,
+        queue: deque[Task[Any]],
+        build: Callable[[], Work[Any, Any]],
+        callbacks: Callbacks[Any, Any],
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        """As `mmgen.pool.Pool.run`."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+_ELSEWHERE: ContextVar[Engine | None] = ContextVar("elsewhere", default=None)
+
+
+@contextmanager
+def working_on(engine: Engine | None) -> Iterator[None]:
+    """Inside the block every `run_chunks` uses this engine; None stands for processes of this machine."""
+    token = _ELSEWHERE.set(engine)
+    try:
+        yield
+    finally:
+        _ELSEWHERE.reset(token)
+        if engine is not None:
+            engine.close()
 
 
 @dataclass
@@ -65,7 +102,7 @@ def run_chunks(
     Args:
         chunks: In the order in which they are handed out.
         build: Makes a `Work`; picklable, as it runs in each process.
-        workers: Processes; with 1, or a single chunk, this very process does the work.
+        workers: Processes; with 1, or a single chunk, this very process does the work. Other engines have their own.
         callbacks: Who hears what.
         ready_work: Used in this process instead of building another.
 
@@ -77,10 +114,17 @@ def run_chunks(
         RuntimeError: the work raised something other than FatalError: a bug.
     """
     queue = deque(Task(list(chunk)) for chunk in chunks)
-    size = min(workers, len(queue))
+    size, elsewhere = min(workers, len(queue)), _ELSEWHERE.get()
+    try:
+        if elsewhere is not None and queue:
+            elsewhere.connect(workers)  # before our signal handlers are set: Ray sets its own
+    except FatalError as error:
+        return Ending(fatal=error)
     with _signals(callbacks.stopping) as stop:
         try:
-            if size <= 1:
+            if elsewhere is not None and queue:
+                elsewhere.run(queue, build, callbacks, lambda: stop.requested)
+            elif size <= 1:
                 _run_here(queue, ready_work or build(), callbacks.deliver, stop)
             else:
                 Pool(build, size, callbacks, lambda: stop.requested).run(queue)

@@ -112,12 +112,15 @@ def manifest_files(folder: Path) -> list[Path]:
 def read_records(folder: Path) -> dict[str, Record]:
     """All records of a run folder by input, sorted by input; the newest one where an input has several.
 
+    Within a file the later line counts, whatever the clock said when it was written; between files the clock decides.
+
     Raises:
         FatalError: `manifest_damaged`, naming file and line.
     """
     newest: dict[str, Record] = {}
     for path in manifest_files(folder):
-        for record in read_manifest(path):
+        last = {record.input: record for record in read_manifest(path)}
+        for record in last.values():
             other = newest.get(record.input)
             if other is None or other.finished_at <= record.finished_at:
                 newest[record.input] = record

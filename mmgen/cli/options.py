@@ -132,3 +132,20 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would b
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Redo what is already done.")
 """`--overwrite` as `overwrite: bool`."""
+
+
+def engine_options(function: Function) -> Function:
+    """`--engine local|ray` as `engine: str` and `--ray-address HOST:PORT` as `ray_address: str | None`."""
+    address = click.option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="Ray cluster to join, or `auto`.  [default: RAY_ADDRESS, or else a Ray of --workers on this machine]",
+    )
+    engine = click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help='Processes of this machine, or tasks of a Ray cluster (pip install "mmgen[ray]").',
+    )
+    return engine(address(function))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
     PixelSizeType,
     device_option,
     dry_run_option,
+    engine_options,
     json_option,
     limit_option,
     masks_option,
@@ -86,6 +88,7 @@ DEFAULT_TEXTURE_SIZE = "512x256"
 @limit_option()
 @shard_option
 @workers_option
+@engine_options
 @device_option
 @seed_option()
 @dry_run_option
@@ -100,11 +103,15 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
     """
     if options["retry_failed"] and options["overwrite"]:
         raise click.UsageError("--retry-failed and --overwrite exclude each other")
+    from mmgen.devices import resolve_device
+
+    options["device"] = resolve_device(options["device"])
     batch = _batch(sources, out, options)
     if dry_run:
         code = _show_plan(batch, as_json)
     else:
-        code = _run(batch, as_json)
+        with chosen_engine(options, out, options["device"]):
+            code = _run(batch, as_json)
     click.get_current_context().exit(code)
 
 
@@ -112,7 +119,6 @@ def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> 
     from functools import partial
 
     from mmgen.batch import Batch
-    from mmgen.devices import resolve_device
     from mmgen.engine import default_workers
     from mmgen.inputs import list_inputs, select
     from mmgen.job import Job
@@ -123,8 +129,7 @@ def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> 
     masks = MaskSource.parse(options["masks"])
     items = list_inputs(sources, out, [masks.folder] if masks.folder else [])
     shard: Shard = options["shard"]
-    device = resolve_device(options["device"])
-    method = _method_options({**options, "device": device})
+    method = _method_options(options)
     job = Job(
         out=out,
         build=partial(build_reconstructor, method),
@@ -137,7 +142,7 @@ def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> 
         items=select(items, shard, options["limit"]),
         job=job,
         shard=shard,
-        workers=options["workers"] or default_workers(device),
+        workers=options["workers"] or default_workers(options["device"]),
         redo="all" if options["overwrite"] else "failed" if options["retry_failed"] else "changed",
     )
 

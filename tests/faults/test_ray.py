@@ -1,0 +1,135 @@
+"""Ray tasks instead of processes: the same bytes, with a worker and a whole machine killed on the way."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeReconstructor, make_photos
+from test_batch import make_job, run, tree
+
+from mmgen import ray_engine
+from mmgen.batch import Batch, Listener, Summary, run_batch
+from mmgen.engine import working_on
+from mmgen.errors import FatalError
+from mmgen.inputs import list_inputs
+from mmgen.job import Job
+from mmgen.masks import MaskSource
+from mmgen.ray_engine import RayEngine, _judge
+from mmgen.runs import Record, Shard, read_records
+from mmgen.version import __version__
+
+PHOTOS = [*(f"{number:02}.png" for number in range(30)), "once.png"]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head that does no work and two machines of one processor."""
+    ray = pytest.importorskip("ray", reason="needs Ray: pip install 'mmgen[ray]'")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def run_on_ray(source: Path, job: Job, listener: Listener, stall_s: float = 600.0) -> Summary:
+    with working_on(RayEngine(job.out, stall_s=stall_s)):
+        return run_batch(Batch(list_inputs([source], job.out), job, chunk_items=2), listener)
+
+
+def facts(out: Path) -> dict[str, tuple[str | None, str | None]]:
+    return {name: (record.output_sha256, record.key) for name, record in read_records(out).items()}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_one_process_two_three_parts_and_a_cluster_that_loses_a_machine_give_equal_bytes(
+    cluster: Any, tmp_path: Path
+) -> None:
+    source, marks = tmp_path / "in", tmp_path / "marks"
+    make_photos(source, PHOTOS)
+    marks.mkdir()
+    run(source, make_job(tmp_path / "one"))
+    run(source, make_job(tmp_path / "two"), workers=2)
+    for index in range(3):
+        run(source, make_job(tmp_path / "parts"), shard=Shard(index, 3))
+
+    finished: list[Record] = []
+    machines = list(cluster.worker_nodes)
+
+    def lose_a_machine(record: Record) -> None:
+        finished.append(record)
+        if len(finished) == 8:
+            cluster.remove_node(machines[0], allow_graceful=False)
+
+    fake = FakeReconstructor(seconds=0.1, marks=marks)
+    summary = run_on_ray(source, make_job(tmp_path / "ray", fake=fake), Listener(finished=lose_a_machine))
+
+    assert (marks / "once.png").exists(), "no worker was killed"
+    assert (summary.ok, summary.failed, summary.exit_code) == (len(PHOTOS), 0, 0)
+    assert len({record.input for record in finished}) == len(finished) == len(PHOTOS)
+    expected = tree(tmp_path / "one")
+    assert len(expected) == len(PHOTOS)
+    for other in ("two", "parts", "ray"):
+        assert tree(tmp_path / other) == expected, other
+        assert facts(tmp_path / other) == facts(tmp_path / "one"), other
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_photo_that_always_kills_its_process_fails_alone(cluster: Any, tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", ["a.png", "die.png", "z.png"])
+    summary = run_on_ray(tmp_path / "in", make_job(tmp_path / "out"), Listener())
+    assert (summary.ok, summary.failed, summary.exit_code) == (2, 1, 3)
+    assert summary.errors[0].error == "worker_died"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_full_disk_there_ends_the_run_here(cluster: Any, tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", ["full.png"])
+    summary = run_on_ray(tmp_path / "in", make_job(tmp_path / "out"), Listener())
+    assert summary.ending.fatal is not None and summary.ending.fatal.code == "out_unwritable"
+    assert summary.exit_code == 4
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_that_does_nothing_is_noticed(cluster: Any, tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", ["a.png"])
+    slow = partial(FakeReconstructor, 30.0)
+    job = Job(tmp_path / "out", slow, {}, MaskSource("auto"), 0.0, tmp_path / "out" / "log")
+    summary = run_on_ray(tmp_path / "in", job, Listener(), stall_s=1.0)
+    assert summary.ending.fatal is not None and summary.ending.fatal.code == "ray_stalled"
+    assert "no task has finished for 1 s" in summary.ending.fatal.message
+
+
+def test_machines_that_cannot_take_part_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match="node7 does not see what is written to"):
+        _judge([("node1", __version__, "secret"), ("node7", __version__, "")], "secret", tmp_path)
+    with pytest.raises(FatalError, match=r"node7 has mmgen 0\.0\.0, this machine"):
+        _judge([("node7", "0.0.0", "secret")], "secret", tmp_path)
+
+
+class _NoCluster:
+    """Stands for Ray where nothing can be reached, or nothing fits."""
+
+    def init(self, **options: Any) -> None:
+        raise ConnectionError("nobody listens there")
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": {"CPU": 0.5}}, {"Alive": False, "Resources": {"CPU": 64}}]
+
+
+def test_a_cluster_out_of_reach_or_without_room_is_said_before_work_begins() -> None:
+    with pytest.raises(FatalError, match=r"cannot join the Ray cluster 10\.0\.0\.1:6379: nobody listens there"):
+        ray_engine._join(_NoCluster(), "10.0.0.1:6379", 2)
+    with pytest.raises(FatalError, match=r"no machine of the Ray cluster \(1 alive\)"):
+        ray_engine._usable_nodes(_NoCluster(), needs_gpu=False)

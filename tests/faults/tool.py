@@ -1,0 +1,31 @@
+"""The command `mmgen` as users run it, but with a reconstructor that costs nothing; faults then take no minutes.
+
+Environment: FAULT_SECONDS, what each photo takes; FAULT_NOW, what the clock says instead of the time.
+"""
+
+import os
+import sys
+from types import SimpleNamespace
+
+from fakes import FakeReconstructor
+from test_reconstruct_command import FakeOptions
+
+import mmgen.job
+from mmgen.cli.main import main
+from mmgen.planning import peak_memory_bytes
+
+
+def build(options: FakeOptions) -> FakeReconstructor:
+    """In the place of `mmgen.reconstruction.build_reconstructor`."""
+    if now := os.environ.get("FAULT_NOW"):
+        mmgen.job.utc_now = lambda: now
+    return FakeReconstructor(float(os.environ.get("FAULT_SECONDS", "0")))
+
+
+if __name__ == "__main__":
+    stand_in = SimpleNamespace(ReconstructOptions=FakeOptions, build_reconstructor=build)
+    sys.modules["mmgen.reconstruction"] = stand_in  # type: ignore[assignment]
+    code = main()
+    if sys.argv[-1] == "--json":
+        sys.stderr.write(f"peak memory {peak_memory_bytes()}\n")
+    sys.exit(code)

@@ -34,13 +34,13 @@ class RayEngine:
     """Runs tasks on a Ray cluster; connects at the first use and leaves at `close`.
 
     Attributes:
-        shared: The output folder, which every machine must see under the same path.
+        shared: The output folder, which every machine must see under the same path; None where nothing is written.
         address: Of a running cluster; None for `RAY_ADDRESS`, or else a small Ray on this machine alone.
         needs_gpu: Each task gets a GPU of its own.
         stall_s: End the run when no task has finished for so long.
     """
 
-    shared: Path
+    shared: Path | None = None
     address: str | None = None
     needs_gpu: bool = False
     stall_s: float = 600.0
@@ -66,7 +66,8 @@ class RayEngine:
             _join(self._ray, self.address or os.environ.get("RAY_ADDRESS"), workers)
         if not self._is_checked:
             nodes = _usable_nodes(self._ray, self.needs_gpu)
-            _check_shared(self._ray, self.shared, nodes)
+            if self.shared is not None:
+                _check_shared(self._ray, self.shared, nodes)
             self._is_checked = True
 
     def close(self) -> None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
     PixelSizeType,
     device_option,
     dry_run_option,
+    engine_options,
     json_option,
     limit_option,
     masks_option,
@@ -145,6 +147,7 @@ class WeightRangeType(click.ParamType):
 @limit_option("Only the first N photos, in sorted order.")
 @shard_option
 @workers_option
+@engine_options
 @device_option
 @overwrite_option
 @dry_run_option
@@ -194,7 +197,9 @@ def _augment(market: Path, out: Path, options: dict[str, Any]) -> int:
     plan = Plan(chosen, sources.photos)
     if options["dry_run"]:
         return _forecast(plan, sources.root, out, options)
-    return _run(_request(plan, sources.root, out, options), options["as_json"])
+    request = _request(plan, sources.root, out, options)
+    with chosen_engine(options, out, request.device):
+        return _run(request, options["as_json"])
 
 
 def _options(options: dict[str, Any]) -> "AugmentOptions":

@@ -9,12 +9,12 @@ import click
 
 
 @contextmanager
-def chosen_engine(options: Mapping[str, Any], shared: Path, device: str = "cpu") -> Iterator[None]:
+def chosen_engine(options: Mapping[str, Any], shared: Path | None, device: str = "cpu") -> Iterator[None]:
     """Inside the block, work goes to the engine of `engine_options`.
 
     Args:
         options: the command's, with `engine` and `ray_address`.
-        shared: the output folder.
+        shared: the output folder; None where nothing is written.
         device: `cpu` or `cuda:N`; tasks of a cluster ask for a GPU each where it is not `cpu`.
 
     Raises:

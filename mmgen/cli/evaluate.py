@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
     PixelSizeType,
     data_option,
     device_option,
     dry_run_option,
+    engine_options,
     json_option,
     limit_option,
     seed_option,
@@ -57,6 +59,7 @@ SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
 @click.option("--inception", type=PATH, help="torch-fidelity's Inception-v3 weights file; gives FIDs.")
 @limit_option("Only the first N photos, in sorted order.")
 @workers_option
+@engine_options
 @device_option
 @seed_option()
 @dry_run_option
@@ -72,7 +75,11 @@ def command(out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> N
     cardboard cut-out.
     """
     order = _order(options)
-    code = _show_plan(order, as_json) if dry_run else _run(order, out, as_json)
+    if dry_run:
+        code = _show_plan(order, as_json)
+    else:
+        with chosen_engine(options, out, order.scoring.device):
+            code = _run(order, out, as_json)
     click.get_current_context().exit(code)
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
     dry_run_option,
+    engine_options,
     json_option,
     limit_option,
     out_option,
@@ -45,6 +47,7 @@ SHOWN_FAILURES = 100
 @limit_option()
 @shard_option
 @workers_option
+@engine_options
 @dry_run_option
 @json_option
 def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
@@ -61,7 +64,11 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
     if options["method"] == "none":
         raise click.UsageError("--method none leaves nothing to do")
     batch = _batch(sources, out, options)
-    code = _show_plan(batch, as_json) if dry_run else _run(batch, as_json)
+    if dry_run:
+        code = _show_plan(batch, as_json)
+    else:
+        with chosen_engine(options, out):
+            code = _run(batch, as_json)
     click.get_current_context().exit(code)
 
 

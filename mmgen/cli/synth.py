@@ -5,14 +5,24 @@ import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from mmgen.cli.options import PATH, dry_run_option, json_option, seed_option, workers_option
+from mmgen.cli.engines import chosen_engine
+from mmgen.cli.options import (
+    PATH,
+    dry_run_option,
+    engine_options,
+    json_option,
+    seed_option,
+    shard_option,
+    workers_option,
+)
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import Reporter, duration, progress
 from mmgen.listing import display_name
+from mmgen.runs import Shard
 
 if TYPE_CHECKING:
     from mmgen.engine import Ending
@@ -52,10 +62,12 @@ EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 3, 4, 130
 @click.option("--height", type=click.IntRange(32, 2048), default=128, show_default=True, help="Image height, pixels.")
 @click.option("--width", type=click.IntRange(16, 2048), help="Image width, pixels.  [default: half the height]")
 @seed_option()
+@shard_option
 @workers_option
+@engine_options
 @dry_run_option
 @json_option
-def command(out: Path, dry_run: bool, as_json: bool, workers: int | None, **options: Any) -> None:
+def command(out: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Make a data set of people who do not exist, with masks and exact truth.
 
     OUT gets images in Market-1501 layout, masks/ and truth/ beside them (mesh, colours, camera and light of every
@@ -71,9 +83,24 @@ def command(out: Path, dry_run: bool, as_json: bool, workers: int | None, **opti
         from mmgen.synth.anny_body import check_installed
 
         check_installed()
-    workers = workers or default_workers("cpu")
-    code = _forecast(out, plan, workers, as_json) if dry_run else _run(out, plan, workers, as_json)
+    workers = options["workers"] or default_workers("cpu")
+    if dry_run:
+        code = _forecast(out, plan, workers, as_json)
+    else:
+        with chosen_engine(options, out):
+            code = _run(out, plan, _Effort(workers, options["shard"]), as_json)
     click.get_current_context().exit(code)
+
+
+class _Effort(NamedTuple):
+    """Processes, and the part of the identities that they make."""
+
+    workers: int
+    shard: Shard
+
+    def share_of(self, people: "list[Entry]") -> "list[Entry]":
+        """Those that are this part's to make."""
+        return [entry for entry in people if entry.label % self.shard.count == self.shard.index]
 
 
 def _plan(options: dict[str, Any]) -> "CrowdPlan":
@@ -93,26 +120,26 @@ def _plan(options: dict[str, Any]) -> "CrowdPlan":
     return make_plan(options["identities"], options["test_fraction"], crowd)
 
 
-def _run(out: Path, plan: "CrowdPlan", workers: int, as_json: bool) -> int:
+def _run(out: Path, plan: "CrowdPlan", effort: "_Effort", as_json: bool) -> int:
     from mmgen.locks import run_lock
-    from mmgen.runs import Shard
     from mmgen.synth.dataset import claim_folder, unfinished, write_index
     from mmgen.synth.sheet import write_sheet
 
     started = time.monotonic()
     claim_folder(out, plan)
-    with run_lock(out, Shard(0, 1)):
+    with run_lock(out, effort.shard):
         todo = unfinished(out, plan)
         if len(todo) < plan.identities:
             say(f"{plan.identities - len(todo)} of {plan.identities} identities are there already")
-        ending, pictures = _work(out, plan, todo, workers)
-        missing = len(unfinished(out, plan))
+        ending, pictures = _work(out, plan, effort.share_of(todo), effort.workers)
+        left = unfinished(out, plan)
+        missing = len(left)
         if not missing:
             write_index(out, plan)
             write_sheet(out, plan)
     seconds = time.monotonic() - started
     _tell(out, plan, pictures, missing, seconds)
-    code = _exit_code(ending, missing)
+    code = _exit_code(ending, len(effort.share_of(left)))
     if as_json:
         print_json(_as_data(out, plan, pictures, missing, seconds, code))
     return code

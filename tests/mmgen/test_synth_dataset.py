@@ -139,6 +139,15 @@ def test_the_number_of_processes_changes_no_byte(made: Path, tmp_path: Path) -> 
     assert contents(tmp_path / "people") == contents(made)
 
 
+@pytest.mark.slow
+def test_parts_make_the_same_data_set_together(made: Path, tmp_path: Path) -> None:
+    first = synth(tmp_path / "people", "--shard", "1/2")
+    assert first.exit_code == 0, "identities of the other part are no failure"
+    assert not json.loads((tmp_path / "people" / "synth.json").read_text())["complete"]
+    assert synth(tmp_path / "people", "--shard", "0/2").exit_code == 0
+    assert contents(tmp_path / "people") == contents(made)
+
+
 def test_a_test_person_with_one_view_is_wrong_usage(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["synth", str(tmp_path / "people"), "--views", "1", "--identities", "2"])
     assert result.exit_code == 2 and "use --views 2 or more, or --test-fraction 0" in result.stderr

@@ -1,6 +1,5 @@
 """One chunk of photos to GLB files and run records: what a worker process does."""
 
-import errno
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +9,13 @@ from typing import Any, TypeVar
 
 from mmgen.assets.glb import glb_bytes
 from mmgen.errors import FatalError, ItemError
-from mmgen.files import sha256_bytes, write_bytes_atomic
+from mmgen.files import sha256_bytes
 from mmgen.inputs import InputItem
 from mmgen.job import Job, ReconstructedLike, ReconstructorLike, failure_record, stamped, success_record, utc_now
 from mmgen.listing import display_name
+from mmgen.outputs import write_output
 from mmgen.runs import Record
 
-_STORAGE_ENDS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 
 Result = TypeVar("Result")
@@ -76,7 +75,7 @@ class Converter:
         return stamped(record, seconds)
 
     def _store(self, item: InputItem, result: ReconstructedLike) -> Record:
-        data = glb_bytes(result.asset)
+        data = glb_bytes(result.asset, self._job.options.get("texture_codec", "png"))
         record = success_record(self._job, item, result, sha256_bytes(data), self._reconstructor.weights_sha256)
         assert record.output is not None
         write_output(self._job.out / record.output, data)
@@ -102,23 +101,6 @@ def guarded(item: InputItem, step: Callable[[], Result], log: Path) -> Result | 
             hint = "Use fewer --workers, a smaller --texture-size or a smaller photo."
             return ItemError("oom", f"not enough memory for {display_name(item.path)}", hint)
         return _internal(item, error, log)
-
-
-def write_output(path: Path, data: bytes) -> None:
-    """Write a finished file.
-
-    Raises:
-        FatalError: `out_unwritable` where the folder takes no more files.
-        ItemError: `output_unwritable` where this one is at fault.
-    """
-    try:
-        write_bytes_atomic(path, data)
-    except OSError as error:
-        cause = f"{display_name(path)} cannot be written: {error.strerror or error}"
-        if error.errno in _STORAGE_ENDS:
-            hint = "Free space or check the rights there, then run the same command again; finished files are kept."
-            raise FatalError("out_unwritable", cause, hint) from error
-        raise ItemError("output_unwritable", cause, "Rename the photo, or choose another --out.") from error
 
 
 def _internal(item: InputItem, error: Exception, log: Path) -> ItemError:

@@ -78,7 +78,8 @@ class Job:
     Attributes:
         out: The output folder.
         build: Makes the reconstructor; called once in each process.
-        options: The options that change the bytes, JSON values only.
+        options: The options that change the bytes, JSON values only; `texture_codec` among them says how textures are
+            stored, png where it is missing.
         masks: Where masks come from.
         min_iou: Assets whose MaskIoU is below go to `rejected/`.
         log: File for the tracebacks of unexpected errors.

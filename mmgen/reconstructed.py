@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset, place_on_ground
+from mmgen.assets.textures import TextureCodec
 from mmgen.job import options_digest
 from mmgen.photo_crops import Prepared, as_unit
 from mmgen.templates import template_digest
@@ -37,6 +38,7 @@ class ReconstructOptions:
         template: `person`, `ellipsoid`, or the path of a closed mesh; what is fitted where there are no networks.
         masks: `--masks` as typed.
         weights: file of the networks; None fits the template instead.
+        texture_codec: of the texture in the file.
     """
 
     texture_size: tuple[int, int] = (512, 256)
@@ -48,6 +50,7 @@ class ReconstructOptions:
     template: str = "person"
     masks: str = "auto"
     weights: Path | None = None
+    texture_codec: TextureCodec = "jpeg"
 
     @property
     def method(self) -> Method:
@@ -65,6 +68,7 @@ class ReconstructOptions:
         return {
             "method": self.method,
             "texture_size": list(self.texture_size),
+            "texture_codec": self.texture_codec,
             "height_m": self.height_m,
             "height_source": self.height_source,
             "refine_steps": self.steps,

@@ -1,10 +1,12 @@
 """Export of whole folders: plan, refuse collisions, skip what is up to date, keep going past bad files."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from mmgen.assets.container import parse_glb
 from mmgen.assets.export_record import (
     RECORD_NAME,
     ExportRecord,
@@ -16,15 +18,18 @@ from mmgen.assets.export_record import (
     write_records,
 )
 from mmgen.assets.formats import ExportFormat, ExportOptions, export_files, output_names
-from mmgen.assets.glb import asset_from_glb, read_file
-from mmgen.assets.lod import level_of_detail
+from mmgen.assets.glb import asset_from_container, main_primitive, read_file, texture_bytes
+from mmgen.assets.textures import stored_texture
 from mmgen.assets.tree import GlbFile
+from mmgen.engine import Callbacks, into_chunks, run_chunks
 from mmgen.errors import FatalError, ItemError
-from mmgen.files import collision_key, sha256_bytes, sha256_file, write_bytes_atomic
+from mmgen.files import collision_key, sha256_bytes, sha256_file
 from mmgen.listing import display_name
+from mmgen.outputs import write_output
 from mmgen.version import __version__
 
 Outcome = Literal["done", "skipped", "failed"]
+CHUNK_JOBS = 16
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,28 @@ class Result:
     record: ExportRecord
 
 
+@dataclass(frozen=True)
+class ExportRun:
+    """What all jobs of a run have in common.
+
+    Attributes:
+        out: Folder to write to.
+        options: Size, codec, height, material.
+        overwrite: Write everything again, and replace files that no export wrote.
+        table: What earlier exports recorded.
+    """
+
+    out: Path
+    options: ExportOptions
+    overwrite: bool = False
+    table: RecordTable = field(default_factory=dict)
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """What changes the bytes, as records say it."""
+        return asdict(self.options) | {"mmgen": __version__}
+
+
 def plan_jobs(
     sources: Sequence[GlbFile], kinds: Iterable[ExportFormat], options: ExportOptions, out: Path, lods: int = 0
 ) -> list[Job]:
@@ -92,65 +119,98 @@ def plan_jobs(
 
 
 def run_jobs(
-    jobs: Sequence[Job], options: ExportOptions, out: Path, overwrite: bool, on_result: Callable[[Result], None]
+    jobs: Sequence[Job], run: ExportRun, on_result: Callable[[Result], None], workers: int = 1
 ) -> list[Result]:
     """Write the files of all jobs; one bad mesh spoils only its own.
 
     Args:
         jobs: From `plan_jobs`.
-        options: Size, codec, height, material.
-        out: Folder to write to; made if missing.
-        overwrite: Write everything again, and replace files that no export wrote.
-        on_result: Told of every finished job.
+        run: What they have in common; its folder is made if missing.
+        on_result: Told of every finished job, here and in any order.
+        workers: Processes.
+
+    Returns:
+        The results in the order of the jobs.
 
     Raises:
-        OSError: The output folder cannot be written (full disk, no permission); finished jobs are kept.
+        FatalError: The output folder cannot be written (full disk, no permission); finished jobs are kept.
+        KeyboardInterrupt: A signal asked for the end; finished jobs are kept.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    table = read_records(out)
-    results = []
+    run.out.mkdir(parents=True, exist_ok=True)
+    table = read_records(run.out)
+    run = replace(run, table=dict(table))
+    results: dict[RecordKey, Result] = {}
+
+    def deliver(result: Result) -> None:
+        if result.outcome != "skipped":
+            table[result.record.key] = result.record
+            append_record(run.out, result.record)
+        results[result.record.key] = result
+        on_result(result)
+
+    def lose(job: Job, error: ItemError) -> None:
+        deliver(Result("failed", _failure(job, error, None, run.stamp)))
+
     try:
-        for job in jobs:
-            result = _run_job(job, options, out, table, overwrite)
-            if result.outcome != "skipped":
-                table[job.key] = result.record
-                append_record(out, result.record)
-            results.append(result)
-            on_result(result)
+        chunks = into_chunks(jobs, workers, CHUNK_JOBS)
+        ending = run_chunks(chunks, partial(Exporter, run), workers, Callbacks(deliver, lose), Exporter(run))
     finally:
-        write_records(out, table)
-    return results
+        write_records(run.out, table)
+    if ending.fatal is not None:
+        raise ending.fatal
+    if ending.interrupted:
+        raise KeyboardInterrupt
+    return [results[job.key] for job in jobs]
 
 
-def _run_job(job: Job, options: ExportOptions, out: Path, table: RecordTable, overwrite: bool) -> Result:
-    known = table.get(job.key)
-    stamp = asdict(options) | {"mmgen": __version__}
-    digest = None
-    try:
-        data = read_file(job.source.path)
-        digest = sha256_bytes(data)
-        if not overwrite and known is not None and is_up_to_date(known, digest, stamp, out):
-            return Result("skipped", known)
-        files = _convert(job, data, options)
-        if not overwrite:
-            _refuse_foreign(out, files, table)
-    except ItemError as error:
-        return Result("failed", _failure(job, error, digest, stamp))
-    for name, content in files.items():
-        write_bytes_atomic(out / name, content)
-    hashes = {name: sha256_bytes(content) for name, content in files.items()}
-    source = str(job.source.relative)
-    record = ExportRecord(source, job.kind, "done", None, None, None, digest, stamp, hashes, job.lod)
-    return Result("done", record)
+class Exporter:
+    """What one process does: jobs to files."""
+
+    def __init__(self, run: ExportRun) -> None:
+        self._run = run
+        self._ours = {name for record in run.table.values() for name in record.outputs}
+
+    def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Result]]:
+        """Yield (position, result); the files are whole before it is yielded.
+
+        Raises:
+            FatalError: The output folder takes no more files.
+        """
+        for position, job in enumerate(jobs):
+            yield position, self._export(job)
+
+    def _export(self, job: Job) -> Result:
+        run, known = self._run, self._run.table.get(job.key)
+        digest = None
+        try:
+            data = read_file(job.source.path)
+            digest = sha256_bytes(data)
+            if not run.overwrite and known is not None and is_up_to_date(known, digest, run.stamp, run.out):
+                return Result("skipped", known)
+            files = _convert(job, data, run.options)
+            if not run.overwrite:
+                _refuse_foreign(run.out, files, self._ours)
+            for name, content in files.items():
+                write_output(run.out / name, content)
+        except ItemError as error:
+            return Result("failed", _failure(job, error, digest, run.stamp))
+        hashes = {name: sha256_bytes(content) for name, content in files.items()}
+        source = str(job.source.relative)
+        record = ExportRecord(source, job.kind, "done", None, None, None, digest, run.stamp, hashes, job.lod)
+        return Result("done", record)
 
 
 def _convert(job: Job, data: bytes, options: ExportOptions) -> dict[str, bytes]:
     """Output path below the output folder to content."""
     try:
-        asset = asset_from_glb(data)
+        container = parse_glb(data)
+        asset = asset_from_container(container)
+        stored = stored_texture(texture_bytes(container, main_primitive(container)))
         if job.lod:
+            from mmgen.assets.lod import level_of_detail  # scipy takes a while to load
+
             asset = level_of_detail(asset, job.lod)
-        files = export_files(asset, job.stem, job.kind, options)
+        files = export_files(asset, job.stem, job.kind, options, stored)
     except ItemError as error:
         raise ItemError(error.code, f"{display_name(job.source.path)}: {error.message}", error.hint) from error
     return {str(job.outputs[0].parent / name): content for name, content in files.items()}
@@ -161,9 +221,8 @@ def _failure(job: Job, error: ItemError, digest: str | None, stamp: dict[str, An
     return ExportRecord(source, job.kind, "failed", error.code, error.message, error.hint, digest, stamp, {}, job.lod)
 
 
-def _refuse_foreign(out: Path, files: dict[str, bytes], table: RecordTable) -> None:
+def _refuse_foreign(out: Path, files: dict[str, bytes], ours: set[str]) -> None:
     """Files that an export wrote may be replaced; anything else is the user's."""
-    ours = {name for record in table.values() for name in record.outputs}
     for name, content in files.items():
         path = out / name
         if name not in ours and path.exists() and sha256_file(path) != sha256_bytes(content):

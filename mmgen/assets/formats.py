@@ -10,7 +10,7 @@ from mmgen.assets.glb import glb_bytes, invalid_provenance
 from mmgen.assets.gltf import MaterialStyle, ascii_name, build_gltf
 from mmgen.assets.obj import mtl_text, obj_text
 from mmgen.assets.polygons import ply_bytes, stl_bytes
-from mmgen.assets.textures import SUFFIXES, TextureCodec, encode_texture, resize_texture
+from mmgen.assets.textures import SUFFIXES, EncodedTexture, TextureCodec, encode_texture, resize_texture
 from mmgen.assets.usdz import usdz_bytes
 from mmgen.assets.wedges import tidy
 
@@ -18,6 +18,11 @@ ExportFormat = Literal["glb", "gltf", "obj", "ply", "stl", "usdz"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 WITHOUT_WEBP: tuple[ExportFormat, ...] = ("obj", "usdz")
 """Textured formats whose readers know PNG and JPEG only."""
+
+INSIDE: tuple[ExportFormat, ...] = ("glb", "usdz")
+"""Formats with the texture inside their one file."""
+
+OWN_FILE_CODEC: TextureCodec = "png"
 
 EXPORT_KEY = "export"
 """Provenance key: what an export changed; absent where it changed nothing."""
@@ -29,13 +34,14 @@ class ExportOptions:
 
     Attributes:
         texture_size: Texels of the longer side, a power of two; None keeps the texture.
-        texture_codec: `png`, `jpeg` or `webp` (not for `WITHOUT_WEBP`); formats without texture ignore it.
+        texture_codec: `png`, `jpeg` or `webp` (not for `WITHOUT_WEBP`); formats without texture ignore it. None keeps
+            the mesh's own where the texture is inside the file, and takes png where it is a file of its own.
         height_m: Height to scale to, metres; None keeps the asset's.
         material: How viewers of glTF shade it.
     """
 
     texture_size: int | None = None
-    texture_codec: TextureCodec = "png"
+    texture_codec: TextureCodec | None = None
     height_m: float | None = None
     material: MaterialStyle = "unlit"
 
@@ -44,7 +50,9 @@ class ExportOptions:
         return {name: value for name, value in asdict(self).items() if value != getattr(ExportOptions, name)}
 
 
-def export_files(asset: Asset, stem: str, kind: ExportFormat, options: ExportOptions) -> dict[str, bytes]:
+def export_files(
+    asset: Asset, stem: str, kind: ExportFormat, options: ExportOptions, stored: EncodedTexture | None = None
+) -> dict[str, bytes]:
     """File name to content, the main file first. The same bytes for the same arguments every time.
 
     Args:
@@ -52,6 +60,7 @@ def export_files(asset: Asset, stem: str, kind: ExportFormat, options: ExportOpt
         stem: Output name without suffix.
         kind: The format.
         options: Size, codec, height, material.
+        stored: What the asset's texture was decoded from; kept as it is where nothing is asked of it.
 
     Raises:
         ItemError: The asset does not fit the format; see the writers.
@@ -66,28 +75,26 @@ def export_files(asset: Asset, stem: str, kind: ExportFormat, options: ExportOpt
         asset = with_height(asset, options.height_m)
     if changes := asset.provenance.get(EXPORT_KEY, {}) | options.changes():
         asset = replace(asset, provenance=asset.provenance | {EXPORT_KEY: changes})
-    writers: dict[ExportFormat, Callable[[Asset, list[str], ExportOptions], list[bytes]]] = {
-        "glb": lambda asset, names, options: [glb_bytes(asset, options.texture_codec, options.material)],
-        "gltf": _gltf,
-        "obj": _obj,
-        "ply": lambda asset, names, options: [ply_bytes(tidy(asset))],
-        "stl": lambda asset, names, options: [stl_bytes(tidy(asset))],
-        "usdz": lambda asset, names, options: [usdz_bytes(tidy(asset), options.texture_codec)],
-    }
     names = output_names(stem, kind, options.texture_codec)
-    return dict(zip(names, writers[kind](asset, names, options), strict=True))
+    if kind in ("ply", "stl"):
+        contents = [ply_bytes(tidy(asset)) if kind == "ply" else stl_bytes(tidy(asset))]
+    else:
+        texture = _encoded(asset, kind, options, stored)
+        contents = TEXTURED[kind](asset, names, texture, options.material)
+    return dict(zip(names, contents, strict=True))
 
 
-def output_names(stem: str, kind: ExportFormat, texture_codec: TextureCodec) -> list[str]:
+def output_names(stem: str, kind: ExportFormat, texture_codec: TextureCodec | None) -> list[str]:
     """The files that an asset becomes, the main one first.
 
     Files that another file refers to get names of plain ASCII letters, since readers disagree about blanks and accents.
     """
+    suffix = SUFFIXES[texture_codec or OWN_FILE_CODEC]
     main, part = f"{stem}.{kind}", reference_stem(stem)
     if kind == "gltf":
-        return [main, f"{part}.bin", f"{part}_gltf{SUFFIXES[texture_codec]}"]
+        return [main, f"{part}.bin", f"{part}_gltf{suffix}"]
     if kind == "obj":
-        return [main, f"{part}.mtl", f"{part}{SUFFIXES[texture_codec]}"]
+        return [main, f"{part}.mtl", f"{part}{suffix}"]
     return [main]
 
 
@@ -99,16 +106,36 @@ def reference_stem(stem: str) -> str:
     return f"{plain}-{hashlib.sha256(stem.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
-def _gltf(asset: Asset, names: list[str], options: ExportOptions) -> list[bytes]:
-    gltf, binary = build_gltf(asset, options.texture_codec, options.material, uris=(names[1], names[2]))
+def _encoded(asset: Asset, kind: ExportFormat, options: ExportOptions, stored: EncodedTexture | None) -> EncodedTexture:
+    """The texture in the codec that was asked for; not encoded again where the file has it so already."""
+    codec = options.texture_codec
+    if codec is None:
+        keeps = stored is not None and kind in INSIDE and not (stored.codec == "webp" and kind in WITHOUT_WEBP)
+        codec = stored.codec if stored is not None and keeps else OWN_FILE_CODEC
+    if stored is not None and stored.codec == codec and options.texture_size is None:
+        return stored
+    return EncodedTexture(codec, encode_texture(asset.texture, codec))
+
+
+def _gltf(asset: Asset, names: list[str], texture: EncodedTexture, material: MaterialStyle) -> list[bytes]:
+    gltf, binary = build_gltf(asset, texture, material, uris=(names[1], names[2]))
     try:
         document = gltf.gltf_to_json(indent=" ") + "\n"
     except (TypeError, ValueError) as error:
         raise invalid_provenance(asset, error) from error
-    return [document.encode("utf-8"), binary, encode_texture(asset.texture, options.texture_codec)]
+    return [document.encode("utf-8"), binary, texture.data]
 
 
-def _obj(asset: Asset, names: list[str], options: ExportOptions) -> list[bytes]:
+def _obj(asset: Asset, names: list[str], texture: EncodedTexture, material: MaterialStyle) -> list[bytes]:
     asset = tidy(asset)
     texts = [obj_text(asset, names[1]), mtl_text(asset, names[2])]
-    return [*(text.encode("ascii") for text in texts), encode_texture(asset.texture, options.texture_codec)]
+    return [*(text.encode("ascii") for text in texts), texture.data]
+
+
+TEXTURED: dict[str, Callable[[Asset, list[str], EncodedTexture, MaterialStyle], list[bytes]]] = {
+    "glb": lambda asset, names, texture, material: [glb_bytes(asset, texture, material)],
+    "gltf": _gltf,
+    "obj": _obj,
+    "usdz": lambda asset, names, texture, material: [usdz_bytes(tidy(asset), texture)],
+}
+"""Writers by format, from asset, file names, texture and material to the contents of the files."""

@@ -8,7 +8,7 @@ import numpy as np
 from mmgen.assets.asset import Asset
 from mmgen.assets.container import Container, child, malformed, parse_glb, unsupported
 from mmgen.assets.gltf import SEEN, VARIANTS, WEBP, MaterialStyle, build_gltf
-from mmgen.assets.textures import TextureCodec, decode_texture
+from mmgen.assets.textures import EncodedTexture, TextureCodec, decode_texture, encode_texture
 from mmgen.assets.wedges import weld
 from mmgen.errors import ItemError
 from mmgen.listing import display_name
@@ -16,7 +16,7 @@ from mmgen.listing import display_name
 MAX_GLB_BYTES = 1 << 30
 
 
-def glb_bytes(asset: Asset, texture_codec: TextureCodec = "png", material: MaterialStyle = "unlit") -> bytes:
+def glb_bytes(asset: Asset, texture: TextureCodec | EncodedTexture = "png", material: MaterialStyle = "unlit") -> bytes:
     """One self-contained glTF binary; the same bytes for the same asset every time.
 
     Coincident vertices are welded and faces without a third corner dropped (`wedges.tidy`); vertices are split where
@@ -24,14 +24,16 @@ def glb_bytes(asset: Asset, texture_codec: TextureCodec = "png", material: Mater
 
     Args:
         asset: What to write. Texture sides that are powers of two suit every viewer.
-        texture_codec: `png` keeps the texels exactly; `jpeg` and `webp` are several times smaller. Only viewers that
-            know `EXT_texture_webp` open a file with `webp`.
+        texture: The codec, or the texture encoded already. `png` keeps the texels exactly; `jpeg` and `webp` are
+            several times smaller. Only viewers that know `EXT_texture_webp` open a file with `webp`.
         material: How viewers shade it.
 
     Raises:
         ItemError: `provenance_invalid`: the provenance is no JSON object (it has NaN, say, or other types).
     """
-    gltf, binary = build_gltf(asset, texture_codec, material)
+    if not isinstance(texture, EncodedTexture):
+        texture = EncodedTexture(texture, encode_texture(asset.texture, texture))
+    gltf, binary = build_gltf(asset, texture, material)
     gltf.set_binary_blob(binary)
     try:
         # save_to_bytes() and not save(): save() replaces the asset block, and with it generator and provenance

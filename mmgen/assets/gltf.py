@@ -9,7 +9,7 @@ import pygltflib
 from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset
-from mmgen.assets.textures import MIME_TYPES, TextureCodec, encode_texture
+from mmgen.assets.textures import MIME_TYPES, EncodedTexture, TextureCodec
 from mmgen.assets.wedges import Wedges, split_wedges, tidy
 from mmgen.version import __version__
 
@@ -60,7 +60,7 @@ class _Buffer:
 
 def build_gltf(
     asset: Asset,
-    texture_codec: TextureCodec,
+    texture: EncodedTexture,
     material: MaterialStyle = "unlit",
     uris: tuple[str, str] | None = None,
 ) -> tuple[pygltflib.GLTF2, bytes]:
@@ -68,7 +68,7 @@ def build_gltf(
 
     Args:
         asset: Tidied on the way (`wedges.tidy`).
-        texture_codec: Codec of the texture.
+        texture: Goes into the file in place of `asset.texture`.
         material: How viewers shade it.
         uris: Names of the buffer and the texture file of a separate glTF; None keeps both inside, for GLB.
 
@@ -88,9 +88,9 @@ def build_gltf(
     buffer_uri, image_uri = uris or (None, None)
     image = pygltflib.Image(name=name, uri=image_uri)
     if image_uri is None:
-        image.mimeType = MIME_TYPES[texture_codec]
-        image.bufferView = buffer.add_view(encode_texture(asset.texture, texture_codec))
-    _add_texture(gltf, name, image, texture_codec)
+        image.mimeType = MIME_TYPES[texture.codec]
+        image.bufferView = buffer.add_view(texture.data)
+    _add_texture(gltf, name, image, texture.codec)
     _add_materials(gltf, name, material)
     gltf.buffers = [pygltflib.Buffer(byteLength=len(buffer.data), uri=buffer_uri)]
     return gltf, bytes(buffer.data)

@@ -13,7 +13,7 @@ from mmgen.assets.container import Container, child, listing, parse_glb
 from mmgen.assets.glb import asset_from_glb, main_primitive, read_file, texture_bytes
 from mmgen.assets.gltf import UNLIT, VARIANTS
 from mmgen.assets.polygons import open_edges
-from mmgen.assets.textures import texture_codec
+from mmgen.assets.textures import stored_texture
 from mmgen.assets.tree import GlbFile, list_glbs
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import sha256_bytes
@@ -125,7 +125,7 @@ def _describe(container: Container, asset: Asset) -> dict[str, Any]:
             "width": asset.texture.shape[1],
             "height": asset.texture.shape[0],
             "bytes": len(encoded),
-            "codec": texture_codec(encoded),
+            "codec": stored_texture(encoded).codec,
         },
         "material": {
             "unlit": UNLIT in child(material, "extensions"),

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,14 @@ MAX_TEXTURE_SIDE = 16384
 MAX_TEXELS = 1 << 26
 
 
+@dataclass(frozen=True)
+class EncodedTexture:
+    """A texture as it stands in a file."""
+
+    codec: TextureCodec
+    data: bytes
+
+
 def encode_texture(texture: NDArray[np.uint8], codec: TextureCodec) -> bytes:
     """[H, W, 3] uint8 sRGB to PNG (exact), JPEG (quality 92, full colour resolution) or WebP (quality 90) bytes.
 
@@ -38,11 +47,11 @@ def encode_texture(texture: NDArray[np.uint8], codec: TextureCodec) -> bytes:
     return buffer.getvalue()
 
 
-def texture_codec(data: bytes) -> TextureCodec:
-    """Which codec bytes that `encode_texture` made are in."""
+def stored_texture(data: bytes) -> EncodedTexture:
+    """Bytes that `decode_texture` reads, with their codec."""
     if data[:4] == b"\x89PNG":
-        return "png"
-    return "webp" if data[8:12] == b"WEBP" else "jpeg"
+        return EncodedTexture("png", data)
+    return EncodedTexture("webp" if data[8:12] == b"WEBP" else "jpeg", data)
 
 
 def decode_texture(data: bytes) -> NDArray[np.uint8]:

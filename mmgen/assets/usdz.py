@@ -11,7 +11,7 @@ import numpy as np
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.gltf import GENERATOR, ascii_name, printable
-from mmgen.assets.textures import SUFFIXES, TextureCodec, encode_texture
+from mmgen.assets.textures import SUFFIXES, EncodedTexture
 from mmgen.assets.wedges import smooth_normals
 from mmgen.errors import FatalError
 
@@ -23,21 +23,21 @@ OLDEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 PADDING_ID = 0x1986
 
 
-def usdz_bytes(asset: Asset, texture_codec: TextureCodec) -> bytes:
+def usdz_bytes(asset: Asset, texture: EncodedTexture) -> bytes:
     """One archive in metres, +Y up, front to +Z; the same bytes for the same asset every time.
 
     USD has no unlit material: the texture is the diffuse colour of a rough non-metal, whatever `--material` says.
 
     Args:
         asset: What to write; what the photo showed becomes the primvar `seen`, the provenance custom layer data.
-        texture_codec: `png` or `jpeg`, the ones that the format allows.
+        texture: Goes into the file in place of `asset.texture`; the format allows PNG and JPEG.
 
     Raises:
         FatalError: `usd_missing`: usd-core is not installed.
     """
-    image = f"textures/{ascii_name(asset.name)}{SUFFIXES[texture_codec]}"
+    image = f"textures/{ascii_name(asset.name)}{SUFFIXES[texture.codec]}"
     stage = {f"{ascii_name(asset.name)}.usdc": _stage_bytes(asset, image)}
-    return _packed(stage | {image: encode_texture(asset.texture, texture_codec)})
+    return _packed(stage | {image: texture.data})
 
 
 def require_usd() -> None:

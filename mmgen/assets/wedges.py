@@ -103,7 +103,7 @@ def smooth_normals(vertices: NDArray[np.floating[Any]], faces: NDArray[np.intege
 
 def _sum_at(faces: NDArray[np.integer[Any]], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """[count] the sum of one value per face at each vertex, corner by corner."""
-    return np.bincount(faces.T.reshape(-1), np.tile(values, 3), count)
+    return np.bincount(faces.T.reshape(-1), np.tile(values, 3), count).astype(np.float64)
 
 
 def split_wedges(asset: Asset) -> Wedges:

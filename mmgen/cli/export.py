@@ -1,5 +1,6 @@
 """`mmgen export`: meshes to other formats."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from mmgen.cli.options import (
     limit_option,
     out_option,
     overwrite_option,
+    workers_option,
 )
 from mmgen.cli.output import print_json, say
 from mmgen.listing import display_name
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from mmgen.assets.formats import ExportOptions
 
 FORMATS = ("glb", "gltf", "obj", "ply", "stl", "usdz")
+
+
+WORTH_PROCESSES = 100
+"""Fewer files are written before another process has started."""
 
 
 class TextureSize(click.ParamType):
@@ -60,10 +66,8 @@ class TextureSize(click.ParamType):
 @click.option(
     "--texture-codec",
     type=click.Choice(("png", "jpeg", "webp")),
-    default="png",
-    show_default=True,
     help="png is exact; jpeg and webp are several times smaller. webp is for glb, gltf and viewers that know"
-    " EXT_texture_webp: there is no second texture for others.",
+    " EXT_texture_webp: there is no second texture for others.  [default: as it is in glb and usdz, png in others]",
 )
 @click.option(
     "--height",
@@ -86,6 +90,7 @@ class TextureSize(click.ParamType):
     metavar="N",
     help="Also write N simpler levels, each of a quarter of the faces: x_lod0 (full), x_lod1, ...",
 )
+@workers_option
 @limit_option("Only the first N meshes, in sorted order.")
 @overwrite_option
 @json_option
@@ -96,6 +101,7 @@ def command(
     out: Path,
     limit: int | None,
     lods: int | None,
+    workers: int | None,
     overwrite: bool,
     as_json: bool,
     dry_run: bool,
@@ -106,10 +112,11 @@ def command(
     Outputs mirror the folder tree. A second run skips what is up to date: same mesh, same options, untouched outputs.
     Meshes in MESHES/rejected are left out unless you name that folder.
     """
-    from mmgen.assets.exporting import plan_jobs, run_jobs
+    from mmgen.assets.exporting import ExportRun, plan_jobs, run_jobs
     from mmgen.assets.formats import ExportOptions
     from mmgen.assets.tree import list_glbs
     from mmgen.cli.progress import progress
+    from mmgen.engine import default_workers
 
     options = ExportOptions(**changes)
     _check_formats(formats, options)
@@ -117,11 +124,16 @@ def command(
     if dry_run:
         _show_plan(jobs, out, as_json)
         return
+    run = ExportRun(out, options, overwrite)
+    started = time.monotonic()
     with progress("export", len(jobs)) as reporter:
         results = run_jobs(
-            jobs, options, out, overwrite, lambda result: reporter.advance(failed=result.outcome == "failed")
+            jobs,
+            run,
+            lambda result: reporter.advance(failed=result.outcome == "failed"),
+            workers or (default_workers("cpu") if len(jobs) >= WORTH_PROCESSES else 1),
         )
-    _report(results, out, as_json)
+    _report(results, out, time.monotonic() - started, as_json)
 
 
 def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:
@@ -149,7 +161,7 @@ def _show_plan(jobs: "list[Job]", out: Path, as_json: bool) -> None:
         print(f"{display_name(job.source.path)} -> {', '.join(display_name(out / name) for name in job.outputs)}")
 
 
-def _report(results: "list[Result]", out: Path, as_json: bool) -> None:
+def _report(results: "list[Result]", out: Path, seconds: float, as_json: bool) -> None:
     from dataclasses import asdict
 
     counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in ("done", "skipped", "failed")}
@@ -158,9 +170,12 @@ def _report(results: "list[Result]", out: Path, as_json: bool) -> None:
         say(f"failed: {message}\n  hint: {hint}")
     if as_json:
         items = [asdict(result.record) | {"status": result.outcome} for result in results]
-        print_json({"schema": "mmgen.export/1", "out": str(out), **counts, "items": items})
+        print_json(
+            {"schema": "mmgen.export/1", "out": str(out), **counts, "seconds": round(seconds, 3), "items": items}
+        )
     else:
         done, skipped, failed = counts.values()
         print(f"{done} exported, {skipped} up to date, {failed} failed -> {display_name(out)}")
+        say(f"{len(results) / seconds:.1f} files a second, {seconds:.1f} s in all")
     if counts["failed"]:
         click.get_current_context().exit(EXIT_NOTHING_DONE if counts["failed"] == len(results) else EXIT_ITEMS_FAILED)

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from mmgen.batch import WHOLE, Batch
-from mmgen.conversion import guarded, write_output
+from mmgen.conversion import guarded
 from mmgen.errors import ItemError
 from mmgen.files import sha256_bytes, sha256_file
 from mmgen.images import read_image
@@ -21,6 +21,7 @@ from mmgen.listing import display_name
 from mmgen.locks import STATE_FOLDER
 from mmgen.masks.finding import find_mask
 from mmgen.masks.structures import MaskSource
+from mmgen.outputs import write_output
 from mmgen.planning import Redo
 from mmgen.runs import Record, Shard, read_records
 

@@ -10,6 +10,7 @@ import pytest
 from asset_samples import body_asset
 from PIL import Image
 
+from mmgen.assets.textures import EncodedTexture, encode_texture
 from mmgen.assets.usdz import usdz_bytes
 from mmgen.errors import FatalError
 
@@ -19,7 +20,7 @@ def test_another_reader_finds_the_body_in_metres_with_its_texture(tmp_path):
     from pxr import Usd, UsdGeom, UsdShade, UsdValidation
 
     asset = replace(body_asset("ä 1", level=1), seen=np.linspace(0, 1, 42, dtype=np.float32))
-    data = usdz_bytes(asset, "jpeg")
+    data = usdz_bytes(asset, EncodedTexture("jpeg", encode_texture(asset.texture, "jpeg")))
     path = tmp_path / "a.usdz"
     path.write_bytes(data)
     stage = Usd.Stage.Open(str(path))
@@ -53,5 +54,5 @@ def test_without_usd_core_the_way_to_get_it_is_named(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "pxr", None)
     with pytest.raises(FatalError, match="USDZ needs usd-core") as caught:
-        usdz_bytes(body_asset(level=1), "png")
+        usdz_bytes(body_asset(level=1), EncodedTexture("png", b""))
     assert "mmgen[usd]" in caught.value.hint

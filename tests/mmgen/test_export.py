@@ -181,10 +181,10 @@ def test_an_interrupted_run_keeps_what_it_did(meshes, monkeypatch):
 
     real = exporting.export_files
 
-    def interrupted(asset, stem, kind, options):
+    def interrupted(asset, stem, *rest):
         if stem == "b.c":
             raise KeyboardInterrupt
-        return real(asset, stem, kind, options)
+        return real(asset, stem, *rest)
 
     monkeypatch.setattr(exporting, "export_files", interrupted)
     run()
@@ -242,3 +242,21 @@ def test_levels_of_detail_stand_beside_each_other_and_are_skipped_when_up_to_dat
 def test_webp_for_formats_whose_readers_do_not_know_it_is_wrong_usage(meshes, kind):
     result = run("--format", kind, "--format", "glb", "--texture-codec", "webp")
     assert result.exit_code == 2 and f"webp is not for {kind}" in result.stderr
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "webp"])
+def test_a_texture_that_nothing_is_asked_of_is_not_encoded_again(meshes, codec):
+    """Every new encoding would lose a little more."""
+    (meshes / "a.glb").write_bytes(glb_bytes(body_asset("a", level=1), codec))
+    assert run(meshes / "a.glb", "--out", "o").exit_code == 0
+    assert Path("o/a.glb").read_bytes() == (meshes / "a.glb").read_bytes()
+    assert run(meshes / "a.glb", "--out", "o", "--format", "obj").exit_code == 0
+    assert Path("o/a.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.slow
+def test_processes_write_the_same_bytes_as_one(meshes):
+    assert run("--out", "one", "--workers", "1").exit_code == 0
+    result = run("--out", "two", "--workers", "2")
+    assert result.exit_code == 0 and "files a second" in result.stderr
+    assert contents(Path("one")) == contents(Path("two"))

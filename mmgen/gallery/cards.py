@@ -9,7 +9,9 @@ from mmgen.assets.glb import read_file, read_glb
 from mmgen.errors import ItemError
 from mmgen.gallery.figures import details, short_figures
 from mmgen.gallery.items import GalleryItem
-from mmgen.gallery.pictures import photo_uri, poster_uri
+from mmgen.gallery.pictures import home_view
+from mmgen.gallery.stores import Store
+from mmgen.previews import View
 
 GOOD, CHECK, FAILED = "good", "check", "failed"
 GOOD_MASK_IOU = 0.85
@@ -25,7 +27,8 @@ class Card:
         for_script: What the page's script needs: plain JSON.
         group: `good`, `check` or `failed`.
         mask_iou: 0..1, or None where it is not known.
-        glb: The file's bytes; None where there is no mesh to show.
+        has_mesh: Whether there is a mesh to show.
+        glb: The mesh file's bytes where the page has to hold them itself.
         unreadable: What is wrong with the item's mesh file; None where it is sound or there is none.
     """
 
@@ -33,16 +36,18 @@ class Card:
     for_script: dict[str, Any]
     group: str
     mask_iou: float | None
+    has_mesh: bool
     glb: bytes | None
     unreadable: ItemError | None
 
 
-def make_card(item: GalleryItem, rank: int) -> Card:
+def make_card(item: GalleryItem, rank: int, store: Store) -> Card:
     """Read and render one item. Never raises for a bad file: the card then says what is wrong.
 
     Args:
         item: What to show.
         rank: Position in the input order, from 0.
+        store: Takes pictures and meshes.
     """
     try:
         asset = read_glb(item.glb) if item.glb else None
@@ -52,26 +57,33 @@ def make_card(item: GalleryItem, rank: int) -> Card:
         glb, asset, unreadable = None, None, error
         item = replace(item, error=error.code, message=error.message, hint=error.hint)
     group = _group(item, asset)
+    photo = None if item.photo is None else store.photo(item.photo)
+    view, model, right = View(), None, _problem(item)
+    if asset is not None and glb is not None:
+        view, model = home_view(asset, has_photo=photo is not None), store.model(glb)
+        right = _stage(store.poster(asset, glb, view), has_photo=photo is not None)
     for_script = {
         "rank": rank,
         "name": item.name,
         "file": item.name.rsplit("/", 1)[-1] + ".glb",
+        "model": model,
+        "view": {"azimuth": view.azimuth_deg, "elevation": view.elevation_deg},
         "group": group,
         "mask_iou": item.mask_iou,
         "ssim": item.ssim,
         "bytes": None if glb is None else len(glb),
         "details": details(item, asset, glb),
     }
-    right = _problem(item) if asset is None else _stage(asset)
     text = _CARD.format(
         rank=rank,
         group=group,
         name=html.escape(item.name),
-        media=_media(rank, photo_uri(item.photo), right, opens=asset is not None),
+        media=_media(rank, photo, right, opens=asset is not None),
         badge=_badge(item, group),
         figures=html.escape(short_figures(item, asset, glb)),
     )
-    return Card(text, for_script, group, item.mask_iou, glb, unreadable)
+    embedded = glb if model is None else None
+    return Card(text, for_script, group, item.mask_iou, asset is not None, embedded, unreadable)
 
 
 _CARD = """<article class="card" data-index="{rank}" data-drawn="false">
@@ -93,16 +105,17 @@ def _group(item: GalleryItem, asset: Asset | None) -> str:
 def _media(rank: int, photo: str | None, right: str, opens: bool) -> str:
     left = ""
     if photo is not None:
-        picture = f'<img src="{photo}" alt="Input photo" decoding="async">'
+        picture = f'<img src="{photo}" alt="Input photo" loading="lazy" decoding="async">'
         left = f'<div class="photo">{picture}<span class="tag">Photo</span></div>'
     if opens:
         return f'<a class="media" href="#asset-{rank}" aria-label="Open the large view">{left}{right}</a>'
     return f'<div class="media">{left}{right}</div>'
 
 
-def _stage(asset: Asset) -> str:
-    poster = f'<img class="poster" src="{poster_uri(asset)}" alt="Mesh from the front">'
-    return f'<div class="stage">{poster}<canvas></canvas></div>'
+def _stage(poster: str, has_photo: bool) -> str:
+    picture = f'<img class="poster" src="{poster}" alt="The mesh" loading="lazy" decoding="async">'
+    tag = '<span class="tag">Mesh, same view</span>' if has_photo else ""
+    return f'<div class="stage">{picture}<canvas></canvas>{tag}</div>'
 
 
 def _problem(item: GalleryItem) -> str:

@@ -1,5 +1,6 @@
 """The figures of one item, in words."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmgen.assets.asset import Asset
@@ -49,10 +50,24 @@ def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[t
             for key, label in PROVENANCE_LABELS.items()
             if key in asset.provenance
         ]
+        pairs += _sources(asset.provenance)
     if item.mask_source:
         pairs.append(("Mask from", item.mask_source))
     if item.seconds is not None:
         pairs.append(("Made in", f"{item.seconds:.1f} s"))
+    return pairs
+
+
+def _sources(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where the photo was taken from, and whose body and clothes a swapped mesh has."""
+    pairs = []
+    camera = provenance.get("camera")
+    if isinstance(camera, dict) and isinstance(camera.get("azimuth_deg"), (int, float)):
+        pairs.append(("Photo's azimuth", f"{camera['azimuth_deg']:.0f}°"))
+    for key, label in (("shape_from", "Body of"), ("clothing_from", "Clothes of")):
+        source = provenance.get(key)
+        if isinstance(source, dict) and "name" in source:
+            pairs.append((label, str(source["name"])))
     return pairs
 
 

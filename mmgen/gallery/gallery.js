@@ -1,6 +1,6 @@
 "use strict";
-// The page around the viewer: draws every card once, spins the one under the pointer, opens the large view,
-// sorts and filters. Everything it shows is already in this file; it asks the network for nothing.
+// The page around the viewer: draws the cards that come into sight, spins the one under the pointer, opens the large
+// view, sorts and filters. Everything it shows is in this file or beside it; it asks nobody else for anything.
 
 const root = document.documentElement;
 const items = JSON.parse(document.getElementById("items").textContent); // one object per card, in card order
@@ -13,16 +13,11 @@ function reportError(where, error) {
   root.dataset.errors = JSON.stringify(errors);
 }
 
-let painter = null;
-try {
-  painter = new Painter();
-} catch (error) {
-  reportError("viewer", error);
-}
+let painter = null; // made after the first picture of the page is on the screen; null also where there is no WebGL 2
 
 const models = new Map(); // card index -> promise of a model; the least recently used one is first
 function modelOf(index) {
-  const promise = models.get(index) || readModel(glbBytes(index));
+  const promise = models.get(index) || glbBytes(index).then(readModel);
   models.delete(index);
   models.set(index, promise);
   if (models.size > KEPT_MODELS) {
@@ -33,10 +28,18 @@ function modelOf(index) {
   return promise;
 }
 
-function glbBytes(index) {
-  const text = atob(document.getElementById(`glb-${index}`).textContent);
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+async function glbBytes(index) {
+  if (items[index].model === null) {
+    const text = atob(document.getElementById(`glb-${index}`).textContent);
+    return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  }
+  const answer = await fetch(items[index].model);
+  if (!answer.ok) throw new Error(`the server has no mesh for it (${answer.status})`);
+  return new Uint8Array(await answer.arrayBuffer());
 }
+
+/** How a model is seen first: as in its photo, or from the front. */
+const homeOf = (index) => ({ ...FRONT, ...items[index].view });
 
 /** Give a canvas as many pixels as the screen shows of it. */
 function fitCanvas(canvas, fallback) {
@@ -49,16 +52,23 @@ function fitCanvas(canvas, fallback) {
 
 // --- cards ---------------------------------------------------------------------------------------------------------
 
-const isOnScreen = new Set(); // indices of the cards whose canvas holds pixels
+const isOnScreen = new Set(); // indices of the cards in sight, and of those a little below
+const queue = []; // indices of the cards in sight that were never drawn
+const hasModel = (index) => items[index].bytes !== null;
+const canOpen = (index) => painter && cards[index] && hasModel(index) && cards[index].dataset.drawn !== "error";
 
-async function drawCard(index, view = FRONT) {
+async function drawCard(index, view = homeOf(index)) {
   const card = cards[index];
   const canvas = card.querySelector("canvas");
   const model = await modelOf(index);
+  if (!isOnScreen.has(index)) return;
   fitCanvas(canvas, [180, 300]);
   painter.draw(model, canvas, view);
   card.classList.add("live");
   card.dataset.dimensions = model.max.map((high, axis) => (high - model.min[axis]).toFixed(4)).join(" ");
+  if (card.dataset.drawn === "true") return;
+  card.dataset.drawn = "true";
+  root.dataset.modelsDrawn = String(Number(root.dataset.modelsDrawn) + 1);
 }
 
 /** Back to the still picture, which needs no memory of its own. */
@@ -68,37 +78,40 @@ function restCard(index) {
   canvas.width = canvas.height = 0;
 }
 
+function spoil(index, error) {
+  if (cards[index].dataset.drawn === "error") return;
+  cards[index].dataset.drawn = "error";
+  reportError(items[index].name, error);
+}
+
+let isDrawing = false;
+async function drawQueue() {
+  if (isDrawing) return;
+  isDrawing = true;
+  while (queue.length) {
+    const index = queue.shift();
+    if (!isOnScreen.has(index)) continue; // scrolled past; it comes again
+    await drawCard(index).catch((error) => spoil(index, error));
+    await new Promise((resolve) => setTimeout(resolve)); // let the page answer between two models
+  }
+  isDrawing = false;
+  const isFirst = root.dataset.state === "loading";
+  root.dataset.state = errors.length ? "error" : "ready";
+  if (isFirst) followAddress();
+}
+
 const watcher = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     const index = Number(target.dataset.index);
     if (isIntersecting) isOnScreen.add(index);
     else isOnScreen.delete(index);
-    if (target.dataset.drawn !== "true") continue;
-    if (isIntersecting) drawCard(index);
-    else restCard(index);
+    const { drawn } = target.dataset;
+    if (drawn === "true" && isIntersecting) drawCard(index);
+    else if (drawn === "true") restCard(index);
+    else if (drawn === "false" && isIntersecting && !queue.includes(index)) queue.push(index);
   }
+  drawQueue();
 }, { rootMargin: "200px" });
-
-async function drawAll() {
-  let drawn = 0;
-  for (const [index, card] of cards.entries()) {
-    if (!document.getElementById(`glb-${index}`)) continue;
-    try {
-      if (painter) await drawCard(index);
-      card.dataset.drawn = String(Boolean(painter));
-      drawn += painter ? 1 : 0;
-    } catch (error) {
-      card.dataset.drawn = "error";
-      reportError(items[index].name, error);
-    }
-    root.dataset.modelsDrawn = String(drawn);
-    if (painter && !isOnScreen.has(index)) restCard(index);
-    watcher.observe(card);
-    await new Promise((resolve) => setTimeout(resolve)); // let the page answer between two models
-  }
-  root.dataset.modelsDrawn = String(drawn);
-  root.dataset.state = errors.length ? "error" : "ready";
-}
 
 // --- slow turns ----------------------------------------------------------------------------------------------------
 
@@ -118,10 +131,10 @@ function startTurning(step) {
 const wantsStillness = matchMedia("(prefers-reduced-motion: reduce)").matches;
 for (const [index, card] of cards.entries()) {
   const stage = card.querySelector(".stage");
-  if (!stage || !painter) continue;
+  if (!stage) continue;
   card.addEventListener("pointerenter", (event) => {
     if (event.pointerType !== "mouse" || wantsStillness || card.dataset.drawn !== "true") return;
-    const view = { ...FRONT };
+    const view = homeOf(index);
     startTurning((degrees) => {
       view.azimuth -= degrees;
       return drawCard(index, view);
@@ -143,8 +156,9 @@ let opened = -1;
 async function redraw() {
   if (opened < 0) return;
   const index = opened;
-  const model = await modelOf(index);
-  if (index !== opened) return;
+  const model = await modelOf(index).catch((error) => spoil(index, error));
+  if (!model) dialog.close();
+  if (!model || index !== opened) return;
   fitCanvas(part("canvas"), [400, 600]);
   painter.draw(model, part("canvas"), view);
 }
@@ -154,6 +168,7 @@ function show(index) {
   const { name, details } = items[index];
   const photo = cards[index].querySelector(".photo img");
   part("name").textContent = name;
+  part("same").hidden = !photo;
   part("photo").hidden = !photo;
   if (photo) part("photo").src = photo.src;
   part("details").replaceChildren(...details.flatMap(([label, value]) => {
@@ -161,7 +176,7 @@ function show(index) {
     [term.textContent, text.textContent] = [label, value];
     return [term, text];
   }));
-  Object.assign(view, FRONT, { lit: view.lit });
+  Object.assign(view, homeOf(index), { lit: view.lit });
   if (!dialog.open) dialog.showModal();
   part("canvas").focus();
   redraw();
@@ -177,21 +192,23 @@ function setTurning(on) {
 function followAddress() {
   const index = Number(/^#asset-(\d+)$/.exec(location.hash)?.[1] ?? -1);
   setTurning(false);
-  if (painter && cards[index]?.dataset.drawn === "true") show(index);
+  if (canOpen(index)) show(index);
   else if (dialog.open) dialog.close();
 }
 
 function step(direction) {
-  const shown = cards.filter((card) => !card.hidden && card.dataset.drawn === "true");
+  const shown = cards.filter((card) => !card.hidden && canOpen(Number(card.dataset.index)));
   shown.sort((a, b) => a.style.order - b.style.order);
+  if (!shown.length) return;
   const at = shown.indexOf(cards[opened]);
   location.replace(`#asset-${shown.at((at + direction) % shown.length).dataset.index}`);
 }
 
-function download() {
+async function download() {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([glbBytes(opened)], { type: "model/gltf-binary" }));
-  link.download = items[opened].file;
+  const { file } = items[opened];
+  link.href = URL.createObjectURL(new Blob([await glbBytes(opened)], { type: "model/gltf-binary" }));
+  link.download = file;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
@@ -204,11 +221,18 @@ part("lit").addEventListener("click", () => {
   part("lit").setAttribute("aria-pressed", String(view.lit));
   redraw();
 });
+part("same").addEventListener("click", () => (Object.assign(view, homeOf(opened), { lit: view.lit }), redraw()));
 part("reset").addEventListener("click", () => (Object.assign(view, FRONT, { lit: view.lit }), redraw()));
 part("download").addEventListener("click", download);
 part("previous").addEventListener("click", () => step(-1));
 part("next").addEventListener("click", () => step(1));
 part("close").addEventListener("click", () => dialog.close());
+const keys = { PageUp: () => step(-1), PageDown: () => step(1), Home: () => part("reset").click() };
+dialog.addEventListener("keydown", (event) => {
+  if (!keys[event.key]) return;
+  event.preventDefault();
+  keys[event.key]();
+});
 dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 dialog.addEventListener("close", () => {
   opened = -1;
@@ -250,5 +274,20 @@ for (const chip of chips) chip.addEventListener("click", () => {
   chips.forEach((each) => each.setAttribute("aria-pressed", String(each === chip)));
   arrange();
 });
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || dialog.open || event.target.matches("input, select")) return;
+  event.preventDefault();
+  search.focus();
+});
 arrange();
-drawAll().then(followAddress);
+function start() {
+  try {
+    painter = new Painter();
+  } catch (error) {
+    reportError("viewer", error);
+  }
+  const drawable = cards.filter((card) => painter && hasModel(Number(card.dataset.index)));
+  drawable.forEach((card) => watcher.observe(card));
+  if (!drawable.length) root.dataset.state = errors.length ? "error" : "ready";
+}
+requestAnimationFrame(() => setTimeout(start)); // the still pictures first

@@ -35,11 +35,11 @@ def find_chromium() -> str:
     pytest.skip(f"none of {', '.join(NAMES)} is on PATH")
 
 
-def run_chromium(page: Path, *actions: str, window: tuple[int, int] = (1280, 900), fragment: str = "") -> str:
-    """Open `page` by file:// with a fresh profile and return what the browser prints.
+def run_chromium(page: Path | str, *actions: str, window: tuple[int, int] = (1280, 900), fragment: str = "") -> str:
+    """Open `page` with a fresh profile and return what the browser prints.
 
     Args:
-        page: HTML file.
+        page: HTML file, opened by file://, or an address.
         actions: Such as `--dump-dom` and `--screenshot=FILE`.
         window: Width and height, pixels.
         fragment: Goes behind the address, such as `#asset-0`.
@@ -52,7 +52,7 @@ def run_chromium(page: Path, *actions: str, window: tuple[int, int] = (1280, 900
             f"--window-size={window[0]},{window[1]}",
             f"--virtual-time-budget={VIRTUAL_TIME_MS}",
             *actions,
-            page.resolve().as_uri() + fragment,
+            (page if isinstance(page, str) else page.resolve().as_uri()) + fragment,
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
     return done.stdout

@@ -11,6 +11,9 @@ from mmgen.errors import ItemError
 FOOT_FRACTION = 0.05
 """The lowest part of the body, as a fraction of its height, that counts as feet when the pivot is placed."""
 
+EXPORT_KEY = "export"
+"""Provenance key: what an export changed; absent where it changed nothing."""
+
 
 @dataclass(frozen=True)
 class Asset:

@@ -207,9 +207,9 @@ def _convert(job: Job, data: bytes, options: ExportOptions) -> dict[str, bytes]:
         asset = asset_from_container(container)
         stored = stored_texture(texture_bytes(container, main_primitive(container)))
         if job.lod:
-            from mmgen.assets.lod import level_of_detail  # scipy takes a while to load
+            from mmgen.assets.lod import exported_level  # scipy takes a while to load
 
-            asset = level_of_detail(asset, job.lod)
+            asset = exported_level(asset, job.lod)
         files = export_files(asset, job.stem, job.kind, options, stored)
     except ItemError as error:
         raise ItemError(error.code, f"{display_name(job.source.path)}: {error.message}", error.hint) from error

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
-from mmgen.assets.asset import Asset, with_height
+from mmgen.assets.asset import EXPORT_KEY, Asset, with_height
 from mmgen.assets.glb import glb_bytes, invalid_provenance
 from mmgen.assets.gltf import MaterialStyle, ascii_name, build_gltf
 from mmgen.assets.obj import mtl_text, obj_text
@@ -23,9 +23,6 @@ INSIDE: tuple[ExportFormat, ...] = ("glb", "usdz")
 """Formats with the texture inside their one file."""
 
 OWN_FILE_CODEC: TextureCodec = "png"
-
-EXPORT_KEY = "export"
-"""Provenance key: what an export changed; absent where it changed nothing."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from mmgen.assets.asset import Asset
+from mmgen.assets.asset import EXPORT_KEY, Asset
 from mmgen.assets.wedges import tidy, unique_rows
 from mmgen.errors import ItemError
 
@@ -40,6 +40,16 @@ def level_of_detail(asset: Asset, level: int) -> Asset:
     for _ in range(level):
         asset = simplified(asset, (len(asset.vertices) + 6) // 4)
     return asset
+
+
+def exported_level(asset: Asset, level: int) -> Asset:
+    """`level_of_detail`, said in the provenance as one of the changes of an export.
+
+    Raises:
+        ItemError: `lod_impossible`.
+    """
+    changes = asset.provenance.get(EXPORT_KEY, {}) | {"lod": level}
+    return replace(level_of_detail(asset, level), provenance=asset.provenance | {EXPORT_KEY: changes})
 
 
 def simplified(asset: Asset, vertex_count: int) -> Asset:

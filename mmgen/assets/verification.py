@@ -28,6 +28,7 @@ class Verification:
         records: Number of records by status, `export ...` for export records; empty without records.
         findings: Everything that is wrong.
         khronos: The Khronos validator's totals; None where it is not installed or there is no GLB.
+        rerun_same: How many of the GLBs had the same bytes when they were made again; None where nobody tried.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Verification:
     records: dict[str, int]
     findings: tuple[Finding, ...]
     khronos: KhronosSummary | None
+    rerun_same: int | None = None
 
     def count(self, severity: str) -> int:
         """Number of findings of a severity."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,28 +19,69 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("path", type=PATH)
+@click.option("--rerun", is_flag=True, help="Also make every mesh again from its own provenance and compare bytes.")
+@click.option("--photos", type=PATH, help="For --rerun: where the photos are now.  [default: as the run record says]")
+@click.option("--masks", type=PATH, help="For --rerun: folder of the masks, if they came from one.")
+@click.option("--weights", type=PATH, help="For --rerun: weights file.  [default: the bundled ones]")
+@click.option("--template", help="For --rerun: mesh that was fitted, if it was a file of your own.")
 @json_option
-def command(path: Path, as_json: bool) -> None:
+def command(path: Path, rerun: bool, as_json: bool, **whereabouts: Any) -> None:
     """Check that PATH is sound: a .glb file, or a folder that `reconstruct`, `export` or `augment-reid` wrote.
 
     Meshes are checked by mmgen's own rules (format, geometry, texture, material, feet on the ground, provenance),
     folders against their records (files there, hashes equal, nothing half-written). Where node and the npm package
     gltf-validator are installed, the Khronos validator looks at every mesh too. Of shards, every count and hash is
     checked, and every sample against the index. Exit code 3 if there are errors.
+
+    With --rerun every mesh is also reconstructed again, from the photo, mask, weights and options that its provenance
+    names, and must have the same bytes.
     """
+    if not rerun and any(value is not None for value in whereabouts.values()):
+        raise click.UsageError("--photos, --masks, --weights and --template are for --rerun")
     from mmgen.assets.verification import verify
     from mmgen.augment.verification import is_shard_folder, verify_shards
 
     if is_shard_folder(path):
+        if rerun:
+            raise click.UsageError("--rerun is for meshes; shards are checked against their own records")
         _finish(_show_shards(verify_shards(path), as_json))
         return
 
     verdict = verify(path)
+    if rerun:
+        verdict = _rerun(verdict, whereabouts)
     if as_json:
         _print_json(verdict)
     else:
         _print_text(verdict)
     _finish(verdict.count("error"))
+
+
+def _rerun(verdict: "Verification", whereabouts: dict[str, Any]) -> "Verification":
+    """The verdict with what making every mesh again has shown."""
+    from dataclasses import replace
+
+    from mmgen.assets.findings import Finding
+    from mmgen.assets.tree import list_glbs
+    from mmgen.cli.progress import progress
+    from mmgen.errors import ItemError
+    from mmgen.rerun import Rerunner, Whereabouts
+
+    rerunner = Rerunner(Whereabouts(**whereabouts))
+    files = list_glbs(verdict.path, with_rejected=True) if verdict.glb_files else []
+    findings = []
+    with progress("rerun", len(files)) as reporter:
+        for file in files:
+            try:
+                difference = rerunner.difference(file)
+                problem = difference and f"made again it has other bytes: {difference}"
+            except ItemError as error:
+                problem = f"cannot be made again: {error.message} [{error.code}]. {error.hint}"
+            if problem:
+                findings.append(Finding("error", "rerun", str(file.relative), problem))
+            reporter.advance(failed=bool(problem))
+    same = len(files) - len(findings)
+    return replace(verdict, findings=(*verdict.findings, *findings), rerun_same=same)
 
 
 def _finish(errors: int) -> None:
@@ -80,6 +121,7 @@ def _print_json(verdict: "Verification") -> None:
             "errors": verdict.count("error"),
             "warnings": verdict.count("warning"),
             "khronos": asdict(verdict.khronos) if verdict.khronos else None,
+            "rerun_same": verdict.rerun_same,
             "findings": [asdict(finding) for finding in verdict.findings],
         }
     )
@@ -97,6 +139,8 @@ def _print_text(verdict: "Verification") -> None:
         f"{display_name(verdict.path)}: {verdict.glb_files} GLBs{', records: ' + records if records else ''}; "
         f"{verdict.count('error')} errors, {verdict.count('warning')} warnings"
     )
+    if verdict.rerun_same is not None:
+        print(f"made again: {verdict.rerun_same} of {verdict.glb_files} with the same bytes")
     if verdict.khronos is None:
         say("Checked by mmgen's own rules. For the Khronos validator too (optional): npm install gltf-validator")
     else:

@@ -19,7 +19,7 @@ from mmgen.assets.glb import (
     read_file,
     texture_bytes,
 )
-from mmgen.assets.textures import stored_texture
+from mmgen.assets.textures import MAX_TEXTURE_SIDE, stored_texture
 from mmgen.assets.tree import GlbFile
 from mmgen.bundled import required_weights
 from mmgen.devices import resolve_device
@@ -108,6 +108,9 @@ class Rerunner:
 def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
     stated = made["options"]
     try:
+        sizes = [*stated["texture_size"], stated["refine_steps"], stated["seed"]]
+        if not all(type(value) is int and 0 <= value < 2**31 for value in sizes) or max(sizes[:2]) > MAX_TEXTURE_SIDE:
+            raise TypeError("sizes and counts must be whole numbers that reconstruct would take")
         options = ReconstructOptions(
             texture_size=tuple(stated["texture_size"]),
             height_m=stated["height_m"],

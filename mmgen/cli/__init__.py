@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gallery": ("mmgen.cli.gallery", "Put meshes on one HTML page that opens from disk."),
     "swap": ("mmgen.cli.swap", "Exchange clothes between meshes: a pair, or everyone with everyone."),
     "turntable": ("mmgen.cli.turntable", "Render a mesh from all sides."),
+    "camera-stats": ("mmgen.cli.camera_stats", "Show from where the photos of a data set were taken."),
     "bench": ("mmgen.cli.bench", "Measure this machine."),
     "doctor": ("mmgen.cli.doctor", "Check this installation: what works, what is missing, how to get it."),
 }

@@ -95,9 +95,7 @@ async function drawQueue() {
     await new Promise((resolve) => setTimeout(resolve)); // let the page answer between two models
   }
   isDrawing = false;
-  const isFirst = root.dataset.state === "loading";
   root.dataset.state = errors.length ? "error" : "ready";
-  if (isFirst) followAddress();
 }
 
 const watcher = new IntersectionObserver((entries) => {
@@ -289,5 +287,6 @@ function start() {
   const drawable = cards.filter((card) => painter && hasModel(Number(card.dataset.index)));
   drawable.forEach((card) => watcher.observe(card));
   if (!drawable.length) root.dataset.state = errors.length ? "error" : "ready";
+  followAddress();
 }
 requestAnimationFrame(() => setTimeout(start)); // the still pictures first

@@ -1,0 +1,152 @@
+"""`mmgen camera-stats`: from where photos were taken, as histograms."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mmgen.cli import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE
+from mmgen.cli.options import (
+    PATH,
+    device_option,
+    dry_run_option,
+    json_option,
+    limit_option,
+    masks_option,
+    out_option,
+    weights_option,
+)
+from mmgen.cli.output import print_json, say
+from mmgen.listing import display_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mmgen.assets.tree import GlbFile
+    from mmgen.camera_stats import CameraRow
+    from mmgen.errors import ItemError
+    from mmgen.inputs import InputItem
+
+TITLES = {
+    "azimuth_deg": ("Azimuth, degrees (0 = front)", "mean {mean:.0f}, spread {std:.0f} (circular)"),
+    "elevation_deg": ("Elevation, degrees", "median {median:.1f}, {p5:.1f} to {p95:.1f}"),
+    "distance": ("Distance, template units", "median {median:.2f}, {p5:.2f} to {p95:.2f}"),
+    "offset_x": ("Offset to the right", "median {median:.3f}, {p5:.3f} to {p95:.3f}"),
+    "offset_y": ("Offset upwards", "median {median:.3f}, {p5:.3f} to {p95:.3f}"),
+    "mean_shape_offset": ("Mean |dS|, template units", "median {median:.3f}, {p5:.3f} to {p95:.3f}"),
+}
+
+
+@click.command()
+@click.argument("source", type=PATH, default="meshes")
+@out_option("camera-stats.png", help_text="The picture to write.")
+@weights_option
+@masks_option("For photos, as in mmgen reconstruct.")
+@device_option
+@limit_option()
+@json_option
+@dry_run_option
+def command(
+    source: Path,
+    out: Path,
+    weights: Path | None,
+    masks: str,
+    device: str,
+    limit: int | None,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
+    """Show how the cameras of SOURCE are spread: azimuth, elevation, distance, offsets, and the mean |dS|.
+
+    SOURCE is a folder that `mmgen reconstruct` wrote (default: meshes/), or photos, which are then put through the
+    networks. The mean |dS|, how far bodies differ from the template, needs the weights that made the meshes.
+
+    One peak in the azimuths where people were seen from everywhere is a collapsed camera.
+
+    Exit codes: 0 all good, 3 some items were left out, 4 nothing could be done.
+    """
+    from mmgen.bundled import bundled_weights_path
+    from mmgen.camera_stats import known_prototypes, rows_of_meshes, rows_of_photos, summary
+    from mmgen.cli.progress import progress
+
+    glbs, photos = _contents(source, limit)
+    if dry_run:
+        say(f"would read {len(glbs) or len(photos)} {'meshes' if glbs else 'photos'} and write {display_name(out)}")
+        if as_json:
+            print_json({"schema": "mmgen.camera_stats/1", "dry_run": True, "n": len(glbs) or len(photos)})
+        return
+    prototypes = known_prototypes([path for path in (weights, bundled_weights_path()) if path is not None])
+    failures: list[ItemError] = []
+    with progress("cameras", len(glbs) or len(photos)) as reporter:
+
+        def hear(error: "ItemError | None") -> None:
+            if error is not None:
+                failures.append(error)
+            reporter.advance(failed=error is not None)
+
+        if glbs:
+            rows = rows_of_meshes(glbs, prototypes, hear)
+        else:
+            rows = rows_of_photos(photos, _reconstructor(weights, masks, device), prototypes, hear)
+    for error in failures:
+        say(f"failed: {error.message}\n  hint: {error.hint}")
+    if rows:
+        _finish(rows, summary(rows), out, source, as_json)
+    if failures:
+        click.get_current_context().exit(EXIT_ITEMS_FAILED if rows else EXIT_NOTHING_DONE)
+
+
+def _contents(source: Path, limit: int | None) -> "tuple[list[GlbFile], list[InputItem]]":
+    """Meshes where there are some, else photos."""
+    from mmgen.assets.tree import list_glbs
+    from mmgen.camera_stats import photos_of
+    from mmgen.errors import FatalError
+
+    if source.suffix.lower() == ".glb" or not source.is_file():
+        try:
+            return list_glbs(source, with_rejected=True)[:limit], []
+        except FatalError as error:
+            if error.code != "no_meshes":
+                raise
+    return [], photos_of(source)[:limit]
+
+
+def _reconstructor(weights: Path | None, masks: str, device: str) -> Any:
+    from mmgen.devices import resolve_device
+    from mmgen.reconstruction import build_reconstructor, default_options
+
+    chosen = {} if weights is None else {"weights": weights}
+    return build_reconstructor(default_options(masks=masks, device=resolve_device(device), **chosen))
+
+
+def _finish(rows: "list[CameraRow]", figures: "Mapping[str, Any]", out: Path, source: Path, as_json: bool) -> None:
+    import io
+
+    from PIL import Image
+
+    from mmgen.camera_stats import warnings_of
+    from mmgen.files import write_bytes_atomic
+    from mmgen.previews.histograms import Histogram, histogram_sheet
+
+    panels = []
+    for name, (title, remark) in TITLES.items():
+        statistics, bins = figures["statistics"][name], figures["histograms"][name]
+        if statistics is None:
+            panels.append(Histogram(title, "not known: the weights that made the meshes are not here"))
+            continue
+        middle = statistics["mean" if name == "azimuth_deg" else "median"]
+        panels.append(Histogram(title, remark.format(**statistics), bins["edges"], bins["counts"], middle))
+    picture = histogram_sheet(f"Cameras of {len(rows):,} photos: {display_name(source.name)}", panels)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    write_bytes_atomic(out, buffer.getvalue())
+    warnings = warnings_of(figures)
+    for warning in warnings:
+        say(f"warning: {warning}")
+    if as_json:
+        print_json({"schema": "mmgen.camera_stats/1", "out": display_name(out), **figures, "warnings": warnings})
+    else:
+        for name, (title, remark) in TITLES.items():
+            statistics = figures["statistics"][name]
+            print(f"{title}: {remark.format(**statistics) if statistics else 'not known'}")
+        print(display_name(out))

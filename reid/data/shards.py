@@ -20,6 +20,9 @@ SCHEMA = "mmgen.shards/1"
 SHARD_NAME = re.compile(r"shards/[A-Za-z0-9_-]+\.tar")
 """Everything else is refused: absolute paths, `..`, and `pipe:` commands above all."""
 
+_STRANGE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a line of strangers may raise."""
+
 
 def read_shards(root: Path) -> tuple[Photo, ...]:
     """List the samples of a shard folder, in the order of its index.
@@ -34,7 +37,7 @@ def read_shards(root: Path) -> tuple[Photo, ...]:
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             photos.append(_photo(root, json.loads(line), sizes))
-        except (ValueError, KeyError, TypeError) as error:
+        except _STRANGE as error:
             raise _damaged(root, f"line {number} of {INDEX} is no sample ({type(error).__name__}: {error})") from error
     if len(photos) != record["samples"]:
         raise _damaged(root, f"{INDEX} lists {len(photos)} samples, {RECORD} {record['samples']}")
@@ -55,10 +58,12 @@ def _record(root: Path) -> dict[str, Any]:
         raise ReidError(
             "shards_missing", f"{root} holds no {RECORD}", "Give a folder that `mmgen augment-reid` wrote."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(root, f"{RECORD} cannot be read: {error}") from error
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         raise _damaged(root, f"{RECORD} is not of schema {SCHEMA}")
+    if not isinstance(record.get("index"), dict) or not isinstance(record.get("samples"), int):
+        raise _damaged(root, f"{RECORD} lacks the number of samples, or the hash of {INDEX}")
     if record.get("complete") is not True:
         raise _incomplete(root)
     return record
@@ -69,7 +74,7 @@ def _index_bytes(root: Path, record: Mapping[str, Any]) -> bytes:
         data = (root / INDEX).read_bytes()
     except OSError as error:
         raise _damaged(root, f"{INDEX} cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != record["index"]["sha256"]:
+    if hashlib.sha256(data).hexdigest() != record["index"].get("sha256"):
         raise _damaged(root, f"{INDEX} is not the one that {RECORD} was written for")
     return data
 

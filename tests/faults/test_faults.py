@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 TOOL = Path(__file__).with_name("tool.py")
 PHOTOS = [f"{number:02}.png" for number in range(24)]
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def start(source: Path, out: Path, *words: str, seconds: float = 0.1, now: str = "") -> subprocess.Popen[str]:

@@ -26,12 +26,14 @@ class InputItem:
         root: The folder that was given, or the one the file stands in; absolute.
         relative: The photo's place below `root`.
         output: Path of the GLB relative to the output folder, with forward slashes.
+        height_m: How tall the person is, where a list says so; None takes the run's height.
     """
 
     path: Path
     root: Path
     relative: PurePath
     output: str
+    height_m: float | None = None
 
     @property
     def name(self) -> str:
@@ -121,7 +123,7 @@ def _item(file: ImageFile) -> InputItem:
     root = Path(os.path.abspath(file.path))
     for _ in file.relative.parts:
         root = root.parent
-    return InputItem(file.path, root, file.relative, _output(file.relative))
+    return InputItem(file.path, root, file.relative, _output(file.relative), file.height_m)
 
 
 def _output(relative: PurePath) -> str:

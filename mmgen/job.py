@@ -109,6 +109,7 @@ class Job:
                 "mask_network": network_sha256() if mask is None and self.masks.may_ask_network else None,
                 "weights": weights_sha256,
                 "options": self.options_sha256,
+                **({} if item.height_m is None else {"height_m": item.height_m}),
             }
         )
 

@@ -32,6 +32,7 @@ MASK_ENDINGS = ("_mask", ".mask", "-mask")
 MASK_FOLDER = "masks"
 _SKIPPED_FOLDERS = frozenset({MASK_FOLDER, "truth", "__macosx"})
 _LIST_SUFFIXES = frozenset({".txt", ".jsonl"})
+LEAST_HEIGHT_M, MOST_HEIGHT_M = 0.1, 10.0
 _PATH_KEYS = ("path", "input", "image")
 
 
@@ -43,10 +44,12 @@ class ImageFile:
         relative: where it stands below the input it came from; outputs mirror it. A file given by itself has only
             its name.
         path: how to open it.
+        height_m: how tall the person is, where a list says so.
     """
 
     relative: PurePath
     path: Path
+    height_m: float | None = None
 
 
 def display_name(path: PurePath | str) -> str:
@@ -60,7 +63,8 @@ def list_images(inputs: Sequence[Path], recursive: bool = True) -> list[ImageFil
 
     Folders give every file with an image suffix (any case) except hidden ones, masks beside their photos, and folders
     named `masks` or `truth`. Files stand for themselves, whatever their suffix. `@FILE`, `*.txt` and `*.jsonl` are
-    lists: a path per line (JSON lines: the key `path`, `input` or `image`), relative to the list. Links are followed,
+    lists: a path per line (JSON lines: the key `path`, `input` or `image`, and `height_m` for how tall that person is),
+    relative to the list. Links are followed,
     loops are not. A missing file or an unreadable folder is listed too, so that reading it reports what is wrong
     without spoiling the others.
 
@@ -151,25 +155,39 @@ def _read_list(path: Path) -> Iterator[ImageFile]:
         name = line.strip("\r\n\t ")
         if not name or name.startswith("#"):
             continue
+        height_m = None
         if path.suffix.lower() == ".jsonl":
-            name = _path_in_json(name, path, number)
+            name, height_m = _row_in_json(name, path, number)
         image = path.parent / name
         inside = image.is_relative_to(path.parent) and ".." not in PurePath(name).parts
-        yield ImageFile(image.relative_to(path.parent) if inside else PurePath(image.name), image)
+        yield ImageFile(image.relative_to(path.parent) if inside else PurePath(image.name), image, height_m)
 
 
-def _path_in_json(line: str, path: Path, number: int) -> str:
+def _row_in_json(line: str, path: Path, number: int) -> tuple[str, float | None]:
+    """The path that a line names, and the height."""
     try:
         row = json.loads(line)
     except ValueError:
         row = None
     if isinstance(row, str):
-        return row
+        return row, None
     for key in _PATH_KEYS:
         if isinstance(row, dict) and isinstance(row.get(key), str):
-            return row[key]
+            return row[key], _height(row.get("height_m"), path, number)
     raise FatalError(
         "list_invalid",
         f"{display_name(path)}, line {number}, names no file",
         f"Each line is a JSON string, or an object with one of the keys {', '.join(_PATH_KEYS)}.",
+    )
+
+
+def _height(value: object, path: Path, number: int) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and LEAST_HEIGHT_M <= value <= MOST_HEIGHT_M:
+        return float(value)
+    raise FatalError(
+        "list_invalid",
+        f"{display_name(path)}, line {number}: height_m is {json.dumps(value)[:40]}",
+        f"Give metres, from {LEAST_HEIGHT_M:g} to {MOST_HEIGHT_M:g}, such as 1.82; or leave it out.",
     )

@@ -129,7 +129,7 @@ def finish(item: Prepared, body: Body, origin: Origin) -> Reconstructed:
     vertices = mesh.vertices[0].cpu().numpy()
     asset = Asset(
         name=item.item.path.stem,
-        vertices=_placed(vertices, origin.options.height_m),
+        vertices=_placed(vertices, _height(item, origin)[0]),
         faces=mesh.faces.cpu().numpy(),
         face_uv=mesh.face_uv.cpu().numpy(),
         texture=(mesh.texture[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy(),
@@ -161,6 +161,7 @@ def _measure(item: Prepared, body: Body) -> tuple[float, float]:
 
 def _provenance(item: Prepared, body: Body, origin: Origin, quality: tuple[float, float]) -> dict[str, Any]:
     options, camera = origin.options.result_options(), body.camera
+    height_m, height_source = _height(item, origin)
     return {
         "version": __version__,
         "input": item.item.name,
@@ -184,12 +185,19 @@ def _provenance(item: Prepared, body: Body, origin: Origin, quality: tuple[float
         },
         "crop_px": {name: round(getattr(item.box, name), 3) for name in ("left", "top", "width", "height")},
         "photo_size_px": list(item.photo_size),
-        "height_m": origin.options.height_m,
-        "height_source": origin.options.height_source,
+        "height_m": height_m,
+        "height_source": height_source,
         "mask_iou": round(quality[0], 6),
         "ssim": round(quality[1], 6),
         "seen_fraction": round(body.seen_fraction, 6),
     }
+
+
+def _height(item: Prepared, origin: Origin) -> tuple[float, str]:
+    """Metres and where they come from: this person's own height, or the run's."""
+    if item.item.height_m is not None:
+        return item.item.height_m, "given"
+    return origin.options.height_m, origin.options.height_source
 
 
 def _placed(body: NDArray[np.float32], body_length_m: float) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmgen.assets.asset import EXPORT_KEY, Asset
+from mmgen.assets.asset import EXPORT_KEY, ORIGINAL_HEIGHT_KEY, Asset
 from mmgen.assets.container import parse_glb
 from mmgen.assets.formats import ExportOptions, export_files
 from mmgen.assets.glb import (
@@ -109,6 +109,10 @@ def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
     stated = made["options"]
     try:
         sizes = [*stated["texture_size"], stated["refine_steps"], stated["seed"]]
+        if not isinstance(made["input"], str) or not isinstance(made.get(EXPORT_KEY, {}), dict):
+            raise TypeError("the photo is a name, and what an export changed is an object")
+        if not isinstance(made.get("height_m", 1.0), int | float):
+            raise TypeError("a height is a number")
         if not all(type(value) is int and 0 <= value < 2**31 for value in sizes) or max(sizes[:2]) > MAX_TEXTURE_SIDE:
             raise TypeError("sizes and counts must be whole numbers that reconstruct would take")
         options = ReconstructOptions(
@@ -195,7 +199,9 @@ def _photo(made: Mapping[str, Any], glb: Path, given: Path | None) -> InputItem:
             f"{display_name(found)} is not the photo that it was made from, or was changed since",
             "Name the folder of the photo as it was with --photos.",
         )
-    return InputItem(found, found.parent, name, f"{name.stem}.glb")
+    height_m = made.get(EXPORT_KEY, {}).get(ORIGINAL_HEIGHT_KEY, made.get("height_m"))
+    own_height_m = None if height_m == made["options"]["height_m"] else height_m
+    return InputItem(found, found.parent, name, f"{name.stem}.glb", own_height_m)
 
 
 def _recorded_roots(photo: str, glb: Path) -> list[Path]:
@@ -214,6 +220,7 @@ def _exported(asset: Asset, made: Mapping[str, Any], options: ReconstructOptions
     changes = dict(made.get(EXPORT_KEY, {}))
     if not changes:
         return data
+    changes.pop(ORIGINAL_HEIGHT_KEY, None)
     lod = changes.pop("lod", 0)
     container = parse_glb(data)
     asset = asset_from_container(container)
@@ -223,10 +230,9 @@ def _exported(asset: Asset, made: Mapping[str, Any], options: ReconstructOptions
 
         asset = exported_level(asset, lod)
     try:
-        export = ExportOptions(**changes)
-    except TypeError as error:
+        return next(iter(export_files(asset, "again", "glb", ExportOptions(**changes), stored).values()))
+    except (TypeError, ValueError, KeyError) as error:
         raise _options_unknown(made) from error
-    return next(iter(export_files(asset, "again", "glb", export, stored).values()))
 
 
 def _what_differs(before: bytes, after: bytes, made: Mapping[str, Any]) -> str:

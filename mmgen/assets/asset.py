@@ -14,6 +14,9 @@ FOOT_FRACTION = 0.05
 EXPORT_KEY = "export"
 """Provenance key: what an export changed; absent where it changed nothing."""
 
+ORIGINAL_HEIGHT_KEY = "original_height_m"
+"""Under `EXPORT_KEY`: the height before an export changed it."""
+
 
 @dataclass(frozen=True)
 class Asset:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
-from mmgen.assets.asset import EXPORT_KEY, Asset, with_height
+from mmgen.assets.asset import EXPORT_KEY, ORIGINAL_HEIGHT_KEY, Asset, with_height
 from mmgen.assets.glb import glb_bytes, invalid_provenance
 from mmgen.assets.gltf import MaterialStyle, ascii_name, build_gltf
 from mmgen.assets.obj import mtl_text, obj_text
@@ -68,9 +68,11 @@ def export_files(
         raise ValueError(f"{kind} has no webp textures")
     if options.texture_size is not None:
         asset = replace(asset, texture=resize_texture(asset.texture, options.texture_size))
+    changes = asset.provenance.get(EXPORT_KEY, {}) | options.changes()
     if options.height_m is not None:
+        changes = {ORIGINAL_HEIGHT_KEY: asset.provenance.get("height_m")} | changes
         asset = with_height(asset, options.height_m)
-    if changes := asset.provenance.get(EXPORT_KEY, {}) | options.changes():
+    if changes:
         asset = replace(asset, provenance=asset.provenance | {EXPORT_KEY: changes})
     names = output_names(stem, kind, options.texture_codec)
     if kind in ("ply", "stl"):

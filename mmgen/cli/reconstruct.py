@@ -65,12 +65,18 @@ DEFAULT_TEXTURE_SIZE = "512x256"
     "--height",
     type=click.FloatRange(0.1, 10),
     metavar="METRES",
-    help=f"Height of the people.  [default: {DEFAULT_HEIGHT_M:.2f}, recorded as assumed]",
+    help=f"Height of the people where no list says it (key height_m).  [default: {DEFAULT_HEIGHT_M:.2f}, recorded as"
+    " assumed]",
 )
 @click.option(
     "--texture-size",
     type=PixelSizeType(16, 4096),
     help=f"Texture in texels.  [default: {DEFAULT_TEXTURE_SIZE}]",
+)
+@click.option(
+    "--texture-codec",
+    type=click.Choice(["png", "jpeg", "webp"]),
+    help="png is exact and three times larger; webp is for viewers that know EXT_texture_webp.  [default: jpeg]",
 )
 @click.option(
     "--template",
@@ -270,6 +276,7 @@ def _method_options(options: Mapping[str, Any]) -> Any:
     height = options["height"]
     chosen = {
         "texture_size": options["texture_size"],
+        "texture_codec": options["texture_codec"],
         "refine_steps": options["refine"],
         "height_m": height or DEFAULT_HEIGHT_M,
         "height_source": "given" if height else "assumed",

@@ -123,3 +123,14 @@ def test_undecodable_names_are_listed_and_displayable(tmp_path: Path) -> None:
 def test_display_name_is_one_line() -> None:
     assert display_name("a\nb\x1b[31m.png") == "a\\nb\\x1b[31m.png"
     assert display_name(Path("Zoë/naïve 写真.png")) == "Zoë/naïve 写真.png"
+
+
+@pytest.mark.parametrize("height", ["tall", True, 0.05, 182])
+def test_heights_in_lists_are_metres(tmp_path: Path, height: object) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "list.jsonl").write_text('{"path": "a.png", "height_m": 1.82}')
+    assert list_images([tmp_path / "list.jsonl"])[0].height_m == 1.82
+    (tmp_path / "list.jsonl").write_text(json.dumps({"path": "a.png", "height_m": height}))
+    with pytest.raises(FatalError, match=r"list\.jsonl, line 1: height_m is") as caught:
+        list_images([tmp_path / "list.jsonl"])
+    assert "from 0.1 to 10" in caught.value.hint

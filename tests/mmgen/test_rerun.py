@@ -28,12 +28,13 @@ RERUNNER = Rerunner(Whereabouts())
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`photos/0.png`, and `meshes/` that one run made of it."""
+    """`photos/0.png` of somebody 1.90 m tall, as a list says, and `meshes/` that one run made of it."""
     root = tmp_path_factory.mktemp("rerun")
     draw_people(root / "photos", 1)
+    (root / "photos" / "list.jsonl").write_text('{"path": "0.png", "height_m": 1.9}')
     out = root / "meshes"
     job = Job(out, partial(Reconstructor, OPTIONS), OPTIONS.result_options(), MaskSource("alpha"), 0.0, out / "log")
-    assert run_batch(Batch(list_inputs([root / "photos"], out), job), Listener()).exit_code == 0
+    assert run_batch(Batch(list_inputs([root / "photos" / "list.jsonl"], out), job), Listener()).exit_code == 0
     return root
 
 
@@ -58,6 +59,10 @@ def test_the_command_finds_the_photo_by_the_run_record_and_makes_the_same_bytes(
     result = CliRunner().invoke(cli, ["verify", str(made / "meshes"), "--rerun"])
     assert result.exit_code == 0, result.output
     assert "made again: 1 of 1 with the same bytes" in result.stdout
+    asset = read_glb(made / "meshes" / "0.glb")
+    assert asset.height_m == pytest.approx(1.9, rel=1e-6)
+    assert (asset.provenance["height_m"], asset.provenance["height_source"]) == (1.9, "given")
+    assert asset.provenance["options"]["height_m"] == 1.6, "what the run gives those without a height of their own"
 
 
 def test_exports_are_made_again_with_all_that_they_changed(made, tmp_path):
@@ -105,6 +110,8 @@ def test_a_mesh_that_somebody_changed_is_told_by_figures(folder):
         ({"weights_sha256": "0" * 64, "options": {"method": "network"}}, "weights_differ", "made with weights 00000"),
         ({"options": {"template": "1" * 64}}, "template_differs", "a template of hash 1111"),
         ({"options": {"refine_steps": "many"}}, "options_unknown", "options that mmgen .* does not know"),
+        ({"height_m": "tall"}, "options_unknown", "options that mmgen .* does not know"),
+        ({"export": {"novelty": 1}}, "options_unknown", "options that mmgen .* does not know"),
         ({"options": {"novelty": 1}}, "options_unknown", "options that mmgen .* does not know"),
     ],
 )

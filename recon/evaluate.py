@@ -31,7 +31,16 @@ from recon.truth import (
 )
 
 NOVEL_TURNS_DEG = (-90.0, -60.0, 60.0, 90.0)
-BACK_TURN_DEG = 180.0
+BACK_TURNS_DEG = (180.0,)
+NEAR_TURNS_DEG = (-90.0, -60.0, -30.0, 30.0, 60.0, 90.0)
+FAR_TURNS_DEG = (-150.0, -120.0, 120.0, 150.0, 180.0)
+ALL_TURNS_DEG = NEAR_TURNS_DEG + FAR_TURNS_DEG
+
+ANSWER_VIEWS = {"novel": NOVEL_TURNS_DEG, "back": BACK_TURNS_DEG}
+"""Views that the answer's own camera has a part in: it says how the body stands before it is turned."""
+
+BODY_VIEWS = {"body_near": NEAR_TURNS_DEG, "body_far": FAR_TURNS_DEG}
+"""Views of the body alone, upright as its makers hold it: no camera but the true one."""
 
 GOOD_AZIMUTH_DEG = 20.0
 
@@ -139,10 +148,11 @@ def truth_row(
     Measures: `truth_mask_iou` (true silhouette against the photo's mask; far below 1 the truth is misread or
     misplaced), `azimuth_error_deg`, `front_back_accuracy`, `elevation_error_deg`, `distance_error` (relative, lens
     removed), `novel_mask_iou`, `novel_ssim` (mean over -90, -60, 60, 90 degrees from the photo's view),
-    `back_mask_iou`, `back_ssim` (180 degrees), `chamfer` (share of the height), `volume_iou` (voxels of 1/48 height),
-    and the last six once more as `template_*` and `billboard_*` for the trivial answers (the latter not for an empty
-    mask). Turned views compare hard silhouettes of both meshes, each brought to the same height and centre, so that
-    unit, place and lens of the truth drop out.
+    `back_mask_iou`, `back_ssim` (180 degrees), `body_near_*` and `body_far_*` (30 to 90 and 120 to 180 degrees, the
+    body under true cameras alone), `chamfer` (share of the height), `volume_iou` (voxels of 1/48 height), and those
+    from `novel_*` on once more as `template_*` and `billboard_*` for the trivial answers (the latter not for an empty
+    mask, and a cut-out has no upright body). Turned views compare hard silhouettes of both meshes, each brought to the
+    same height and centre, so that unit, place and lens of the truth drop out.
 
     Args:
         answer: what was predicted.
@@ -156,15 +166,18 @@ def truth_row(
     _, silhouette = true_drawing(truth, size)
     row = {"truth_mask_iou": float(metrics.mask_iou(silhouette[None], mask[None])), **_camera_row(answer, truth)}
     true_surface = with_photo_colours(truth, image, mask).surface.canonical()
-    true_views = _views(true_surface, truth, size)
+    true_views = _views(true_surface, truth, ALL_TURNS_DEG, size)
 
     mean_shape = template_answer(template, answer.camera, image, mask, answer.shift_ndc)
     compared = {"": (answer.surface, answer.camera), "template_": (mean_shape, answer.camera)}
     if float(mask.max()) >= 0.5:
         compared["billboard_"] = (billboard_answer(image, mask), Camera.frontal(1))
     for prefix, (surface, camera) in compared.items():
-        row |= _view_row(prefix, beside_truth(surface, camera, truth), truth, true_views)
-        row |= _solid_row(prefix, surface.canonical(), true_surface, seed)
+        row |= _view_row(prefix, ANSWER_VIEWS, beside_truth(surface, camera, truth), truth, true_views)
+        upright = surface.canonical()
+        if prefix != "billboard_":
+            row |= _view_row(prefix, BODY_VIEWS, upright, truth, true_views)
+        row |= _solid_row(prefix, upright, true_surface, seed)
     return row
 
 
@@ -182,24 +195,28 @@ def _camera_row(answer: Answer, truth: Truth) -> dict[str, float]:
     }
 
 
-def _views(surface: Surface, truth: Truth, size: tuple[int, int]) -> Drawing:
-    """The novel views, then the back, of a surface in the canonical frame."""
-    turns = torch.tensor([*NOVEL_TURNS_DEG, BACK_TURN_DEG], device=surface.vertices.device)
+def _views(surface: Surface, truth: Truth, turns_deg: Sequence[float], size: tuple[int, int]) -> Drawing:
+    """Views of a surface in the canonical frame, turned from the photo's true one."""
+    turns = torch.tensor(turns_deg, device=surface.vertices.device)
     return draw(surface, comparison_cameras(truth, turns), size)
 
 
-def _view_row(prefix: str, surface: Surface, truth: Truth, true_views: Drawing) -> dict[str, float]:
+def _view_row(
+    prefix: str, views: Mapping[str, Sequence[float]], surface: Surface, truth: Truth, true_views: Drawing
+) -> dict[str, float]:
+    """Mean MaskIoU and SSIM of each group of turned views; `true_views` are those of `ALL_TURNS_DEG`."""
     size = (true_views.covered.shape[1], true_views.covered.shape[2])
-    drawn = _views(surface, truth, size)
-    iou = metrics.mask_iou(drawn.covered.float(), true_views.covered.float()).tolist()
-    similarity = metrics.ssim(drawn.image, true_views.image).tolist()
-    novel = len(NOVEL_TURNS_DEG)
-    return {
-        f"{prefix}novel_mask_iou": sum(iou[:novel]) / novel,
-        f"{prefix}novel_ssim": sum(similarity[:novel]) / novel,
-        f"{prefix}back_mask_iou": iou[novel],
-        f"{prefix}back_ssim": similarity[novel],
-    }
+    turns = sorted({turn for group in views.values() for turn in group})
+    drawn = _views(surface, truth, turns, size)
+    true = [ALL_TURNS_DEG.index(turn) for turn in turns]
+    iou = metrics.mask_iou(drawn.covered.float(), true_views.covered[true].float())
+    similarity = metrics.ssim(drawn.image, true_views.image[true])
+    row = {}
+    for name, group in views.items():
+        rows = [turns.index(turn) for turn in group]
+        row[f"{prefix}{name}_mask_iou"] = float(iou[rows].mean())
+        row[f"{prefix}{name}_ssim"] = float(similarity[rows].mean())
+    return row
 
 
 def _solid_row(prefix: str, own: Surface, true: Surface, seed: int) -> dict[str, float]:

@@ -40,7 +40,7 @@ class AblationPlan:
         data: data set folder to train on, with test photos and their truth.
         out: where everything goes.
         seeds: 0..seeds - 1 for every manifest.
-        cpu_minutes: processor time of every run, on one thread: equal budgets even on a busy machine.
+        steps: updates of every run: the same on every machine, however busy.
         photos: test photos that are scored, at equal steps through the split; None: all.
         split: which ones.
     """
@@ -49,7 +49,7 @@ class AblationPlan:
     data: Path
     out: Path
     seeds: int = 3
-    cpu_minutes: float = 1.5
+    steps: int = 300
     photos: int | None = None
     split: str = "test"
 
@@ -86,7 +86,7 @@ def run_ablations(
 
 
 def _run(plan: AblationPlan, path: Path, seed: int, listener: Listener) -> bool:
-    manifest = budgeted(read_manifest(path), plan.cpu_minutes)
+    manifest = budgeted(read_manifest(path), plan.steps)
     folder = RunFolder(plan.folder(path, seed))
     resume = (folder.path / "config.toml").is_file()
     order = TrainOrder(manifest, plan.data, folder.path, seed=seed, resume=resume)
@@ -100,7 +100,6 @@ def _run(plan: AblationPlan, path: Path, seed: int, listener: Listener) -> bool:
         "manifest": path.stem,
         "about": manifest.about,
         "seed": seed,
-        "steps": outcome.steps,
         "images_per_cpu_second": outcome.images_per_cpu_second,
         "warnings": list(outcome.warnings),
         "photos": sum(score.error is None for score in scores),
@@ -120,11 +119,11 @@ def _scores(plan: AblationPlan, scoring: ScoringPlan) -> list[ItemScore]:
     return [score for chunk in chunks for _, score in scorer(chunk)]
 
 
-def budgeted(manifest: Manifest, cpu_minutes: float) -> Manifest:
+def budgeted(manifest: Manifest, steps: int) -> Manifest:
     """The manifest with another length, and nothing drawn or validated on the way."""
     never = Interval(epochs=10**9)
     log = replace(manifest.log, validation=never, pictures=never, checkpoint=Interval(steps=CHECKPOINT_STEPS))
-    return replace(manifest, length=Length(cpu_minutes=cpu_minutes), log=log)
+    return replace(manifest, length=Length(steps=steps), log=log)
 
 
 def table(plan: AblationPlan) -> dict[str, Any]:
@@ -135,7 +134,7 @@ def table(plan: AblationPlan) -> dict[str, Any]:
         "schema": SCHEMA,
         "mmgen": __version__,
         "data": display_name(plan.data),
-        "cpu_minutes": plan.cpu_minutes,
+        "steps": plan.steps,
         "rows": {name: _row(own, first) for name, own in results.items()},
         "machine": machine(),
         "versions": versions("torch", "numba"),
@@ -159,7 +158,7 @@ def _row(own: Mapping[int, Mapping[str, Any]], first: Mapping[int, Mapping[str, 
     shared = sorted(set(own) & set(first))
     return {
         "seeds": sorted(own),
-        "steps": _spread([result["steps"] for result in own.values()]),
+        "images_per_cpu_second": _spread([result["images_per_cpu_second"] for result in own.values()]),
         "metrics": {
             name: _spread([r["metrics"][name] for r in own.values() if name in r["metrics"]]) for name in measures
         },

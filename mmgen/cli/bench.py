@@ -112,13 +112,7 @@ def bench_train(steps: int, as_json: bool) -> None:
 @data_option
 @out_option()
 @click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Runs of each manifest.")
-@click.option(
-    "--cpu-minutes",
-    type=click.FloatRange(min=0.01),
-    default=1.5,
-    show_default=True,
-    help="Processor time of each run, one thread.",
-)
+@click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True, help="Updates of each run.")
 @click.option("--split", default="test", show_default=True, help="Part of the data set that is scored.")
 @limit_option("Score only N test photos, at equal steps through all.")
 @dry_run_option
@@ -126,21 +120,22 @@ def bench_train(steps: int, as_json: bool) -> None:
 def bench_ablations(manifests: tuple[Path, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
     """Train MANIFESTS with equal budgets and several seeds, score them on held-out people, print the table.
 
-    The first manifest is the one the others are compared with. Run it again after an interruption: it goes on.
+    The first manifest is the one the others are compared with; naming one twice does no harm. Run it again after an
+    interruption: it goes on.
     """
     from mmgen.bench.ablations import AblationPlan, write_table
 
     plan = AblationPlan(
-        manifests=manifests,
+        manifests=tuple(dict.fromkeys(manifests)),
         data=options["data"],
         out=options["out"],
         seeds=options["seeds"],
-        cpu_minutes=options["cpu_minutes"],
+        steps=options["steps"],
         photos=options["limit"],
         split=options["split"],
     )
     todo = [run for run in plan.runs() if not plan.is_done(*run)]
-    say(f"{len(todo)} of {len(plan.runs())} runs to do, about {len(todo) * plan.cpu_minutes:.0f} minutes and scoring")
+    say(f"{len(todo)} of {len(plan.runs())} runs of {plan.steps} updates to do")
     if dry_run:
         say("nothing was written")
         return

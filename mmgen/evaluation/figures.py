@@ -19,6 +19,12 @@ GROUPS: dict[str, dict[str, str]] = {
         "back_mask_iou": "MaskIoU at 180°",
         "back_ssim": "SSIM at 180°",
     },
+    "Other views of the body, true camera alone": {
+        "body_near_mask_iou": "MaskIoU at 30° to 90°",
+        "body_near_ssim": "SSIM at 30° to 90°",
+        "body_far_mask_iou": "MaskIoU at 120° to 180°",
+        "body_far_ssim": "SSIM at 120° to 180°",
+    },
     "Shape, canonical frame": {
         "chamfer": "Chamfer / height (less is better)",
         "volume_iou": "Volume IoU",

@@ -32,6 +32,7 @@ from mmgen.training.truth_pack import TruthPack, pack_truth
 from mmgen.training.window import Window
 from mmgen.weights import load_weights, needing_timm, read_header
 from recon.encoders import AttributeEncoder, EncoderConfig
+from recon.encoders.modal_shape import ModalShapeEncoder
 from recon.prototype import PrototypeState
 from recon.template import Template, ellipsoid_template
 from recon.training import parallel
@@ -196,9 +197,9 @@ def _start_from_truth(learner: Learner, truth: TruthPack) -> None:
     """The prototype becomes the mean shape, and shapes are combinations of the ways people differ from it."""
     mean = torch.from_numpy(truth.mean_shape()).to(learner.prototype.template.vertices)
     learner.set_prototype(PrototypeState.start(learner.prototype.template.with_vertices(mean)))
-    config = learner.encoder.config
-    if config.shape_space == "modes":
-        learner.encoder.shape.modes.take(torch.from_numpy(truth.modes(config.offset_rank)).to(mean))
+    shape = learner.encoder.shape
+    if isinstance(shape, ModalShapeEncoder):
+        shape.take(torch.from_numpy(truth.modes(len(shape.lengths))).to(mean))
 
 
 def _replayed(manifest: Manifest, advance: Callable[[], None]) -> PhotoStore | None:

@@ -91,9 +91,9 @@ class EncoderConfig:
         camera_dropout, shape_dropout, texture_dropout: probabilities; camera's also serves light, texture's (halved)
             also the background.
         shape_space: "free" offsets, or combinations of `offset_rank` "modes" of known shapes, given before training
-            (`ModalOffsets.take`); needs the integration module.
+            (`ModalShapeEncoder.take`); needs alignment to the predicted camera.
         largest_offset: vertex offsets end at this per component, template units; published 0.5.
-        offset_rank: inner width of the offset output layer; 0 takes the full matrix.
+        offset_rank: inner width of the offset output layer, 0 takes the full matrix; or the number of modes.
     """
 
     height: int
@@ -126,8 +126,8 @@ class EncoderConfig:
             raise ValueError(f"offset_rank must not be negative, not {self.offset_rank}")
         if self.azimuth_head == "bins" and self.ranges.azimuth_scope_deg != 360:
             raise ValueError("azimuth_head 'bins' needs azimuth_scope_deg = 360")
-        if self.shape_space == "modes" and not (self.integration and self.offset_rank):
-            raise ValueError("shape_space 'modes' needs integration = true and a positive offset_rank")
+        if self.shape_space == "modes" and not (self.alignment == "predicted_camera" and self.offset_rank):
+            raise ValueError("shape_space 'modes' needs alignment 'predicted_camera' and a positive offset_rank")
         asked = (self.alignment, self.back, self.texture_source, self.azimuth_head)
         if self.is_published and asked != ("mean_camera", "mirrored", "flow", "vector"):
             raise ValueError(

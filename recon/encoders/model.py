@@ -14,6 +14,7 @@ from recon.encoders.camera import CameraEncoder, CameraPrediction
 from recon.encoders.config import EncoderConfig
 from recon.encoders.inputs import network_input, over_white
 from recon.encoders.light import LightEncoder
+from recon.encoders.modal_shape import ModalShapeEncoder
 from recon.encoders.shape import ShapeEncoder
 from recon.encoders.texture import TextureEncoder
 from recon.encoders.trunks import HrnetTrunk, ResnetTrunk, load_trunk
@@ -48,7 +49,8 @@ class AttributeEncoder(nn.Module):
         self.prototype_vertices: Tensor
         self.register_buffer("prototype_vertices", template.vertices.detach().clone())
         self.camera = CameraEncoder(config)
-        self.shape = ShapeEncoder(config, len(template.vertices))
+        shape = ModalShapeEncoder if config.shape_space == "modes" else ShapeEncoder
+        self.shape: ShapeEncoder | ModalShapeEncoder = shape(config, len(template.vertices))
         self.texture = TextureEncoder(config)
         self.light = LightEncoder(config)
         self.background = BackgroundEncoder(config) if config.background else None
@@ -95,12 +97,10 @@ class AttributeEncoder(nn.Module):
         if camera is None:
             with self._as_trainable("camera", trainable):
                 camera = self.camera(inputs, self.prototype_vertices).camera
-        prototype = self.prototype
         with self._as_trainable("shape", trainable):
-            seen = self._see(prototype.vertices[None], camera)
-            offsets = self.shape(inputs, prototype.vertices, prototype.topology, seen)
+            offsets = self._shape(inputs, camera)
         with self._as_trainable("texture", trainable):
-            fields = self._fields(inputs, prototype.vertices + offsets.detach(), camera)
+            fields = self._fields(inputs, self.prototype_vertices + offsets.detach(), camera)
             texture = self._paint(fields, sample)
         with self._as_trainable("light", trainable):
             light = self.light(inputs)
@@ -109,6 +109,11 @@ class AttributeEncoder(nn.Module):
             with self._as_trainable("background", trainable):
                 background = self.background(sample)
         return Attributes(camera, offsets, texture, light, background)
+
+    def encode_shape(self, sample: Sample, camera: Camera) -> Float[Tensor, "B V 3"]:
+        """Offsets alone, under known cameras."""
+        self._check(sample, ALL_GROUPS)
+        return self._shape(self._inputs(sample), camera)
 
     def predict_camera(self, sample: Sample) -> CameraPrediction:
         """Cameras alone, with what they were read from."""
@@ -176,6 +181,11 @@ class AttributeEncoder(nn.Module):
             return image_points(prototype[None], mean_camera(config.ranges, prototype), *size)
         vertices = vertices.expand(len(camera), -1, -1)
         return view_of(vertices, self.prototype.faces, camera, config.ranges, size)
+
+    def _shape(self, inputs: Tensor, camera: Camera) -> Tensor:
+        prototype = self.prototype
+        seen = self._see(prototype.vertices[None], camera)
+        return self.shape(inputs, prototype.vertices, prototype.topology, seen)
 
     def _fields(self, inputs: Tensor, vertices: Tensor, camera: Camera) -> TextureFields:
         seen = self._see(vertices, camera)

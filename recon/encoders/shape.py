@@ -16,8 +16,6 @@ from recon.geometry import MeshTopology
 SMALL_SHAPE_WIDTHS = (32, 48, 64)
 SMALL_HIDDEN = 64
 PAPER_HIDDEN = 256
-DRAWN_GAIN, OVERALL_GAIN = 0.1, 0.3
-"""Units of what vertices and the whole image say to the modes: template units, and standard deviations."""
 
 
 class VertexNorm(nn.Module):
@@ -37,42 +35,6 @@ def offset_layer(in_features: int, out_features: int, rank: int) -> nn.Module:
     if rank == 0:
         return as_head(nn.Linear(in_features, out_features))
     return nn.Sequential(linear(in_features, rank, bias=False), as_head(nn.Linear(rank, out_features)))
-
-
-class ModalOffsets(nn.Module):
-    """Offsets within a space of known modes of shape, such as the principal components of registered people.
-
-    Every vertex says where it should go, from what the image shows there; the whole image says how far each mode
-    goes; the sum is what the modes can express of it. The modes are constants and part of the state.
-    """
-
-    def __init__(self, vertex_count: int, hidden: int, overall: int, rank: int) -> None:
-        super().__init__()
-        self.vertex = nn.Sequential(linear(hidden, hidden), VertexNorm(hidden), leaky(), as_head(nn.Linear(hidden, 3)))
-        self.overall = nn.Sequential(linear(overall, hidden), leaky(), as_head(nn.Linear(hidden, rank)))
-        self.directions: Tensor
-        self.lengths: Tensor
-        self.register_buffer("directions", torch.zeros(rank, 3 * vertex_count))
-        self.register_buffer("lengths", torch.zeros(rank))
-
-    @torch.no_grad()
-    def take(self, modes: Float[Tensor, "K V 3"]) -> None:
-        """Use these orthogonal modes, each as long as its standard deviation.
-
-        Raises:
-            ValueError: more modes than there is room for.
-        """
-        if len(modes) > len(self.lengths):
-            raise ValueError(f"{len(modes)} modes do not fit {len(self.lengths)}")
-        lengths = modes.flatten(1).norm(dim=1)
-        self.lengths.zero_()[: len(modes)] = lengths
-        self.directions.zero_()[: len(modes)] = modes.flatten(1) / lengths[:, None]
-
-    def forward(self, features: Float[Tensor, "B V H"], overall: Float[Tensor, "B G"]) -> Float[Tensor, "B W"]:
-        """Offsets of all vertices in one row."""
-        pulled = DRAWN_GAIN * self.vertex(features).flatten(1) @ self.directions.T
-        pushed = OVERALL_GAIN * self.lengths * self.overall(overall)
-        return (pulled + pushed) @ self.directions
 
 
 class ShapeEncoder(nn.Module):
@@ -96,17 +58,15 @@ class ShapeEncoder(nn.Module):
             aligned = config.alignment == "predicted_camera"
             seen = (VIEW_CODE_SIZE, 1) if aligned else (0, 0)
             self.integrated = IntegratedLinear(sampled, overall + seen[0], 3 + seen[1], hidden)
-            per_vertex = [VertexNorm(hidden), leaky(), nn.Dropout(config.shape_dropout), linear(hidden, 3)]
-            self.modal = config.shape_space == "modes"
-            if self.modal:
-                self.per_vertex = nn.Sequential(*per_vertex[:3])
-                self.modes = ModalOffsets(vertex_count, hidden, overall + seen[0], config.offset_rank)
-                return
-            # As in the paper; without it the offset layer's input would start at an arbitrary scale.
-            self.per_vertex = nn.Sequential(*per_vertex, VertexNorm(3))
+            self.per_vertex = nn.Sequential(
+                VertexNorm(hidden),
+                leaky(),
+                nn.Dropout(config.shape_dropout),
+                linear(hidden, 3),
+                VertexNorm(3),  # as in the paper; without it the offset layer's input starts at an arbitrary scale
+            )
             self.offsets = offset_layer(outputs, outputs, config.offset_rank)
         else:
-            self.modal = False
             self.norm = batch_norm_2d(overall)
             self.offsets = offset_layer(overall, outputs, config.offset_rank)
 
@@ -132,7 +92,7 @@ class ShapeEncoder(nn.Module):
             if isinstance(seen, View):
                 overall = torch.cat((overall, seen.code), dim=1)
             features = self._vertex_features(maps, overall, prototype, topology, seen)
-            raw = self.modes(features, overall) if self.modal else self.offsets(features.flatten(1))
+            raw = self.offsets(features.flatten(1))
         else:
             raw = self.offsets(self.norm(pooled).flatten(1))
         offsets = self.config.largest_offset * torch.tanh(raw).unflatten(1, (-1, 3))

@@ -28,7 +28,7 @@ BIN_SHARPNESS = 30.0
 
 BIN_SHARE = 0.5
 PLACE_SHARE = 0.3
-PLACE_UNITS = (5.0, 0.15, 0.05, 0.05)
+PLACE_UNITS = (2.0, 0.1, 0.02, 0.02)
 """What counts as one unit of error: elevation in degrees, distance, offset x and y in template units."""
 
 CAMERA_NOISE = (6.0, 2.0, 0.02, 0.01)
@@ -66,8 +66,12 @@ def supervised_step(
     terms: dict[str, Tensor] = {}
     if weights.camera:
         terms["camera"] = camera_truth_loss(encoder.predict_camera(batch.sample), known.camera)
-    if _beside_cameras(weights):
+    if _draws(weights):
         terms |= _body_terms(learner, batch.sample, known, config, moment)
+    elif weights.vertices:
+        camera = unsure_camera(known.camera, learner.generator)
+        shaped = encoder.prototype_vertices + encoder.encode_shape(batch.sample, camera)
+        terms["vertices"] = vertices_truth_loss(shaped, known.vertices)
 
     loss = weighted_sum(terms, weights)
     learner.optimiser.zero_grad(set_to_none=True)
@@ -77,10 +81,10 @@ def supervised_step(
     return StepReport(report, loss.detach(), norm, None, applied)
 
 
-def _beside_cameras(weights: LossWeights) -> bool:
-    """Whether anything but cameras is to be learned: a camera encoder alone learns several times as fast."""
-    others = {name: value for name, value in asdict(weights).items() if name not in ("camera", "gradient_penalty")}
-    return any(others.values())
+def _draws(weights: LossWeights) -> bool:
+    """Whether bodies must be painted and drawn: cameras and shapes alone learn several times as fast."""
+    silent = ("camera", "vertices", "gradient_penalty")
+    return any(value for name, value in asdict(weights).items() if name not in silent)
 
 
 def _body_terms(

@@ -16,14 +16,14 @@ def plan(tmp_path):
     first = write_manifest(tmp_path)
     second = tmp_path / "unpaired.toml"
     second.write_text('extends = "tiny.toml"\n[loss]\npreset = "small"\n[averaging]\nkind = "off"\n')
-    return AblationPlan((first, second), people, tmp_path / "out", seeds=1, cpu_minutes=0.005, photos=3)
+    return AblationPlan((first, second), people, tmp_path / "out", seeds=1, steps=2, photos=3)
 
 
 def test_a_table_from_training_to_figures(plan, monkeypatch):
     assert run_ablations(plan)
     for manifest, seed in plan.runs():
         result = json.loads((plan.folder(manifest, seed) / "result.json").read_text())
-        assert result["photos"] == 3 and result["steps"] > 0 and 0 < result["metrics"]["mask_iou"] < 1
+        assert result["photos"] == 3 and result["images_per_cpu_second"] > 0 and 0 < result["metrics"]["mask_iou"] < 1
     data = write_table(plan)
     assert json.loads((plan.out / "ablations.json").read_text()) == data
     assert list(data["rows"]) == ["tiny", "unpaired"]
@@ -41,7 +41,7 @@ def test_a_stopped_table_goes_on(plan, monkeypatch):
         orders.append(order)
         return real(replace(order, limit_steps=1) if len(orders) == 1 else order, listener)
 
-    monkeypatch.setattr(ablations, "budgeted", lambda manifest, cpu_minutes: manifest)
+    monkeypatch.setattr(ablations, "budgeted", lambda manifest, steps: manifest)
     monkeypatch.setattr(ablations, "train", stop_once)
     assert not run_ablations(plan)
     assert not any(plan.is_done(*run) for run in plan.runs())
@@ -56,10 +56,11 @@ def test_means_spreads_and_differences_by_seed(tmp_path):
         for seed, value in enumerate(figures[manifest.stem]):
             folder = plan.folder(manifest, seed)
             folder.mkdir(parents=True)
-            (folder / "result.json").write_text(json.dumps({"steps": 10 * seed, "metrics": {"ssim": value}}))
+            result = {"images_per_cpu_second": 10 * seed, "metrics": {"ssim": value}}
+            (folder / "result.json").write_text(json.dumps(result))
     rows = table(plan)["rows"]
     assert rows["a"]["metrics"]["ssim"] == pytest.approx({"mean": 0.6, "std": 0.1})
-    assert rows["b"]["seeds"] == [0, 1] and rows["b"]["steps"]["mean"] == 5
+    assert rows["b"]["seeds"] == [0, 1] and rows["b"]["images_per_cpu_second"]["mean"] == 5
     assert rows["b"]["minus_first"]["ssim"]["mean"] == pytest.approx(0.15)
     assert rows["b"]["minus_first"]["ssim"]["std"] == pytest.approx(0.0707, abs=1e-3)
 

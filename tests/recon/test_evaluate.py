@@ -89,10 +89,13 @@ def perfect(template) -> dict[str, float]:
     return figures(*true_scene(template)[:2], template, true_scene(template)[2])
 
 
+VIEWS = ("novel", "back", "body_near", "body_far")
+
+
 def test_perfect_prediction_scores_near_one(perfect):
-    for name in ("mask_iou", "truth_mask_iou", "novel_mask_iou", "back_mask_iou"):
+    for name in ("mask_iou", "truth_mask_iou", *(f"{views}_mask_iou" for views in VIEWS)):
         assert perfect[name] > 0.93, name
-    for name in ("ssim", "ssim_in_mask", "novel_ssim", "back_ssim"):
+    for name in ("ssim", "ssim_in_mask", *(f"{views}_ssim" for views in VIEWS)):
         assert perfect[name] > 0.95, name
     assert perfect["volume_iou"] == 1.0
     assert perfect["chamfer"] < 1e-3
@@ -177,6 +180,8 @@ def test_camera_on_the_wrong_side_is_caught_in_every_view(template, perfect):
     assert scores["front_back_accuracy"] == 0.0
     for name in ("ssim", "novel_ssim", "back_ssim", "novel_mask_iou"):
         assert scores[name] < perfect[name] - 0.05, name
+    for name in ("body_near_mask_iou", "body_far_ssim", "template_body_near_mask_iou"):
+        assert scores[name] == pytest.approx(perfect[name], abs=1e-4), f"{name}: the body has no part in it"
 
 
 def test_flat_prediction_fails_from_the_side_only(template, perfect):

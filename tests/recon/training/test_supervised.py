@@ -85,7 +85,7 @@ def scene():
     directions = torch.linalg.qr(
         torch.randn(3 * len(template.vertices), 8, generator=torch.Generator().manual_seed(3))
     )[0]
-    learner.encoder.shape.modes.take(directions.T.unflatten(1, (-1, 3)))
+    learner.encoder.shape.take(directions.T.unflatten(1, (-1, 3)))
     camera = cameras(0.0, 90.0, 180.0, -90.0)
     offsets = torch.einsum("bk,wk->bw", torch.tensor([0.5, -0.5, 1.0, -1.0])[:, None].expand(-1, 8), directions)
     offsets = offsets.unflatten(1, (-1, 3))
@@ -127,11 +127,11 @@ def test_shapes_are_combinations_of_given_modes():
     modes = torch.zeros(2, len(template.vertices), 3)
     modes[0, :, 1] = template.vertices[:, 1]
     modes[1, :, 0] = template.vertices[:, 0]
-    encoder.shape.modes.take(modes)
-    torch.nn.init.normal_(encoder.shape.modes.vertex[-1].weight)
+    encoder.shape.take(modes)
+    torch.nn.init.normal_(encoder.shape.mix[-1].weight)
     sample = Sample(torch.rand(3, 3, 64, 32), torch.ones(3, 64, 32))
     offsets = encoder(sample).offsets.detach()
     assert float(offsets.abs().max()) > 1e-3
     assert float(offsets[..., 2].abs().max()) < 1e-6
     with pytest.raises(ValueError, match="do not fit"):
-        encoder.shape.modes.take(torch.zeros(9, len(template.vertices), 3))
+        encoder.shape.take(torch.zeros(9, len(template.vertices), 3))

@@ -1,9 +1,12 @@
 """Photos with truth: whatever is done to a photo is done to what is known about it."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
 
+from mmgen.training.batches import BatchPlan, PhotoStore, draw_batches
 from mmgen.training.known_batches import Framing, framed_pictures, known_truth
 from mmgen.training.truth_pack import TruthPack, camera_numbers
 from recon.camera import intrinsics_px, project, project_matrices, world_to_camera
@@ -98,3 +101,17 @@ def test_another_lens_and_unit_become_a_camera_of_ours_that_shows_the_same(lopsi
     assert distance == pytest.approx(5.5, rel=0.02)
     assert float((found - expected).abs().max()) < 0.03  # a shorter lens sees the near side a little larger
     assert float((found - expected).mean(dim=1).abs().max()) < 0.01
+
+
+def test_replayed_photos_come_every_nth_step_and_a_resumed_run_sees_the_same_ones(pack):
+    pictures = np.random.default_rng(1).integers(0, 256, (8, *SIZE, 4)).astype(np.uint8)
+    photos = PhotoStore(pictures, np.arange(8), np.ones(8, bool))
+    known = PhotoStore(pictures[:2], np.arange(2), np.ones(2, bool), pack)
+    plan = BatchPlan(2, replay_every=2, degradation=0.5)
+    drawn = list(islice(draw_batches(photos, plan, replayed=known), 4))
+    assert [one.replay is None for one in drawn] == [False, True, False, True]
+    assert all(one.batch.known is None for one in drawn), "photos without labels stay without"
+    assert drawn[2].replay.known is not None and len(drawn[2].replay.sample) == 2
+    again = next(draw_batches(photos, plan, epoch=0, number=2, replayed=known))
+    assert torch.equal(again.replay.sample.image, drawn[2].replay.sample.image)
+    assert not torch.equal(drawn[0].replay.sample.image, drawn[2].replay.sample.image)

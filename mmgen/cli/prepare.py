@@ -43,7 +43,12 @@ FRACTION = click.FloatRange(0, 1)
     type=click.IntRange(1, 8),
     default=1,
     show_default=True,
-    help="Enlarge by this factor (Lanczos); images become PNG.",
+    help="Enlarge by this factor; images become PNG.",
+)
+@click.option(
+    "--upscaler",
+    type=PATH,
+    help="Weights of a super-resolution network, such as Real-ESRGAN, for --upscale.  [default: Lanczos]",
 )
 @limit_option("Only the first N images, in sorted order.")
 @workers_option
@@ -68,6 +73,8 @@ def _order(options: dict[str, Any]) -> "Order":
     from mmgen.engine import default_workers
     from mmgen.masks import MaskSource
 
+    if options["upscaler"] is not None and options["upscale"] < 2:
+        raise click.UsageError("--upscaler needs --upscale 2 or more.")
     masks, workers = MaskSource.parse(options.pop("masks")), options.pop("workers")
     return Order(masks=masks, workers=workers or default_workers("cpu"), **options)
 

@@ -13,9 +13,10 @@ from mmgen.datasets.index import INDEX_NAME, IndexRow, write_index
 from mmgen.datasets.journal import journal_line, journal_path, read_journal, write_journal
 from mmgen.datasets.preparing import Outcome, Preparer, Settings, mask_name
 from mmgen.datasets.structures import PROFILES, Foreground, Scan, Skip, SourceImage
+from mmgen.datasets.upscaling import check_upscaler
 from mmgen.engine import Callbacks, Ending, into_chunks, run_chunks
 from mmgen.errors import FatalError, ItemError
-from mmgen.files import collision_key, write_text_atomic
+from mmgen.files import collision_key, sha256_file, write_text_atomic
 from mmgen.listing import display_name
 from mmgen.locks import run_lock
 from mmgen.masks import MaskSource
@@ -49,6 +50,7 @@ class Order:
         max_foreground: replaces the upper one; exclusive.
         limit: only so many images, in sorted order.
         upscale: enlarge images and masks by this whole factor.
+        upscaler: weights of a super-resolution network that enlarges the images; None: Lanczos.
         workers: processes.
     """
 
@@ -60,6 +62,7 @@ class Order:
     max_foreground: float | None = None
     limit: int | None = None
     upscale: int = 1
+    upscaler: Path | None = None
     workers: int = 1
 
 
@@ -126,6 +129,8 @@ def plan(order: Order) -> Scan:
             f"--out {display_name(order.out)} is the source, whose images would change",
             "Choose another.",
         )
+    if order.upscaler is not None:
+        check_upscaler(order.upscaler)
     return replace(scan, images=scan.images[: order.limit])
 
 
@@ -180,7 +185,8 @@ def _settings(order: Order) -> Settings:
         below = published.below if order.max_foreground is None else order.max_foreground
         changed = [split for split in ("train", "val", "test") if split == "train" or split in profile.keep]
         profile = replace(profile, keep=profile.keep | {split: Foreground(above, below) for split in changed})
-    return Settings(order.out, profile, order.masks, order.upscale, _in_place(order))
+    upscaler = None if order.upscaler is None else (order.upscaler, sha256_file(order.upscaler))
+    return Settings(order.out, profile, order.masks, order.upscale, upscaler, _in_place(order))
 
 
 def _in_place(order: Order) -> bool:
@@ -240,6 +246,7 @@ def _write(order: Order, rows: list[IndexRow], summary: Summary) -> None:
         "index": INDEX_NAME,
         "masks": str(order.masks.folder or order.masks.kind),
         "upscale": order.upscale,
+        "upscaler": None if order.upscaler is None else display_name(order.upscaler),
         "foreground": {split: [limits.above, limits.below] for split, limits in sorted(keep.items())},
         "limit": order.limit,
         **summary.as_data(),

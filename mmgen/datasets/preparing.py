@@ -14,6 +14,7 @@ from mmgen.datasets import atr, cub
 from mmgen.datasets.index import IndexRow
 from mmgen.datasets.journal import Done, result_key
 from mmgen.datasets.structures import TRUTH_FOLDER, Profile, Skip, SourceImage
+from mmgen.datasets.upscaling import enlarged
 from mmgen.decoding import decode_file
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import sha256_bytes, sha256_file, write_bytes_atomic
@@ -34,7 +35,8 @@ class Settings:
         out: the data set folder to write.
         profile: how masks are read and images filtered.
         masks: where masks are looked for, for profiles with `found` outlines.
-        upscale: 1, or the factor by which images and masks are enlarged (Lanczos; images become PNG).
+        upscale: 1, or the factor by which images and masks are enlarged (images become PNG).
+        upscaler: weights of a network that enlarges images, and their SHA-256; None: Lanczos.
         in_place: the images are in `out` already.
     """
 
@@ -42,12 +44,14 @@ class Settings:
     profile: Profile
     masks: MaskSource = field(default_factory=MaskSource)
     upscale: int = 1
+    upscaler: tuple[Path, str] | None = None
     in_place: bool = False
 
     @property
     def fingerprint(self) -> str:
         """All of it that decides results, as text."""
-        return repr((self.profile, self.masks, self.upscale, self.in_place, __version__))
+        sha256 = self.upscaler[1] if self.upscaler else None
+        return repr((self.profile, self.masks, self.upscale, sha256, self.in_place, __version__))
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,7 @@ def _stored(row: IndexRow, image: SourceImage, photo: Photo, outline: _Outline, 
     rgb, mask = photo.rgb, outline.mask
     if settings.upscale > 1:
         size = (photo.size[0] * settings.upscale, photo.size[1] * settings.upscale)
-        rgb = np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
+        rgb = enlarged(rgb, settings.upscale, settings.upscaler[0] if settings.upscaler else None)
         mask = np.array(Image.fromarray(mask).resize(size, Image.Resampling.BILINEAR))
         row = replace(row, path=_stored_name(image, settings), width=size[0], height=size[1])
     if settings.upscale > 1 or image.box is not None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -353,3 +354,49 @@ def test_two_processes_give_the_same_bytes(tmp_path: Path) -> None:
     for workers in (1, 2):
         prepare(Order("market", source, tmp_path / str(workers), workers=workers))
     assert tree(tmp_path / "1") == tree(tmp_path / "2")
+
+
+def write_brightener(path: Path) -> None:
+    """An ESRGAN that repeats every pixel four times each way, twice as bright."""
+    import torch
+    from safetensors.torch import save_file
+    from spandrel.architectures.ESRGAN import ESRGAN
+
+    state = {name: torch.zeros_like(value) for name, value in ESRGAN(num_blocks=1, num_filters=4).state_dict().items()}
+    for layer, gain in ((0, 1.0), (3, 1.0), (6, 1.0), (8, 1.0), (10, 2.0)):
+        state[f"model.{layer}.weight"][range(3), range(3), 1, 1] = gain
+    save_file(state, path)
+
+
+def test_a_network_that_enlarges_must_be_there_and_be_asked_to(tmp_path: Path) -> None:
+    source = make_market(tmp_path / "m")
+    with pytest.raises(FatalError, match="there is no"):
+        prepare(Order("market", source, tmp_path / "out", upscale=2, upscaler=tmp_path / "gone.pth"))
+    result = run("market", source, "--out", tmp_path / "out", "--upscaler", tmp_path / "gone.pth")
+    assert result.exit_code == 2 and "--upscaler needs --upscale" in result.output
+
+
+@pytest.mark.slow
+def test_a_network_of_the_users_enlarges_images_and_lanczos_does_the_rest(tmp_path: Path) -> None:
+    if find_spec("spandrel") is None:
+        pytest.skip("extra upscale is not installed")
+    source = make_market(tmp_path / "m")
+    weights = tmp_path / "brighter.safetensors"
+    weights.write_bytes(b"no network")
+    order = Order("market", source, tmp_path / "out", upscale=2, upscaler=weights)
+    with pytest.raises(FatalError, match="cannot be loaded"):
+        prepare(order)
+    write_brightener(weights)
+    prepare(order)
+    row = read_index(order.out).rows[0]
+    given = np.asarray(Image.open(source / row.path.removesuffix(".png")).convert("RGB"))
+    fourfold = Image.fromarray(np.minimum(2 * given.astype(int), 255).astype(np.uint8).repeat(4, 0).repeat(4, 1))
+    expected = fourfold.resize((2 * given.shape[1], 2 * given.shape[0]), Image.Resampling.LANCZOS)
+    assert np.array_equal(np.asarray(Image.open(order.out / row.path)), np.asarray(expected))
+    again: list[Outcome] = []
+    prepare(order, Listener(finished=again.append))
+    assert all(outcome.is_old or outcome.skip for outcome in again)
+    result = CliRunner().invoke(
+        command, ["market", str(source), "--out", str(tmp_path / "x"), "--upscaler", str(weights)]
+    )
+    assert result.exit_code == 2 and "--upscaler needs --upscale" in result.output

@@ -72,6 +72,7 @@ def examine() -> list[Check]:
     checks = [_python(), _system(), *map(_core_module, CORE_MODULES)]
     if all(check.status == "ok" for check in checks):
         checks += [_guarded("renderer", _renderer), _guarded("glb writer", _glb_writer), _guarded("devices", _devices)]
+        checks += [_guarded("person networks", _person_networks), _guarded("mask network", _mask_network)]
     return [*checks, _compile_cache(), _disk(), *map(_optional, _optional_parts())]
 
 
@@ -151,6 +152,22 @@ def _devices() -> Check:
     return Check("devices", "ok", True, f"cpu only ({why})", "--device")
 
 
+def _person_networks() -> Check:
+    from mmgen.bundled import required_weights
+    from mmgen.weights import load_weights
+
+    path = required_weights()
+    load_weights(path)
+    return Check("person networks", "ok", True, f"{path.stat().st_size / 1e6:.1f} MB of weights", "photos to meshes")
+
+
+def _mask_network() -> Check:
+    from mmgen.masks.network import NETWORK_FILE, bundled_network
+
+    bundled_network()
+    return Check("mask network", "ok", True, f"{NETWORK_FILE.stat().st_size / 1e6:.1f} MB of weights", "guesses masks")
+
+
 def _compile_cache() -> Check:
     """Numba keeps compiled kernels beside the sources, or in the user's cache folder where those are read-only."""
     purpose = "keeps compiled kernels, so that only the first run waits for them"
@@ -171,6 +188,11 @@ def _disk() -> Check:
 
 def _optional_parts() -> list[OptionalPart]:
     return [
+        OptionalPart("anny", "bodies for `mmgen synth --bodies anny`", 'pip install "mmgen[crowd]"', _module("anny")),
+        OptionalPart(
+            "spandrel", "enlarges photos in `mmgen prepare`", 'pip install "mmgen[upscale]"', _module("spandrel")
+        ),
+        OptionalPart("tensorboard", "curves of a training", 'pip install "mmgen[tensorboard]"', _module("tensorboard")),
         OptionalPart("opencv", "guesses masks (GrabCut)", 'pip install "mmgen[masks]"', _module("cv2")),
         OptionalPart("webdataset", "writes and reads shards", 'pip install "mmgen[reid]"', _module("webdataset")),
         OptionalPart("timm", "HRNet and ResNet trunks", 'pip install "mmgen[reid]"', _module("timm")),

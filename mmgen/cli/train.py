@@ -2,6 +2,8 @@
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ import click
 
 from mmgen.cli.options import PATH, device_option, dry_run_option, json_option, seed_option
 from mmgen.cli.output import print_json, say
-from mmgen.cli.progress import progress
+from mmgen.cli.progress import PLAIN_INTERVAL_S, progress
 from mmgen.listing import display_name
 
 if TYPE_CHECKING:
@@ -104,8 +106,24 @@ def _run(order: "TrainOrder", as_json: bool) -> int:
                 done += 1
                 reporter.advance()
 
-        outcome = train(order, Listener(note=reporter.note, advance=advance, stopping=_stopping))
+        listener = Listener(reporter.note, advance, _PackedCount(reporter.note), _stopping)
+        outcome = train(order, listener)
     return _report(order, outcome, as_json)
+
+
+class _PackedCount:
+    """Says every few seconds how many photos were read: reading truth takes minutes the first time."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._count = 0
+        self._said = time.monotonic()
+
+    def __call__(self) -> None:
+        self._count += 1
+        if time.monotonic() - self._said >= PLAIN_INTERVAL_S:
+            self._said = time.monotonic()
+            self._note(f"preparing: {self._count} photos read")
 
 
 def _on(order: "TrainOrder", device: str) -> "TrainOrder":

@@ -24,7 +24,19 @@ def report() -> dict[str, Check]:
 def test_this_machine_can_work(report: dict[str, Check]) -> None:
     assert core_works(list(report.values()))
     assert {"python", "torch", "renderer", "glb writer", "devices", "compile cache", "free disk"} <= report.keys()
-    assert {"opencv", "timm", "torchreid", "ray", "usd-core", "node", "chromium", "ffmpeg"} <= report.keys()
+    assert {"person networks", "mask network"} <= report.keys()
+    assert {
+        "anny",
+        "spandrel",
+        "opencv",
+        "timm",
+        "torchreid",
+        "ray",
+        "usd-core",
+        "node",
+        "chromium",
+        "ffmpeg",
+    } <= report.keys()
     assert "cpu" in report["devices"].detail
 
 

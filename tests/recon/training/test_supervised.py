@@ -1,6 +1,6 @@
 """Learning from truth: the losses know the truth from its neighbours, and a step moves every encoder towards it."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -8,9 +8,10 @@ import torch
 from recon.encoders import AttributeEncoder
 from recon.encoders.camera import CameraPrediction, bin_centres_deg
 from recon.encoders.presets import aligned_config
-from recon.losses import LOSS_PRESETS
+from recon.losses import LOSS_PRESETS, LossWeights
 from recon.structures import Camera, Sample
 from recon.template import ellipsoid_template
+from recon.training import supervised
 from recon.training.config import OptimiserConfig, StepConfig
 from recon.training.known import Known
 from recon.training.learner import make_learner
@@ -135,3 +136,16 @@ def test_shapes_are_combinations_of_given_modes():
     assert float(offsets[..., 2].abs().max()) < 1e-6
     with pytest.raises(ValueError, match="do not fit"):
         encoder.shape.take(torch.zeros(9, len(template.vertices), 3))
+
+
+def test_shapes_alone_are_learned_without_a_drawing(scene, monkeypatch):
+    learner, batch = scene
+    monkeypatch.setattr(supervised, "draw", None)
+    silent = {name: 0.0 for name in asdict(LossWeights())}
+    config = StepConfig(losses=LossWeights(**{**silent, "vertices": 1.0}))
+    before = [parameter.clone() for parameter in learner.encoder.texture.parameters()]
+    optimiser = OptimiserConfig(learning_rate=1e-3, warmup_steps=0)
+    reports = [learn(learner, batch, config, optimiser, Moment(step, step, 0.0)) for step in range(12)]
+    assert set(reports[0].terms) == {"truth_vertices"}
+    assert reports[-1].terms["truth_vertices"] < reports[0].terms["truth_vertices"]
+    assert all(map(torch.equal, before, learner.encoder.texture.parameters()))

@@ -153,9 +153,13 @@ def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], Non
         advance: called after every photo that is packed.
 
     Raises:
-        FatalError: as from `find_photos`, `pack`, `named_template`; `too_few_photos`, `pretrained_unusable`.
+        FatalError: as from `find_photos`, `pack`, `named_template`; `too_few_photos`, `truth_template`,
+            `pretrained_unusable`.
     """
     manifest = order.manifest
+    weights = load_weights(_initial_path(manifest)) if manifest.pretrained.init else None
+    template = make_template(manifest) if weights is None else weights.template
+    _check_template(manifest, template)
     store, validation = load_photos(manifest, order.data, advance)
     plan = BatchPlan(
         size=manifest.data.batch_photos,
@@ -175,8 +179,6 @@ def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], Non
             f"{plan.size} x {plan.processes}" + (" in pairs of one identity" if plan.pairs else ""),
             "Use more photos or a smaller data.batch_photos.",
         )
-    weights = load_weights(_initial_path(manifest)) if manifest.pretrained.init else None
-    template = make_template(manifest) if weights is None else weights.template
     learner = _learner(order, template)
     if weights is None and store.truth is None and manifest.encoder.shape_space == "modes":
         raise FatalError(
@@ -200,6 +202,18 @@ def _start_from_truth(learner: Learner, truth: TruthPack) -> None:
     shape = learner.encoder.shape
     if isinstance(shape, ModalShapeEncoder):
         shape.take(torch.from_numpy(truth.modes(len(shape.lengths))).to(mean))
+
+
+def _check_template(manifest: Manifest, template: Template) -> None:
+    """Truth tells every vertex where to go, so it must be about the vertices that are trained."""
+    told = len(make_template(manifest).vertices)
+    if (manifest.truth.photos or manifest.truth.replay_path) and told != len(template.vertices):
+        raise FatalError(
+            "truth_template",
+            f"truth would be registered with template {manifest.template.name!r} of {told} vertices, the networks "
+            f"have {len(template.vertices)}",
+            "Set template.name to the one that the weights were trained with; the bundled ones: person.",
+        )
 
 
 def _replayed(manifest: Manifest, advance: Callable[[], None]) -> PhotoStore | None:

@@ -206,6 +206,18 @@ def test_pretrained_weights_of_another_kind_are_refused(order, tmp_path):
         train(replace(order, manifest=replace(order.manifest, pretrained=section)))
 
 
+def test_truth_for_another_template_than_the_weights_is_refused_before_it_is_read(order, whole):
+    weights = RunFolder(whole[0].out).weights_path("last")
+    changed = replace(
+        order.manifest,
+        pretrained=replace(order.manifest.pretrained, init=str(weights)),
+        template=replace(order.manifest.template, name="person"),
+        truth=replace(order.manifest.truth, photos=True),
+    )
+    with pytest.raises(FatalError, match=r"registered with template 'person' of 1302 vertices, the networks have"):
+        train(replace(order, manifest=changed))
+
+
 def test_progress_by_steps_epochs_and_time():
     now = [0.0]
     clock = Clock(wall_s=30.0, cpu_s=6.0, wall=lambda: now[0], cpu=lambda: now[0] / 2)

@@ -132,14 +132,14 @@ def _mean_shape_offset(asset: Asset, prototypes: Prototypes) -> float:
 
 
 def summary(rows: Sequence[CameraRow]) -> dict[str, Any]:
-    """JSON values: `n`, and per attribute `statistics` and `histograms` (edges and counts); None where unknown.
+    """JSON values of at least one row: `n`, and per attribute `statistics` and `histograms`, None where unknown.
 
-    Mean and spread of the azimuth are circular; `azimuth_concentration` is the mean resultant length, 0..1.
+    Mean and spread of the azimuth are circular; `azimuth_concentration` is the mean resultant length, 0..1, and
+    `azimuth_shares` says how many were seen from the front, a side and the back, 0..1.
     """
     columns = {name: np.array([getattr(row, name) for row in rows]) for name in NAMES}
     known = {name: values[np.isfinite(values)] for name, values in columns.items()}
-    angles = np.radians(known["azimuth_deg"])
-    resultant = complex(np.exp(1j * angles).mean()) if len(angles) else 0j
+    resultant = complex(np.exp(1j * np.radians(known["azimuth_deg"])).mean())
     statistics = {name: _statistics(values) for name, values in known.items()}
     if statistics["azimuth_deg"] is not None:
         spread_deg = math.degrees(math.sqrt(max(0.0, -2 * math.log(max(abs(resultant), 1e-12)))))
@@ -148,6 +148,7 @@ def summary(rows: Sequence[CameraRow]) -> dict[str, Any]:
     return {
         "n": len(rows),
         "azimuth_concentration": round(abs(resultant), 4),
+        "azimuth_shares": _shares(known["azimuth_deg"]),
         "statistics": statistics,
         "histograms": {name: _histogram(name, values) for name, values in known.items()},
     }
@@ -161,6 +162,12 @@ def warnings_of(figures: Mapping[str, Any]) -> list[str]:
             f"nearly all photos are seen from {mean_deg:.0f} degrees: the data is one-sided, or the camera collapsed"
         ]
     return []
+
+
+def _shares(azimuth_deg: NDArray[np.float64]) -> dict[str, float]:
+    turned_deg = np.abs(azimuth_deg)
+    front, back = float((turned_deg <= 45).mean()), float((turned_deg >= 135).mean())
+    return {"front": round(front, 4), "sides": round(1 - front - back, 4), "back": round(back, 4)}
 
 
 def _statistics(values: NDArray[np.float64]) -> dict[str, float] | None:

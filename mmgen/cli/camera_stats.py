@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mmgen.inputs import InputItem
 
 TITLES = {
-    "azimuth_deg": ("Azimuth, degrees (0 = front)", "mean {mean:.0f}, spread {std:.0f} (circular)"),
+    "azimuth_deg": ("Azimuth, degrees (0 = front)", "front {front:.0%}, sides {sides:.0%}, back {back:.0%}"),
     "elevation_deg": ("Elevation, degrees", "median {median:.1f}, {p5:.1f} to {p95:.1f}"),
     "distance": ("Distance, template units", "median {median:.2f}, {p5:.2f} to {p95:.2f}"),
     "offset_x": ("Offset to the right", "median {median:.3f}, {p5:.3f} to {p95:.3f}"),
@@ -134,8 +134,9 @@ def _finish(rows: "list[CameraRow]", figures: "Mapping[str, Any]", out: Path, so
         if statistics is None:
             panels.append(Histogram(title, "not known: the weights that made the meshes are not here"))
             continue
-        middle = statistics["mean" if name == "azimuth_deg" else "median"]
-        panels.append(Histogram(title, remark.format(**statistics), bins["edges"], bins["counts"], middle))
+        middle = None if name == "azimuth_deg" else statistics["median"]  # around a circle there is no median
+        text = remark.format(**statistics, **figures["azimuth_shares"])
+        panels.append(Histogram(title, text, bins["edges"], bins["counts"], middle))
     picture = histogram_sheet(f"Cameras of {len(rows):,} photos: {display_name(source.name)}", panels)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
@@ -148,5 +149,6 @@ def _finish(rows: "list[CameraRow]", figures: "Mapping[str, Any]", out: Path, so
     else:
         for name, (title, remark) in TITLES.items():
             statistics = figures["statistics"][name]
-            print(f"{title}: {remark.format(**statistics) if statistics else 'not known'}")
+            values = statistics and {**statistics, **figures["azimuth_shares"]}
+            print(f"{title}: {remark.format(**values) if values else 'not known'}")
         print(display_name(out))

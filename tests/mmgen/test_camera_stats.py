@@ -48,6 +48,7 @@ def test_azimuths_are_averaged_around_the_circle() -> None:
     bins = around["histograms"]["azimuth_deg"]
     assert (bins["edges"][0], bins["edges"][-1], sum(bins["counts"]), bins["counts"][-1]) == (-180, 180, 4, 2)
     everywhere = summary([CameraRow(angle, 0, 3, 0, 0) for angle in range(-180, 180, 30)])
+    assert everywhere["azimuth_shares"] == pytest.approx({"front": 3 / 12, "sides": 6 / 12, "back": 3 / 12}, abs=1e-3)
     assert everywhere["azimuth_concentration"] == pytest.approx(0, abs=1e-6) and not warnings_of(everywhere)
     one_side = summary([CameraRow(30 + 0.1 * step, 0, 3, 0, 0) for step in range(10)])
     assert "seen from 30 degrees" in warnings_of(one_side)[0]

@@ -88,6 +88,32 @@ def bench_reconstruct(photos: tuple[int, ...], workers: int | None, device: str,
     print(f"  bytes are {'equal' if result['same_bytes'] else 'NOT equal'} for one and several processes")
 
 
+@command.command("augment")
+@click.option("--identities", type=click.IntRange(2), default=32, show_default=True, help="Procedural people.")
+@workers_option
+@device_option
+@json_option
+def bench_augment(identities: int, workers: int | None, device: str, as_json: bool) -> None:
+    """Speed of `mmgen augment-reid`: one process, then several; also checks that their bytes are equal."""
+    from mmgen.bench.augment import measure
+    from mmgen.devices import resolve_device
+    from mmgen.engine import default_workers
+
+    device = resolve_device(device)
+    say(f"augmenting {identities} procedural people twice")
+    result = measure(identities, workers or default_workers(device), device)
+    if as_json:
+        print_json(result)
+        return
+    print(f"{result['cpu_ms_per_photo']:.0f} ms of CPU per photo, {result['cpu_ms_per_view']:.1f} ms per view")
+    for count, rates in result["stages"].items():
+        print(
+            f"  {rates['photos_per_second']:.1f} photos reconstructed and {rates['views_per_second']:.0f} views written"
+            f" per second with {count} processes, loading included"
+        )
+    print(f"  bytes are {'equal' if result['same_bytes'] else 'NOT equal'} for one and several processes")
+
+
 @command.command("train")
 @click.option("--steps", type=click.IntRange(4), default=40, show_default=True, help="Timed steps per thread count.")
 @json_option

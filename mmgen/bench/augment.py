@@ -1,0 +1,116 @@
+"""Speed of `mmgen augment-reid` on procedural people: photos reconstructed, views written, one process and several."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from mmgen.augment.options import AugmentOptions
+from mmgen.augment.plan import Plan
+from mmgen.augment.running import Listener, Outcome, Request, run_augmentation
+from mmgen.augment.sources import find_sources
+from mmgen.bench.timing import machine, versions
+from mmgen.bundled import required_weights
+from mmgen.files import sha256_file
+from mmgen.synth.crowd import CrowdOptions
+from mmgen.synth.dataset import CrowdWriter, claim_folder, write_index
+from mmgen.synth.layout import entries, make_plan
+from mmgen.version import __version__
+
+VIEWS = 4
+SAMPLES_PER_SHARD = 64
+"""Small shards, so that every process has some."""
+
+
+class Clock:
+    """CPU seconds of this process per stage; they count where it does the work itself."""
+
+    def __init__(self) -> None:
+        self.marks: dict[str, float] = {}
+        self._stage = ""
+        self._since = time.process_time()
+
+    def started(self, stage: str, total: int) -> None:
+        """A stage begins, and with it the one before ends."""
+        self.stop()
+        self._stage, self._since = stage, time.process_time()
+
+    def stop(self) -> None:
+        """The last stage ends."""
+        if self._stage:
+            self.marks[self._stage] = time.process_time() - self._since
+        self._stage = ""
+
+
+def measure(identities: int, workers: int, device: str = "cpu") -> dict[str, Any]:
+    """Augment a procedural data set with one process and with `workers`; JSON data.
+
+    A first, small run compiles kernels and is not counted. Both timed runs load the networks, as any run does.
+
+    Args:
+        identities: people, each with four photos of 128 x 64 pixels.
+        workers: processes of the second run.
+        device: `cpu` or `cuda:N`.
+    """
+    with tempfile.TemporaryDirectory(prefix="mmgen-bench-") as name:
+        folder = Path(name)
+        _people(folder / "warm", 2)
+        _augment(folder / "warm", folder / "warm-3d", 1, device)
+        _people(folder / "market", identities)
+        alone, clock = _augment(folder / "market", folder / "one", 1, device)
+        together, _ = _augment(folder / "market", folder / "many", workers, device)
+        same = _hashes(folder / "one") == _hashes(folder / "many")
+        size = sum(path.stat().st_size for path in (folder / "one").rglob("*.tar"))
+    return {
+        "bench": "augment",
+        "mmgen": __version__,
+        "photos": alone.photos_done,
+        "views": alone.views_done,
+        "warm_up": "a run of two people",
+        "stages": {str(count): _rates(outcome) for count, outcome in ((1, alone), (workers, together))},
+        "cpu_ms_per_photo": 1e3 * clock.marks["reconstruct"] / alone.photos_done,
+        "cpu_ms_per_view": 1e3 * clock.marks["shards"] / alone.views_done,
+        "bytes_per_view": size / alone.views_done,
+        "same_bytes": same,
+        "machine": machine(),
+        "versions": versions("torch", "numba", "numpy", "pillow"),
+    }
+
+
+def _people(folder: Path, identities: int) -> None:
+    plan = make_plan(identities, 0.0, CrowdOptions(views=VIEWS, poses=1))
+    claim_folder(folder, plan)
+    for _ in CrowdWriter(folder, plan)(entries(plan)):
+        pass
+    write_index(folder, plan)
+
+
+def _augment(market: Path, out: Path, workers: int, device: str) -> tuple[Outcome, Clock]:
+    options = AugmentOptions(samples_per_shard=SAMPLES_PER_SHARD)
+    sources = find_sources(market)
+    weights = required_weights(None)
+    clock = Clock()
+    request = Request(
+        plan=Plan(options, sources.photos),
+        root=sources.root,
+        out=out,
+        weights=weights,
+        weights_sha256=sha256_file(weights),
+        device=device,
+        workers=workers,
+    )
+    outcome = run_augmentation(request, Listener(started=clock.started))
+    clock.stop()
+    return outcome, clock
+
+
+def _rates(outcome: Outcome) -> dict[str, float]:
+    seconds = outcome.stage_seconds
+    return {
+        "photos_per_second": outcome.photos_done / seconds["reconstruct"],
+        "views_per_second": outcome.views_done / seconds["shards"],
+    }
+
+
+def _hashes(out: Path) -> dict[str, str]:
+    return {path.name: sha256_file(path) for path in sorted(out.rglob("*.tar"))}

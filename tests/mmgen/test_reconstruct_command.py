@@ -32,6 +32,7 @@ class FakeOptions:
     refine_steps: int | None = None
     template: str = "person"
     weights: Path | None = None
+    texture_codec: str = "jpeg"
 
     def result_options(self) -> dict[str, Any]:
         """Everything that changes the bytes."""

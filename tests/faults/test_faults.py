@@ -184,7 +184,7 @@ def test_a_folder_that_becomes_read_only_midway(photos: Path, small_disk: Path, 
 
 def test_photos_deleted_midway(photos: Path, tmp_path: Path, calm: dict[str, str]) -> None:
     out = tmp_path / "out"
-    process = start(photos, out, "--workers", "1")
+    process = start(photos, out, "--workers", "1", seconds=0.5)
     wait_for(lambda: records_in(out) >= 1)
     for name in PHOTOS[-3:]:
         os.rename(photos / name, tmp_path / name)

@@ -148,7 +148,8 @@ class Recorder:
         if session.manifest.averaging.kind != "off" and session.learner.average is None:
             join_average(session.learner, session.manifest.averaging)  # the run was too short for its interval
         if self._writes and session.learner.average is not None:
-            averaged = averaged_encoder(session.learner, self._training_batches())
+            fixed = session.manifest.step.fixed_statistics
+            averaged = averaged_encoder(session.learner, None if fixed else self._training_batches())
             result = validate(averaged, self._held_out()) if len(session.validation) else None
             self._save(averaged, "averaged", result)
             if result is not None:

@@ -1,6 +1,6 @@
 """Networks from photos to attributes: two sizes from one code base."""
 
-from recon.encoders.blocks import untracked_statistics
+from recon.encoders.blocks import fixed_statistics, untracked_statistics
 from recon.encoders.camera import CameraPrediction
 from recon.encoders.config import CameraRanges, EncoderConfig
 from recon.encoders.model import ALL_GROUPS, GROUPS, AttributeEncoder, parameter_counts
@@ -29,5 +29,6 @@ __all__ = [
     "published_config",
     "small_config",
     "smr_config",
+    "fixed_statistics",
     "untracked_statistics",
 ]

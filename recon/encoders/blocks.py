@@ -222,6 +222,22 @@ def upsampled(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:
 
 
 @contextmanager
+def fixed_statistics(module: nn.Module) -> Iterator[None]:
+    """Run batch-norm layers on their running statistics, as in evaluation; dropout and the rest stay as they are.
+
+    For training on batches of several kinds, of which none has the statistics of the others.
+    """
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()
+
+
+@contextmanager
 def untracked_statistics(module: nn.Module) -> Iterator[None]:
     """Run a module as it is (training mode: batch statistics) but leave its running statistics untouched.
 

@@ -46,6 +46,8 @@ class StepConfig:
         consistency_every: steps between two attribute-consistency passes; 1 is published, 4 suits a CPU.
         consistency_share: share of the batch that takes part in such a pass.
         track_drawings: let drawings enter the batch-norm statistics, as published; they then dominate those.
+        fixed_statistics: batch-norm layers keep the statistics that the weights came with: for adaptation, where
+            batches of photos and of replayed people would pull them to and fro.
         soft_mask: how silhouettes are drawn.
         offset_smoothing: strength of the smoother on the gradient of the offsets, `(1 + s L)^-2` with the uniform
             Laplacian L (Nicolet et al. 2021); 0 switches it off, as published.
@@ -58,6 +60,7 @@ class StepConfig:
     consistency_every: int = 4
     consistency_share: float = 0.5
     track_drawings: bool = False
+    fixed_statistics: bool = False
     soft_mask: SoftMask = field(default_factory=SoftMask)
     offset_smoothing: float = 3.0
     shade_background: bool = False

@@ -56,12 +56,12 @@ def join_average(learner: Learner, averaging: Averaging) -> None:
         learner.average = learner.average.with_model(learner.encoder)
 
 
-def averaged_encoder(learner: Learner, batches: Iterable[Batch]) -> AttributeEncoder:
+def averaged_encoder(learner: Learner, batches: Iterable[Batch] | None) -> AttributeEncoder:
     """The average as an encoder, with the prototype as it is now and batch-norm statistics of photos.
 
     Args:
         learner: holds the average.
-        batches: training photos for the statistics, at least one batch.
+        batches: training photos for the statistics, at least one batch; None keeps the averaged ones.
 
     Raises:
         ValueError: there is no average.
@@ -69,6 +69,6 @@ def averaged_encoder(learner: Learner, batches: Iterable[Batch]) -> AttributeEnc
     if learner.average is None:
         raise ValueError("no weights were averaged")
     encoder = learner.average.model_like(learner.encoder)
-    with torch.no_grad():
+    if batches is not None:
         recompute_batch_norm(encoder, (batch.sample for batch in batches))
     return encoder

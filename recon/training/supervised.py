@@ -6,6 +6,7 @@ camera. Not in the paper, which has no truth.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 
 import torch
@@ -13,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from recon.encoders import fixed_statistics
 from recon.encoders.camera import CameraPrediction, bin_centres_deg
 from recon.losses import LossWeights
 from recon.structures import Camera, Sample
@@ -41,7 +43,8 @@ EXACT_SHARE = 0.25
 def learn(learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: Moment) -> StepReport:
     """One training step, with truth where the batch has it; see `train_step` and `supervised_step`."""
     step = train_step if batch.known is None else supervised_step
-    return step(learner, batch, config, optimiser, moment)
+    with fixed_statistics(learner.encoder) if config.fixed_statistics else nullcontext():
+        return step(learner, batch, config, optimiser, moment)
 
 
 def supervised_step(

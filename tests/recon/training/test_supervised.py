@@ -149,3 +149,16 @@ def test_shapes_alone_are_learned_without_a_drawing(scene, monkeypatch):
     assert set(reports[0].terms) == {"truth_vertices"}
     assert reports[-1].terms["truth_vertices"] < reports[0].terms["truth_vertices"]
     assert all(map(torch.equal, before, learner.encoder.texture.parameters()))
+
+
+def test_fixed_statistics_are_used_and_kept_and_training_goes_on_as_before(scene):
+    learner, batch = scene
+    statistics = {k: v.clone() for k, v in learner.encoder.state_dict().items() if "running" in k}
+    config = StepConfig(losses=LOSS_PRESETS["truth"], fixed_statistics=True)
+    optimiser = OptimiserConfig(learning_rate=1e-9, warmup_steps=0)
+    learn(learner, batch, config, optimiser, Moment(0, 0, 0.0))
+    after = learner.encoder.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in statistics.items())
+    assert all(m.training for m in learner.encoder.modules())
+    learn(learner, batch, replace(config, fixed_statistics=False), optimiser, Moment(0, 0, 0.0))
+    assert not all(torch.equal(value, learner.encoder.state_dict()[name]) for name, value in statistics.items())

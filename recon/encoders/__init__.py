@@ -24,11 +24,11 @@ __all__ = [
     "CameraRanges",
     "EncoderConfig",
     "aligned_config",
+    "fixed_statistics",
     "paper_config",
     "parameter_counts",
     "published_config",
     "small_config",
     "smr_config",
-    "fixed_statistics",
     "untracked_statistics",
 ]

@@ -23,7 +23,7 @@ FLAGS = (
     "--hide-scrollbars",
 )
 TIMEOUT_S = 120
-VIRTUAL_TIME_MS = 20000
+VIRTUAL_TIME_MS = 60000
 
 
 def find_chromium() -> str:

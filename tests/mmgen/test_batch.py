@@ -216,7 +216,7 @@ def test_no_room_for_the_very_first_file_is_exit_4(tmp_path: Path, monkeypatch: 
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mmgen.conversion.write_bytes_atomic", full)
+    monkeypatch.setattr("mmgen.outputs.write_bytes_atomic", full)
     summary, _ = run(tmp_path / "in", make_job(tmp_path / "out"))
     assert summary.ending.fatal is not None and summary.exit_code == 4
     assert summary.ending.fatal.message.endswith("out/a.glb cannot be written: No space left on device")

@@ -100,6 +100,12 @@ def _from_folder(photo: Photo, folder: Path, relative: PurePath) -> _Raw:
             f"image {display_name(photo.path)} has no mask {wanted}",
             "The folder mirrors the photos' tree; names differ only in their suffix.",
         )
+    if path.resolve() == photo.path.resolve():
+        raise ItemError(
+            "mask_is_photo",
+            f"the mask of {display_name(photo.path)} would be that photo: --masks names the photos' own folder",
+            "Name the masks' folder, or leave --masks out: masks beside their photos are found without it.",
+        )
     return _from_file(path, photo, "folder")
 
 

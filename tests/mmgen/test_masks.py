@@ -151,6 +151,13 @@ def test_folder_mirrors_the_tree(tmp_path: Path, mask: str) -> None:
     assert (result.source, result.path) == ("folder", tmp_path / "m" / mask)
 
 
+def test_the_photos_own_folder_is_no_folder_of_masks(tmp_path: Path) -> None:
+    path = photo_file(tmp_path)
+    with pytest.raises(ItemError, match="--masks names the photos' own folder") as caught:
+        find(path, MaskSource("folder", tmp_path), PurePath(path.name))
+    assert caught.value.code == "mask_is_photo"
+
+
 def test_folder_never_falls_back(tmp_path: Path) -> None:
     save(tmp_path / "a_mask.png", shades(BODY))
     with pytest.raises(ItemError, match=r"has no mask .*m/a\.png") as caught:

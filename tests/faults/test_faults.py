@@ -199,7 +199,7 @@ def test_photos_deleted_midway(photos: Path, tmp_path: Path, calm: dict[str, str
 
 def test_two_runs_into_one_folder(photos: Path, tmp_path: Path, calm: dict[str, str]) -> None:
     out = tmp_path / "out"
-    first = start(photos, out, "--workers", "1")
+    first = start(photos, out, "--workers", "1", seconds=1.5)  # a second command takes seconds to start
     wait_for(lambda: records_in(out) >= 1)
     code, talk = run(photos, out, "--workers", "1")
     assert code == 4
@@ -228,9 +228,11 @@ def test_a_clock_that_jumps(photos: Path, tmp_path: Path, calm: dict[str, str]) 
     assert all(record.finished_at < late for record in read_records(out).values())
 
 
-def test_corrupted_weights(photos: Path, tmp_path: Path) -> None:
+def test_corrupted_weights(tmp_path: Path) -> None:
     from mmgen.bundled import required_weights
+    from mmgen.samples import __file__ as samples
 
+    photo = Path(samples).with_name("amber.jpg")
     sound = required_weights(None).read_bytes()
     damaged = {
         "cut.safetensors": sound[: len(sound) // 2],
@@ -239,7 +241,7 @@ def test_corrupted_weights(photos: Path, tmp_path: Path) -> None:
     }
     for name, data in damaged.items():
         (tmp_path / name).write_bytes(data)
-        command = [sys.executable, "-m", "mmgen", "reconstruct", str(photos), "--out", str(tmp_path / "out")]
+        command = [sys.executable, "-m", "mmgen", "reconstruct", str(photo), "--out", str(tmp_path / "out")]
         command += ["--weights", str(tmp_path / name), "--workers", "1"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         code, talk = finish(process)

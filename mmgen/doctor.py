@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from mmgen.errors import ItemError
+
 Status = Literal["ok", "missing", "broken"]
 
 CORE_MODULES = {
@@ -73,6 +75,7 @@ def examine() -> list[Check]:
     if all(check.status == "ok" for check in checks):
         checks += [_guarded("renderer", _renderer), _guarded("glb writer", _glb_writer), _guarded("devices", _devices)]
         checks += [_guarded("person networks", _person_networks), _guarded("mask network", _mask_network)]
+        checks += _plug_ins()
     return [*checks, _compile_cache(), _disk(), *map(_optional, _optional_parts())]
 
 
@@ -194,6 +197,8 @@ def _optional_parts() -> list[OptionalPart]:
         ),
         OptionalPart("tensorboard", "curves of a training", 'pip install "mmgen[tensorboard]"', _module("tensorboard")),
         OptionalPart("opencv", "guesses masks (GrabCut)", 'pip install "mmgen[masks]"', _module("cv2")),
+        OptionalPart("onnxruntime", "masks by ONNX files", 'pip install "mmgen[masks]"', _module("onnxruntime")),
+        OptionalPart("rembg", "masks by rembg's nets", 'pip install "mmgen[rembg]"', _module("rembg")),
         OptionalPart("webdataset", "writes and reads shards", 'pip install "mmgen[reid]"', _module("webdataset")),
         OptionalPart("timm", "HRNet and ResNet trunks", 'pip install "mmgen[reid]"', _module("timm")),
         OptionalPart("torchreid", "re-identification models", 'pip install "mmgen[reid]"', _module("torchreid")),
@@ -224,6 +229,23 @@ def _optional(part: OptionalPart) -> Check:
     if found is None:
         return Check(part.name, "missing", False, "not found", part.purpose, part.fix)
     return Check(part.name, "ok", False, found, part.purpose)
+
+
+def _plug_ins() -> list[Check]:
+    """Maskers that other packages bring; one that does not load would cost every photo."""
+    from mmgen.masks import MaskSource
+    from mmgen.masks.maskers import BUILT_IN, installed_maskers, load_masker
+
+    checks = []
+    for name in installed_maskers():
+        if name in BUILT_IN:
+            continue
+        try:
+            title = load_masker(MaskSource("masker", name=name)).title
+            checks.append(Check(f"masker {name}", "ok", False, title, f"--masks {name}"))
+        except ItemError as error:
+            checks.append(Check(f"masker {name}", "broken", False, error.message, f"--masks {name}", error.hint))
+    return checks
 
 
 def _module(name: str) -> Callable[[], str | None]:

@@ -13,6 +13,7 @@ from mmgen.files import sha256_bytes, sha256_file
 from mmgen.inputs import InputItem
 from mmgen.listing import display_name
 from mmgen.masks import MaskSource, lookup
+from mmgen.masks.maskers import masker_title
 from mmgen.masks.network import network_sha256
 from mmgen.runs import Record
 from mmgen.version import __version__
@@ -99,7 +100,7 @@ class Job:
 
     def content_key(self, item: InputItem, input_sha256: str, weights_sha256: str) -> str:
         """Hash of all that decides the item's bytes; the mask file is read for it."""
-        mask = self._mask_file(item)
+        mask, masker = self._mask_file(item), masker_title(self.masks)
         return _hash_json(
             {
                 "format": RESULT_FORMAT,
@@ -109,6 +110,7 @@ class Job:
                 "mask_network": network_sha256() if mask is None and self.masks.may_ask_network else None,
                 "weights": weights_sha256,
                 "options": self.options_sha256,
+                **({} if masker is None else {"masker": masker}),
                 **({} if item.height_m is None else {"height_m": item.height_m}),
             }
         )

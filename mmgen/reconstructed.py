@@ -169,6 +169,7 @@ def _provenance(item: Prepared, body: Body, origin: Origin, quality: tuple[float
         "mask_source": item.found.source,
         "mask_sha256": item.found.sha256,
         "mask_quality": item.found.quality,
+        **({} if item.found.masker is None else {"masker": item.found.masker}),
         "weights_sha256": origin.weights_sha256,
         "options": options,
         "options_sha256": options_digest(options),

@@ -28,6 +28,8 @@ from mmgen.files import sha256_file
 from mmgen.inputs import InputItem
 from mmgen.job import ReconstructorLike
 from mmgen.listing import display_name
+from mmgen.masks import MaskResult
+from mmgen.masks.maskers import installed_maskers
 from mmgen.pool import one_thread
 from mmgen.reconstruction import ReconstructOptions, build_reconstructor
 from mmgen.runs import manifest_files, read_records
@@ -94,15 +96,18 @@ class Rerunner:
         reconstructor = self._reconstructors[options]
         prepared = reconstructor.prepare(item)
         if prepared.found.sha256 != made["mask_sha256"]:
-            raise ItemError(
-                "mask_changed",
-                f"the mask of {display_name(item.path)} is not the one that the mesh was made with",
-                "Put the old mask back, or name its folder with --masks.",
-            )
+            raise _mask_changed(prepared.found, item, made)
         result = reconstructor.reconstruct([prepared])[0]
         if isinstance(result, ItemError):
             raise result
         return result.asset
+
+
+def _mask_changed(found: MaskResult, item: InputItem, made: Mapping[str, Any]) -> ItemError:
+    what = f"the mask of {display_name(item.path)} is not the one that the mesh was made with"
+    if found.masker is not None:
+        what += f": that was of {made.get('masker', 'another source')}, and now {found.masker} was asked"
+    return ItemError("mask_changed", what, "Put the old mask or masker back, or name its folder with --masks.")
 
 
 def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
@@ -148,8 +153,11 @@ def _options_unknown(made: Mapping[str, Any]) -> ItemError:
 def _masks(source: str, folder: Path | None) -> str:
     if folder is not None:
         return str(folder)
+    if source in installed_maskers():
+        return source
     if source not in MASK_KINDS:
-        raise ItemError("mask_missing", f"its mask came from a {source}", "Name the folder of the masks with --masks.")
+        hint = "Name the folder of the masks, the ONNX file, or the masker, with --masks."
+        raise ItemError("mask_missing", f"its mask came from a {source}", hint)
     return MASK_KINDS[source]
 
 

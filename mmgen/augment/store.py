@@ -25,6 +25,7 @@ from mmgen.files import write_bytes_atomic, write_text_atomic
 from mmgen.listing import MASK_ENDINGS, MASK_FOLDER
 from mmgen.locks import STATE_FOLDER
 from mmgen.masks import MaskSource
+from mmgen.masks.maskers import masker_title
 
 STORE_VERSION = 2
 BLOCK_PHOTOS = 64
@@ -177,7 +178,9 @@ class StoreReader:
 def store_of(plan: Plan, root: Path, out: Path, weights_sha256: str) -> Store:
     """The store of a plan; looks at sizes and times of photos and masks, not into them."""
     masks = MaskSource.parse(plan.options.masks)
-    shared = repr((STORE_VERSION, weights_sha256, plan.options.masks, plan.options.look.size, BLOCK_PHOTOS))
+    asked = plan.options.masks if masks.file is None else "onnx"
+    shared = repr((STORE_VERSION, weights_sha256, asked, plan.options.look.size, BLOCK_PHOTOS))
+    shared += masker_title(masks) or ""
     names = []
     for block, start in enumerate(range(0, len(plan.photos), BLOCK_PHOTOS)):
         digest = hashlib.sha256(shared.encode())

@@ -10,6 +10,7 @@ import click
 
 from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
+    MASK_SOURCES,
     PATH,
     PixelSizeType,
     device_option,
@@ -78,7 +79,7 @@ class WeightRangeType(click.ParamType):
 @click.argument("market", type=PATH, required=False)
 @click.option("--out", "-o", type=PATH, help="Folder for the shards.  [default: MARKET with -3d at its end, beside it]")
 @weights_option
-@masks_option("auto, alpha, network, grabcut, or a folder that mirrors the photos; auto takes masks/ where prepared.")
+@masks_option(f"{MASK_SOURCES}; auto takes masks/ where prepared.")
 @click.option(
     "--partners",
     type=click.Choice(["image", "identity"]),

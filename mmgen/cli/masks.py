@@ -10,11 +10,13 @@ import click
 
 from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
+    MASK_SOURCES,
     PATH,
     dry_run_option,
     engine_options,
     json_option,
     limit_option,
+    masks_option,
     out_option,
     overwrite_option,
     shard_option,
@@ -35,13 +37,7 @@ SHOWN_FAILURES = 100
 @click.command()
 @click.argument("sources", type=PATH, nargs=-1, required=True)
 @out_option("masks", "Folder for the masks and the run record; mirrors the inputs' folders.")
-@click.option(
-    "--method",
-    default="auto",
-    show_default=True,
-    help="auto, alpha, network, grabcut, or a folder that mirrors the photos; "
-    "auto looks for alpha, a mask file, then asks the bundled network.",
-)
+@masks_option(f"{MASK_SOURCES}; auto looks for alpha, a mask file, then asks the bundled network.", "--method")
 @overwrite_option
 @click.option("--retry-failed", is_flag=True, help="Only what failed before.")
 @limit_option()

@@ -3,6 +3,7 @@
 Each public name that ends in `_option` is a decorator, or makes one where the default or the help differs.
 """
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mmgen.listing import display_name
 from mmgen.runs import Shard
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -73,9 +75,26 @@ def out_option(default: str | None = None, help_text: str = "Folder to write to;
     )
 
 
-def masks_option(help_text: str) -> Decorator[Any]:
+MASK_SOURCES = "auto, alpha, network, grabcut, rembg, an installed masker, an ONNX file, or a folder like the photos'"
+
+
+def masks_option(help_text: str, name: str = "--masks") -> Decorator[Any]:
     """`--masks TEXT` as `masks: str`, default `auto`; what the values mean stands in the help text."""
-    return click.option("--masks", default="auto", show_default=True, help=help_text)
+    return click.option(name, default="auto", show_default=True, callback=_check_masks, help=help_text)
+
+
+def _check_masks(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """A name that nobody knows is wrong for every photo, so it is refused before the first."""
+    if value == "auto" or os.path.exists(value):
+        return value
+    from mmgen.masks.maskers import installed_maskers
+    from mmgen.masks.structures import NAMED_KINDS
+
+    known = (*NAMED_KINDS, *installed_maskers())
+    if value not in known:
+        what = f"{display_name(value)!r} is no folder, no file and no masker (there are {', '.join(known)})"
+        raise click.BadParameter(what, ctx, param)
+    return value
 
 
 def seed_option(default: int = 0) -> Decorator[Any]:

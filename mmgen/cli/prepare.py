@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmgen.cli.options import (
+    MASK_SOURCES,
     PATH,
     dry_run_option,
     json_option,
@@ -33,9 +34,7 @@ FRACTION = click.FloatRange(0, 1)
 @click.argument("kind", type=click.Choice(["market", "atr", "cub", "folder"]))
 @click.argument("source", type=PATH, metavar="SRC")
 @out_option(help_text="Data set folder to write; may be SRC itself for market, atr and folder.")
-@masks_option(
-    "market, folder: auto, alpha, network, grabcut, or a folder that mirrors SRC. atr and cub bring their own."
-)
+@masks_option(f"market, folder: {MASK_SOURCES}. atr and cub bring their own.")
 @click.option("--min-foreground", type=FRACTION, help="Person's share of a training image: more than this.")
 @click.option("--max-foreground", type=FRACTION, help="And less than this.  [default: as published; folder: any]")
 @click.option(

@@ -11,6 +11,7 @@ import click
 
 from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
+    MASK_SOURCES,
     PATH,
     PixelSizeType,
     device_option,
@@ -43,9 +44,7 @@ DEFAULT_TEXTURE_SIZE = "512x256"
 @click.command()
 @click.argument("sources", type=PATH, nargs=-1, required=True)
 @out_option("meshes", "Folder for the GLBs and the run record; mirrors the inputs' folders.")
-@masks_option(
-    "auto, alpha, network, grabcut, or a folder like the photos'; auto looks for alpha, a mask file, then guesses."
-)
+@masks_option(f"{MASK_SOURCES}; auto looks for alpha, a mask file, then guesses.")
 @click.option("--weights", type=PATH, help="Trained networks (.safetensors).  [default: the bundled ones, if any]")
 @click.option(
     "--method",

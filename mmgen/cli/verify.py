@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("path", type=PATH)
 @click.option("--rerun", is_flag=True, help="Also make every mesh again from its own provenance and compare bytes.")
 @click.option("--photos", type=PATH, help="For --rerun: where the photos are now.  [default: as the run record says]")
-@click.option("--masks", type=PATH, help="For --rerun: folder of the masks, if they came from one.")
+@click.option("--masks", type=PATH, help="For --rerun: folder of the masks, or the ONNX file, if they came from one.")
 @click.option("--weights", type=PATH, help="For --rerun: weights file.  [default: the bundled ones]")
 @click.option("--template", help="For --rerun: mesh that was fitted, if it was a file of your own.")
 @json_option

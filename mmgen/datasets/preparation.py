@@ -244,7 +244,7 @@ def _write(order: Order, rows: list[IndexRow], summary: Summary) -> None:
         "schema": SCHEMA,
         "kind": order.kind,
         "index": INDEX_NAME,
-        "masks": str(order.masks.folder or order.masks.kind),
+        "masks": order.masks.text,
         "upscale": order.upscale,
         "upscaler": None if order.upscaler is None else display_name(order.upscaler),
         "foreground": {split: [limits.above, limits.below] for split, limits in sorted(keep.items())},

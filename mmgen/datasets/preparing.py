@@ -21,6 +21,7 @@ from mmgen.files import sha256_bytes, sha256_file, write_bytes_atomic
 from mmgen.images import Photo, read_image
 from mmgen.listing import MASK_FOLDER, display_name
 from mmgen.masks import MaskSource, find_mask, lookup
+from mmgen.masks.maskers import masker_title
 from mmgen.version import __version__
 
 JPEG_QUALITY = 97
@@ -51,7 +52,9 @@ class Settings:
     def fingerprint(self) -> str:
         """All of it that decides results, as text."""
         sha256 = self.upscaler[1] if self.upscaler else None
-        return repr((self.profile, self.masks, self.upscale, sha256, self.in_place, __version__))
+        title = masker_title(self.masks)
+        masker = () if title is None else (title,)
+        return repr((self.profile, self.masks, self.upscale, sha256, self.in_place, __version__, *masker))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One photo in, its mask out: alpha channel, file, or a guess by the mask network or by GrabCut."""
+"""One photo in, its mask out: alpha channel, file, or a guess by the mask network, by GrabCut or by a masker."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import mmgen.masks.grabcut as grabcut
 import mmgen.masks.lookup as lookup
+import mmgen.masks.maskers as maskers
 import mmgen.masks.network as network
 from mmgen.decoding import decode_file
 from mmgen.errors import ItemError
@@ -29,6 +30,7 @@ class _Raw:
     path: Path | None = None
     sha256: str | None = None
     quality: float | None = None
+    masker: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -42,8 +44,8 @@ def find_mask(photo: Photo, source: MaskSource, relative: PurePath | None = None
 
     Raises:
         ItemError: `mask_missing` with what was looked for, `mask_none`, `mask_size`, `mask_orientation`, `mask_empty`,
-            `mask_full`, `mask_inverted`, `mask_too_small`, `mask_unusable` (a bad guess), `grabcut_missing`, or
-            `mask_...` for a file that cannot be read.
+            `mask_full`, `mask_inverted`, `mask_too_small`, `mask_unusable` (a bad guess), `grabcut_missing`,
+            `masker_missing`, `masker_broken`, or `mask_...` for a file that cannot be read.
         FatalError: `mask_network_unusable`.
     """
     raw = _look(photo, source, relative or PurePath(photo.path.name))
@@ -56,6 +58,7 @@ def find_mask(photo: Photo, source: MaskSource, relative: PurePath | None = None
         area_fraction=clean.area_fraction,
         parts=clean.parts,
         quality=raw.quality,
+        masker=raw.masker,
         notes=raw.notes + clean.notes,
     )
 
@@ -70,6 +73,8 @@ def _look(photo: Photo, source: MaskSource, relative: PurePath) -> _Raw:
         return _from_network(photo)
     if source.kind == "grabcut":
         return _from_grabcut(photo)
+    if source.kind in ("masker", "onnx"):
+        return _from_masker(photo, source)
     if source.kind == "none":
         raise ItemError(
             "mask_none", f"image {display_name(photo.path)} has no outline of its person with --masks none", _CURES
@@ -120,9 +125,7 @@ def _from_file(path: Path, photo: Photo, source: str) -> _Raw:
 def _from_network(photo: Photo) -> _Raw:
     name = f"the guessed mask of {display_name(photo.path)}"
     guess = network.guess_mask(photo.rgb, name)
-    note = f"mask guessed by the mask network, quality {guess.quality:.2f}"
-    if guess.quality < network.DOUBTFUL_QUALITY:
-        note += ": look at it, or give a better one"
+    note = _guess_note("the mask network", guess.quality, network.DOUBTFUL_QUALITY)
     return _Raw(guess.mask, "network", name, quality=guess.quality, notes=(note,))
 
 
@@ -131,3 +134,16 @@ def _from_grabcut(photo: Photo) -> _Raw:
     guess = grabcut.guess_mask(photo.rgb, name)
     note = f"mask guessed by GrabCut, quality {guess.quality:.2f}"
     return _Raw(guess.mask, "grabcut", name, quality=guess.quality, notes=(note,))
+
+
+def _from_masker(photo: Photo, source: MaskSource) -> _Raw:
+    masker = maskers.load_masker(source)
+    name = f"the {masker.source} mask of {display_name(photo.path)}"
+    guess = maskers.guess_mask(masker, photo.rgb, name)
+    note = _guess_note(masker.source, guess.quality, maskers.DOUBTFUL_QUALITY)
+    return _Raw(guess.mask, masker.source, name, quality=guess.quality, masker=masker.title, notes=(note,))
+
+
+def _guess_note(who: str, quality: float, doubtful_below: float) -> str:
+    note = f"mask guessed by {who}, quality {quality:.2f}"
+    return f"{note}: look at it, or give a better one" if quality < doubtful_below else note

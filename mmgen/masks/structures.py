@@ -7,7 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-MaskKind = Literal["auto", "alpha", "folder", "network", "grabcut", "none"]
+MaskKind = Literal["auto", "alpha", "folder", "network", "grabcut", "masker", "onnx", "none"]
+
+NAMED_KINDS: tuple[MaskKind, ...] = ("auto", "alpha", "network", "grabcut", "none")
+"""Sources that need nothing but their name."""
 
 
 @dataclass(frozen=True)
@@ -16,31 +19,43 @@ class MaskSource:
 
     Attributes:
         kind: `auto` tries the alpha channel, a file beside the photo, then the bundled mask network; `alpha`, `folder`,
-            `network` and `grabcut` are that one source and nothing else; `none` forbids masks.
+            `network` and `grabcut` are that one source and nothing else; `masker` and `onnx` ask what `name` and `file`
+            name; `none` forbids masks.
         folder: root of a tree that mirrors the photos; only with kind `folder`.
+        name: of a masker, see `mmgen.masks.maskers`; only with kind `masker`.
+        file: an ONNX file, see `mmgen.masks.onnx_file`; only with kind `onnx`.
     """
 
     kind: MaskKind = "auto"
     folder: Path | None = None
+    name: str | None = None
+    file: Path | None = None
 
     @property
     def may_ask_network(self) -> bool:
         """Whether the mask network may have to answer."""
         return self.kind in ("auto", "network")
 
+    @property
+    def text(self) -> str:
+        """As `parse` reads it."""
+        return str(self.folder or self.file or self.name or self.kind)
+
     @staticmethod
     def parse(text: str) -> "MaskSource":
-        """`auto`, `alpha`, `network`, `grabcut`, `none`, or a folder's path; `./auto` is a folder of that name."""
-        if text == "auto":
-            return MaskSource("auto")
-        if text == "alpha":
-            return MaskSource("alpha")
-        if text == "network":
-            return MaskSource("network")
-        if text == "grabcut":
-            return MaskSource("grabcut")
-        if text == "none":
-            return MaskSource("none")
+        """`auto`, `alpha`, `network`, `grabcut`, `none`, an installed masker's name, an `.onnx` file, or a folder.
+
+        Names win over folders; `./auto` is a folder of that name.
+        """
+        for kind in NAMED_KINDS:
+            if text == kind:
+                return MaskSource(kind)
+        if text.lower().endswith(".onnx"):
+            return MaskSource("onnx", file=Path(text))
+        from mmgen.masks.maskers import installed_maskers
+
+        if "/" not in text and text in installed_maskers():
+            return MaskSource("masker", name=text)
         return MaskSource("folder", Path(text))
 
 
@@ -63,12 +78,13 @@ class MaskResult:
 
     Attributes:
         mask: uint8 [H, W] of the upright photo, 255 = person, soft at the edges; 0 outside the parts that were kept.
-        source: `alpha`, `sibling`, `folder`, `network` or `grabcut`.
+        source: `alpha`, `sibling`, `folder`, `network`, `grabcut`, `onnx`, or a masker's name.
         path: the file it came from, if any.
         sha256: of that file's bytes; for all others of the mask's own bytes.
         area_fraction: share of the photo's pixels at 128 or more, 0..1.
         parts: connected parts before cleaning, specks below 1 % of the largest not counted.
-        quality: 0..1 for a guessed mask (see `mmgen.masks.network` and `mmgen.masks.grabcut`); None for a given one.
+        quality: 0..1 for a guessed mask (see the module that guessed); None for a given one.
+        masker: name and version of the masker that guessed it, if one did.
         notes: what a user should know.
     """
 
@@ -79,4 +95,5 @@ class MaskResult:
     area_fraction: float
     parts: int
     quality: float | None = None
+    masker: str | None = None
     notes: tuple[str, ...] = ()

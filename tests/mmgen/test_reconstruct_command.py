@@ -192,6 +192,7 @@ def test_retry_failed_and_overwrite(made: list[FakeOptions], tmp_path: Path) -> 
         (("in", "--out", "in"), 2, "error: --out in is the input folder"),
         (("in", "in/a.jpg"), 2, "would both be written to a.glb"),
         (("in", "--shard", "2/2"), 2, "is not i/n with 0 <= i < n"),
+        (("in", "--masks", "rebmg"), 2, "'rebmg' is no folder, no file and no masker"),
         (("in", "--height", "17"), 2, "is not in the range"),
         (("empty",), 4, "error: no photos in empty"),
         ((), 2, "Missing argument 'SOURCES...'"),

@@ -25,7 +25,7 @@ class LossWeights:
         deformation: `deformation_loss`.
         depth_rim: `depth_rim_loss`.
         depth_quadratic: `depth_quadratic_loss`.
-        identity: `identity_loss`.
+        identity: `identity_loss`; with truth `turned_view_loss` of `recon.training.supervised`.
         camera, vertices, texels: of truth, where photos have it; see `recon.training.supervised`.
     """
 

@@ -2,7 +2,8 @@
 
 The camera encoder learns cameras and nothing else. Shape and texture see the photo through the *true* camera, a little
 off as a predicted one would be, and are drawn under the exact one: neither can hide an error of its own behind a wrong
-camera. Not in the paper, which has no truth.
+camera. They are drawn once more from a side that the photo does not show, and compared with the truth drawn from there.
+Not in the paper, which has no truth.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,10 @@ from torch.nn import functional
 from recon.encoders import fixed_statistics
 from recon.encoders.camera import CameraPrediction, bin_centres_deg
 from recon.losses import LossWeights
-from recon.structures import Camera, Sample
+from recon.render import RenderSettings, render
+from recon.render.scene import Rendering
+from recon.structures import Attributes, Camera, Sample, TexturedMesh
+from recon.template import Template
 from recon.training.config import OptimiserConfig, StepConfig
 from recon.training.known import Known
 from recon.training.learner import Learner
@@ -35,6 +39,9 @@ PLACE_UNITS = (2.0, 0.1, 0.02, 0.02)
 
 CAMERA_NOISE = (6.0, 2.0, 0.02, 0.01)
 """Standard deviations, as a trained encoder errs: azimuth and elevation in degrees, distance as a share, offset."""
+
+TURNS_DEG = (30.0, 330.0)
+"""How far from the photo's azimuth the body is looked at once more."""
 
 EXACT_SHARE = 0.25
 """Share of photos whose camera is given exactly."""
@@ -107,7 +114,44 @@ def _body_terms(
     # Outlines as they should have been; colours where nothing stands before the person and nothing was added to it.
     terms |= outline_terms(drawn, known.mask, weights)
     terms |= colour_terms(drawn, Sample(sample.image, sample.mask * known.mask), weights)
+    if weights.identity:
+        turned = turned_camera(known.camera, learner.generator)
+        terms["identity"] = turned_view_loss(own, known, template, turned, settings, weights)
     return terms | shape_terms([own.offsets], template, learner.frame, weights)
+
+
+def turned_camera(camera: Camera, generator: torch.Generator) -> Camera:
+    """The cameras, gone round the body by a random angle within `TURNS_DEG`."""
+    low, high = TURNS_DEG
+    share = torch.rand(len(camera), generator=generator, device=generator.device).to(camera.azimuth_deg)
+    return replace(camera, azimuth_deg=camera.azimuth_deg + low + (high - low) * share)
+
+
+def turned_view_loss(
+    own: Attributes, known: Known, template: Template, camera: Camera, settings: RenderSettings, weights: LossWeights
+) -> Float[Tensor, ""]:
+    """Predicted shape and texture against the true ones, drawn without light from sides that the photos do not show.
+
+    Args:
+        own: predictions; camera and light are not used.
+        known: truth.
+        template: prototype.
+        camera: where from, one per photo.
+        settings: of the drawings.
+        weights: of the terms that compare silhouettes and colours.
+    """
+    size = (known.mask.shape[1], known.mask.shape[2])
+
+    def seen(vertices: Tensor, texture: Tensor) -> Rendering:
+        mesh = TexturedMesh(vertices, template.faces, template.face_uv, texture)
+        return render(mesh, camera, size, settings=settings)
+
+    with torch.no_grad():
+        truth = seen(known.vertices, known.texture)
+    outline = (truth.face_index >= 0).to(truth.mask)
+    drawn = seen(template.vertices + own.offsets, own.texture)
+    terms = outline_terms(drawn, outline, weights) | colour_terms(drawn, Sample(truth.image, outline), weights)
+    return weighted_sum(terms, weights)
 
 
 def camera_truth_loss(predicted: CameraPrediction, true: Camera) -> Float[Tensor, ""]:

@@ -9,7 +9,8 @@ from recon.encoders import AttributeEncoder
 from recon.encoders.camera import CameraPrediction, bin_centres_deg
 from recon.encoders.presets import aligned_config
 from recon.losses import LOSS_PRESETS, LossWeights
-from recon.structures import Camera, Sample
+from recon.render import RenderSettings
+from recon.structures import Attributes, Camera, Sample
 from recon.template import ellipsoid_template
 from recon.training import supervised
 from recon.training.config import OptimiserConfig, StepConfig
@@ -21,6 +22,8 @@ from recon.training.supervised import (
     learn,
     supervised_step,
     texels_truth_loss,
+    turned_camera,
+    turned_view_loss,
     unsure_camera,
     vertices_truth_loss,
 )
@@ -113,6 +116,34 @@ def test_all_terms_fall_when_one_batch_is_learned_again_and_again(scene):
     for name in ("truth_camera", "truth_vertices", "truth_texels", "truth_iou"):
         assert reports[-1].terms[name] < reports[0].terms[name], name
     assert reports[-1].terms["truth_camera"] < 0.6 * reports[0].terms["truth_camera"]
+
+
+def test_the_other_side_is_looked_at():
+    true = cameras(*[100.0] * 300)
+    turned = turned_camera(true, torch.Generator().manual_seed(0))
+    off = (turned.azimuth_deg - true.azimuth_deg).remainder(360)
+    assert 30 <= float(off.min()) < 40 and 320 < float(off.max()) <= 330
+    torch.testing.assert_close(turned.distance, true.distance)
+
+
+def test_a_wrong_back_is_seen_from_behind_alone(scene):
+    learner, batch = scene
+    template = learner.encoder.prototype
+    known = replace(batch.known, texture=batch.known.texture.clone())
+    right = Attributes(known.camera, known.vertices - template.vertices, known.texture, None, None)
+    painted = known.texture.clone()
+    painted[:, :, : painted.shape[2] // 2] = 0
+    deep = right.offsets + template.vertices * torch.tensor([0.0, 0.0, 0.8])
+
+    def loss(own, azimuth_deg):
+        camera = replace(cameras(0.0, 0.0, 0.0, 0.0), azimuth_deg=torch.full((4,), azimuth_deg))
+        weights = LOSS_PRESETS["truth"]
+        return float(turned_view_loss(own, known, template, camera, RenderSettings(), weights))
+
+    wrong_back = replace(right, texture=painted)
+    assert loss(wrong_back, 180.0) > 2 * loss(right, 180.0)
+    assert loss(wrong_back, 0.0) < loss(wrong_back, 180.0) / 4
+    assert loss(replace(right, offsets=deep), 90.0) > 1.5 * loss(right, 90.0)
 
 
 def test_a_batch_without_truth_is_refused(scene):

@@ -180,7 +180,7 @@ class Manifest:
         object.__setattr__(self, "step", replace(self.step, losses=self.losses))
         if self.losses.identity and not (self.data.pairs or self.truth.photos):
             raise ValueError(
-                "loss.identity needs data.pairs = true, so that a batch holds several photos of a person, or truth.photos"
+                "loss.identity needs data.pairs = true: a batch must hold several photos of a person; or truth.photos"
             )
 
     def to_tables(self) -> dict[str, Any]:

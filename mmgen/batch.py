@@ -12,7 +12,7 @@ from mmgen.conversion import Converter
 from mmgen.engine import Callbacks, Ending, Work, into_chunks, run_chunks
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import sweep_temp_files
-from mmgen.inputs import InputItem
+from mmgen.inputs import InputItem, without_person
 from mmgen.job import Job, ReconstructorLike, failure_record
 from mmgen.locks import run_lock
 from mmgen.planning import Plan, Redo, make_plan
@@ -61,13 +61,14 @@ class Summary:
     """What became of a run's items.
 
     Attributes:
-        ok: Assets in place, old and new.
-        rejected: Assets in `rejected/`, old and new.
+        ok: Photos with an asset in place, old and new.
+        rejected: Photos with assets in `rejected/` only, old and new.
         failed: Inputs without an asset.
         skipped: How many of `ok` and `rejected` were there already.
         untouched: Inputs that an early end left over.
         mean_mask_iou: Over `ok` and `rejected`; None if there are none.
         seconds: Wall time.
+        assets: Meshes in place; more than `ok` where photos show several people.
         errors: The most frequent classes first.
         ending: Whether and why it ended early.
     """
@@ -79,6 +80,7 @@ class Summary:
     untouched: int
     mean_mask_iou: float | None
     seconds: float
+    assets: int = 0
     errors: tuple[ErrorCount, ...] = ()
     ending: Ending = FINISHED
 
@@ -164,6 +166,7 @@ class _Run:
             untouched=len(plan.todo) + len(plan.moves) - len(self._records),
             mean_mask_iou=sum(overlaps) / len(overlaps) if overlaps else None,
             seconds=seconds,
+            assets=sum(asset.status == "ok" for record in everything for asset in record.assets),
             errors=_count_errors(everything),
             ending=ending,
         )
@@ -183,8 +186,12 @@ class _Run:
     def _drop_old_place(self, record: Record) -> None:
         """An asset stands in one place: a new one in `rejected/` replaces an old one that was kept, and back."""
         old = self._before.get(record.input)
-        if old is not None and old.output and record.output and old.output != record.output:
-            (self._batch.job.out / old.output).unlink(missing_ok=True)
+        if old is None or not record.assets:
+            return
+        here = {asset.output for asset in record.assets}
+        for asset in old.assets:
+            if asset.output not in here:
+                (self._batch.job.out / str(asset.output)).unlink(missing_ok=True)
 
     def _lose(self, deliver: Callable[[Record], None], item: InputItem, error: ItemError) -> None:
         deliver(failure_record(self._batch.job, item, error, None))
@@ -198,9 +205,11 @@ def _count_errors(records: Iterable[Record]) -> tuple[ErrorCount, ...]:
 
 
 def _move(out: Path, old: Record, new: Record) -> None:
-    assert old.output is not None and new.output is not None
-    (out / new.output).parent.mkdir(parents=True, exist_ok=True)
-    os.replace(out / old.output, out / new.output)
+    for before, after in zip(old.assets, new.assets, strict=True):
+        if before.output != after.output:
+            target = out / str(after.output)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(out / str(before.output), target)
 
 
 def _sweep(plan: Plan, batch: Batch) -> None:
@@ -212,7 +221,7 @@ def _sweep(plan: Plan, batch: Batch) -> None:
         for output in (item.output, item.rejected_output):
             names.setdefault((out / output).parent, set()).add((out / output).name)
     for folder, expected in names.items():
-        sweep_temp_files(folder, expected)
+        sweep_temp_files(folder, expected, without_person)
 
 
 def _compact(path: Path, ending: Ending) -> None:

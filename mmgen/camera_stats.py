@@ -83,14 +83,14 @@ def rows_of_photos(
     prototypes: Prototypes,
     on_item: Callable[[ItemError | None], None],
 ) -> list[CameraRow]:
-    """One row per photo that can be reconstructed; nothing is written."""
+    """One row per person in photos that can be reconstructed; nothing is written."""
     rows = []
     for item in items:
         try:
-            (result,) = reconstructor.reconstruct([reconstructor.prepare(item)])
-            if isinstance(result, ItemError):
-                raise result
-            rows.append(row_of(result.asset, prototypes, item.name))
+            for result in reconstructor.reconstruct(list(reconstructor.prepare(item))):
+                if isinstance(result, ItemError):
+                    raise result
+                rows.append(row_of(result.asset, prototypes, item.name))
             on_item(None)
         except ItemError as error:
             on_item(error)

@@ -3,6 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,20 +36,21 @@ class Converter:
         Raises:
             FatalError: the output folder takes no more files.
         """
-        ready: list[tuple[int, Any, float]] = []
+        ready: list[tuple[int, Sequence[Any], float]] = []
         for position, item in enumerate(chunk):
             started = time.perf_counter()
-            prepared = guarded(item, partial(self._reconstructor.prepare, item), self._job.log)
+            people = guarded(item, partial(self._reconstructor.prepare, item), self._job.log)
             seconds = time.perf_counter() - started
-            if isinstance(prepared, ItemError):
-                yield position, failure_record(self._job, item, prepared, seconds)
+            if isinstance(people, ItemError):
+                yield position, failure_record(self._job, item, people, seconds)
             else:
-                ready.append((position, prepared, seconds))
+                ready.append((position, people, seconds))
         started = time.perf_counter()
-        outcomes = self._reconstruct([(chunk[position], prepared) for position, prepared, _ in ready])
-        share = (time.perf_counter() - started) / max(len(ready), 1)
-        for (position, _, seconds), outcome in zip(ready, outcomes, strict=True):
-            yield position, self._finish(chunk[position], outcome, seconds + share)
+        outcomes = iter(self._reconstruct([(chunk[position], one) for position, people, _ in ready for one in people]))
+        share = (time.perf_counter() - started) / max(sum(len(people) for _, people, _ in ready), 1)
+        for position, people, seconds in ready:
+            own = [next(outcomes) for _ in people]
+            yield position, self._finish(chunk[position], own, seconds + share * len(own))
 
     def _reconstruct(self, pairs: list[tuple[InputItem, Any]]) -> Outcomes:
         """All at once; where that fails as a whole, one by one, so that only the guilty one fails."""
@@ -64,21 +66,27 @@ class Converter:
     def _alone(self, prepared: Any) -> ReconstructedLike | ItemError:
         return self._reconstructor.reconstruct([prepared])[0]
 
-    def _finish(self, item: InputItem, outcome: ReconstructedLike | ItemError, seconds: float) -> Record:
-        if isinstance(outcome, ItemError):
-            return failure_record(self._job, item, outcome, seconds)
+    def _finish(self, item: InputItem, outcomes: Outcomes, seconds: float) -> Record:
+        """One record for all people of a photo; it is a failure only where nobody could be made."""
+        made = [outcome for outcome in outcomes if not isinstance(outcome, ItemError)]
+        failures = [outcome for outcome in outcomes if isinstance(outcome, ItemError)]
+        if not made:
+            return failure_record(self._job, item, failures[0], seconds)
         started = time.perf_counter()
-        record = guarded(item, partial(self._store, item, outcome), self._job.log)
+        record = guarded(item, partial(self._store, item, made), self._job.log)
         seconds += time.perf_counter() - started
         if isinstance(record, ItemError):
             return failure_record(self._job, item, record, seconds)
-        return stamped(record, seconds)
+        lost = tuple(f"a person in it failed: {error.message} ({error.code})" for error in failures)
+        return stamped(replace(record, notes=record.notes + lost), seconds)
 
-    def _store(self, item: InputItem, result: ReconstructedLike) -> Record:
-        data = glb_bytes(result.asset, self._job.options.get("texture_codec", "png"))
-        record = success_record(self._job, item, result, sha256_bytes(data), self._reconstructor.weights_sha256)
-        assert record.output is not None
-        write_output(self._job.out / record.output, data)
+    def _store(self, item: InputItem, results: Sequence[ReconstructedLike]) -> Record:
+        codec = self._job.options.get("texture_codec", "png")
+        files = [glb_bytes(result.asset, codec) for result in results]
+        made = [(result, sha256_bytes(data)) for result, data in zip(results, files, strict=True)]
+        record = success_record(self._job, item, made, self._reconstructor.weights_sha256)
+        for asset, data in zip(record.assets, files, strict=True):
+            write_output(self._job.out / str(asset.output), data)
         return record
 
 

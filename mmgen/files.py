@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 HASH_BLOCK_BYTES = 1 << 20
@@ -84,12 +84,15 @@ def process_is_alive(pid: int) -> bool:
     return True
 
 
-def sweep_temp_files(folder: Path, names: Iterable[str] | None = None) -> int:
+def sweep_temp_files(
+    folder: Path, names: Iterable[str] | None = None, family: Callable[[str], str] = lambda name: name
+) -> int:
     """Remove what killed writers left directly inside `folder`.
 
     Args:
         folder: Looked at without its sub-folders; may be missing.
         names: Only temp files of these final names; all when None.
+        family: The name among `names` that a final name counts as.
 
     Returns:
         How many files were removed. Temp files of processes that still run stay.
@@ -100,7 +103,7 @@ def sweep_temp_files(folder: Path, names: Iterable[str] | None = None) -> int:
     stems = None if names is None else {_temp_stem(name) for name in names}
     for entry in sorted(os.listdir(folder)):
         match = TEMP_NAME.match(entry)
-        if match is None or (stems is not None and match["name"] not in stems):
+        if match is None or (stems is not None and stems.isdisjoint((match["name"], family(match["name"])))):
             continue
         if not process_is_alive(int(match["pid"])):
             (folder / entry).unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """What a batch run works on: its photos, what their outputs are called, and which of them are this run's part."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -11,6 +12,7 @@ from mmgen.listing import ImageFile, display_name, list_images
 from mmgen.runs import Shard
 
 REJECTED_FOLDER = "rejected"
+PERSON_NUMBER = re.compile(r"-person\d+(\.glb)$")
 
 
 class UsageError(MmgenError):
@@ -44,6 +46,21 @@ class InputItem:
     def rejected_output(self) -> str:
         """Where the GLB goes when it is too weak to keep."""
         return f"{REJECTED_FOLDER}/{self.output}"
+
+    def output_of(self, person: tuple[int, int]) -> str:
+        """Path of one person's GLB: `output` where the photo has one, else with the person's number from the left."""
+        return self.output if person[1] == 1 else with_person(self.output, person[0])
+
+
+def with_person(name: str, number: int) -> str:
+    """The name of a GLB, or its stem, for one of several people in a photo: `photo-person2.glb`."""
+    stem, suffix = (name[:-4], name[-4:]) if name.endswith(".glb") else (name, "")
+    return f"{stem}-person{number}{suffix}"
+
+
+def without_person(name: str) -> str:
+    """The name of a GLB without the number that `with_person` put there."""
+    return PERSON_NUMBER.sub(r"\1", name)
 
 
 def list_inputs(sources: Sequence[Path], out: Path, skipped_folders: Iterable[Path] = ()) -> list[InputItem]:
@@ -84,22 +101,30 @@ def refuse_collisions(items: Sequence[InputItem], out: Path) -> None:
         UsageError: naming both files.
     """
     taken: dict[str, InputItem] = {}
+    alone = {collision_key(item.output): item for item in items}
     inputs = {os.path.abspath(item.path) for item in items}
     for item in items:
+        group = alone.get(collision_key(without_person(item.output)), item)
+        if group is not item and without_person(item.output) != item.output:
+            raise _collision(group, item, f"{item.output}, if the first shows several people")
         for output in (item.output, item.rejected_output):
             other = taken.setdefault(collision_key(output), item)
             if other is not item:
-                raise UsageError(
-                    "output_collision",
-                    f"{display_name(other.path)} and {display_name(item.path)} would both be written to {output}",
-                    "Rename one of them, or run them apart with another --out each.",
-                )
+                raise _collision(other, item, output)
             if os.path.abspath(out / output) in inputs:
                 raise UsageError(
                     "output_is_input",
                     f"{output} in {display_name(out)} would replace an input file",
                     "Choose another --out.",
                 )
+
+
+def _collision(one: InputItem, other: InputItem, output: str) -> UsageError:
+    return UsageError(
+        "output_collision",
+        f"{display_name(one.path)} and {display_name(other.path)} would both be written to {output}",
+        "Rename one of them, or run them apart with another --out each.",
+    )
 
 
 def select(items: Sequence[InputItem], shard: Shard, limit: int | None) -> list[InputItem]:

@@ -5,20 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from mmgen.assets.asset import Asset
 from mmgen.errors import ItemError
 from mmgen.files import sha256_bytes, sha256_file
-from mmgen.inputs import InputItem
+from mmgen.inputs import REJECTED_FOLDER, InputItem, with_person
 from mmgen.listing import display_name
 from mmgen.masks import MaskSource, lookup
 from mmgen.masks.maskers import masker_title
 from mmgen.masks.network import network_sha256
-from mmgen.runs import Record
+from mmgen.runs import PersonRecord, Record
 from mmgen.version import __version__
 
-RESULT_FORMAT = 5
+RESULT_FORMAT = 6
 """Raised by hand whenever the same photo and options shall give other bytes than before; old ones are then redone."""
 
 
@@ -57,6 +57,10 @@ class ReconstructedLike(Protocol):
     def mask_quality(self) -> float | None:
         """How far to trust a guessed mask, 0..1; None for a given one."""
 
+    @property
+    def person(self) -> tuple[int, int]:
+        """Number, from the left, of how many people in the photo."""
+
 
 class ReconstructorLike(Protocol):
     """Turns photos into assets; see `mmgen.reconstruction.Reconstructor`. A result must not depend on its batch."""
@@ -65,11 +69,11 @@ class ReconstructorLike(Protocol):
     def weights_sha256(self) -> str:
         """Of the weights file, or `none`."""
 
-    def prepare(self, item: InputItem) -> Any:
-        """Read the photo and its mask; raises ItemError."""
+    def prepare(self, item: InputItem) -> Sequence[Any]:
+        """Read the photo and its mask; one for each person, from left to right; raises ItemError."""
 
     def reconstruct(self, batch: list[Any]) -> Sequence[ReconstructedLike | ItemError]:
-        """One outcome per prepared photo, in order."""
+        """One outcome per prepared person, in order."""
 
 
 @dataclass(frozen=True)
@@ -136,26 +140,44 @@ def failure_record(job: Job, item: InputItem, error: ItemError, seconds: float |
 
 
 def success_record(
-    job: Job, item: InputItem, result: ReconstructedLike, output_sha256: str, weights_sha256: str
+    job: Job, item: InputItem, made: Sequence[tuple[ReconstructedLike, str]], weights_sha256: str
 ) -> Record:
-    """The record of a finished asset, with its place as `job.min_iou` decides; not yet stamped."""
+    """The record of finished assets, with their places as `job.min_iou` decides; not yet stamped.
+
+    Args:
+        job: what the items have in common.
+        item: the photo.
+        made: its people from left to right, at least one, and the hashes of their GLBs.
+        weights_sha256: of the weights file.
+    """
+    people = tuple(_person_record(item, result, digest) for result, digest in made)
+    first = made[0][0]
     record = Record(
         input=item.name,
         status="ok",
-        mask_source=result.mask_source,
-        mask_iou=round(float(result.mask_iou), 6),
-        ssim=round(float(result.ssim), 6),
-        key=job.content_key(item, result.input_sha256, weights_sha256),
-        input_sha256=result.input_sha256,
-        mask_sha256=result.mask_sha256,
-        mask_quality=rounded_quality(result.mask_quality),
-        output_sha256=output_sha256,
+        mask_source=first.mask_source,
+        key=job.content_key(item, first.input_sha256, weights_sha256),
+        input_sha256=first.input_sha256,
         options_sha256=job.options_sha256,
         weights_sha256=weights_sha256,
-        notes=tuple(result.notes),
+        notes=tuple(dict.fromkeys(note for result, _ in made for note in result.notes)),
+        people=people if first.person[1] > 1 else (),
         root=display_name(item.root),
     )
-    return judged(record, item, job.min_iou)
+    return judged(record if record.people else record.about(people[0]), item, job.min_iou)
+
+
+def _person_record(item: InputItem, result: ReconstructedLike, output_sha256: str) -> PersonRecord:
+    return PersonRecord(
+        number=result.person[0],
+        status="ok",
+        output=item.output_of(result.person),
+        mask_iou=round(float(result.mask_iou), 6),
+        ssim=round(float(result.ssim), 6),
+        mask_quality=rounded_quality(result.mask_quality),
+        mask_sha256=result.mask_sha256,
+        output_sha256=output_sha256,
+    )
 
 
 def rounded_quality(quality: float | None) -> float | None:
@@ -164,16 +186,30 @@ def rounded_quality(quality: float | None) -> float | None:
 
 
 def judged(record: Record, item: InputItem, min_iou: float) -> Record:
-    """The record of a finished asset with status, place and reason as `min_iou` decides."""
+    """The record of finished assets with status, place and reason as `min_iou` decides, for each person."""
+    if not record.people:
+        return _judged(record, item.name, item.output, min_iou)
+    people = tuple(
+        _judged(person, f"person {person.number} of {item.name}", with_person(item.output, person.number), min_iou)
+        for person in record.people
+    )
+    best = max(people, key=lambda person: person.mask_iou)
+    return replace(record.about(best), people=people)
+
+
+Judged = TypeVar("Judged", Record, PersonRecord)
+
+
+def _judged(record: Judged, name: str, output: str, min_iou: float) -> Judged:
     iou = record.mask_iou
     if iou is None or iou >= min_iou:
-        return replace(record, status="ok", output=item.output, error=None, message=None, hint=None)
+        return replace(record, status="ok", output=output, error=None, message=None, hint=None)
     return replace(
         record,
         status="rejected",
-        output=item.rejected_output,
+        output=f"{REJECTED_FOLDER}/{output}",
         error="weak_silhouette",
-        message=f"MaskIoU {iou:.3f} of {item.name} is below {min_iou:g}",
+        message=f"MaskIoU {iou:.3f} of {name} is below {min_iou:g}",
         hint="Check its mask, raise --refine, or lower --min-iou.",
     )
 

@@ -9,7 +9,7 @@ from mmgen.errors import ItemError
 from mmgen.files import sha256_file
 from mmgen.inputs import InputItem
 from mmgen.masks import MaskSource
-from mmgen.photo_crops import Framing, Prepared, as_unit, prepare_photo
+from mmgen.photo_crops import Framing, Prepared, as_unit, prepare_people
 from mmgen.reconstructed import Body, Origin, Reconstructed, ReconstructOptions, finish
 from mmgen.weights import Weights, load_weights, read_header
 from recon.batching import joined, separated
@@ -49,13 +49,13 @@ class NetworkReconstructor:
     def _blender(self) -> TextureBlender:
         return TextureBlender(self._weights.encoder.prototype, *self.options.texture_size)
 
-    def prepare(self, item: InputItem) -> Prepared:
-        """Read the photo and its mask and cut out the person, as large in the crop as in the training photos.
+    def prepare(self, item: InputItem) -> tuple[Prepared, ...]:
+        """Read the photo and its mask and cut out its people, as large in their crops as in the training photos.
 
         Raises:
             ItemError: what is wrong with the photo or the mask.
         """
-        return prepare_photo(item, self._masks, self._framing)
+        return prepare_people(item, self._masks, self._framing)
 
     @cached_property
     def _refiner(self) -> RefineConfig:

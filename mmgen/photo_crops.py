@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from mmgen.crops import CropBox, apply_crop, person_crop
-from mmgen.images import read_image
-from mmgen.inputs import InputItem
+from mmgen.images import Photo, read_image
+from mmgen.inputs import InputItem, with_person
 from mmgen.listing import display_name
-from mmgen.masks import MaskResult, MaskSource, find_mask
+from mmgen.masks import MaskResult, MaskSource, find_people
 from recon.pyramid import push_pull
 
 FINEST_CROP = 4
@@ -54,6 +54,7 @@ class Prepared:
         input_sha256: of the photo's file.
         found: the mask.
         notes: for the record.
+        person: number, from the left, of how many people; (1, 1) for the only one.
     """
 
     item: InputItem
@@ -67,19 +68,32 @@ class Prepared:
     input_sha256: str
     found: MaskResult
     notes: tuple[str, ...]
+    person: tuple[int, int] = (1, 1)
+
+    @property
+    def name(self) -> str:
+        """What the asset is called."""
+        stem = self.item.path.stem
+        return stem if self.person[1] == 1 else with_person(stem, self.person[0])
 
 
-def prepare_photo(item: InputItem, masks: MaskSource, framing: Framing) -> Prepared:
-    """Read the photo and its mask and cut out the person.
+def prepare_people(item: InputItem, masks: MaskSource, framing: Framing) -> tuple[Prepared, ...]:
+    """Read the photo and its mask and cut out its people, from left to right.
 
-    The box has the shape of the framing, whatever the shape of the photo: nothing is stretched, so a body that is
+    The boxes have the shape of the framing, whatever the shape of the photo: nothing is stretched, so a body that is
     drawn into the crops has its true proportions.
 
     Raises:
         ItemError: what is wrong with the photo or the mask.
     """
     photo = read_image(item.path)
-    found = find_mask(photo, masks, item.relative)
+    people = find_people(photo, masks, item.relative)
+    return tuple(
+        _prepared(item, photo, found, framing, (number, len(people))) for number, found in enumerate(people, start=1)
+    )
+
+
+def _prepared(item: InputItem, photo: Photo, found: MaskResult, framing: Framing, person: tuple[int, int]) -> Prepared:
     box = person_crop(found.mask, framing.aspect, name=f"the mask of {display_name(item.path)}")
     size = _crop_size(box, framing)
     width, height = photo.size
@@ -96,6 +110,7 @@ def prepare_photo(item: InputItem, masks: MaskSource, framing: Framing) -> Prepa
         input_sha256=photo.sha256,
         found=found,
         notes=photo.notes + found.notes,
+        person=person,
     )
 
 

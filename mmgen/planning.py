@@ -79,7 +79,7 @@ def make_plan(
             todo.append(item)
             continue
         new = judged(record, item, job.min_iou)
-        if new.output == record.output:
+        if [asset.output for asset in new.assets] == [asset.output for asset in record.assets]:
             done.append(record)
         else:
             moves.append((record, stamped(new, record.seconds)))
@@ -91,18 +91,21 @@ def _stands(item: InputItem, record: Record, job: Job, weights_sha256: str) -> b
         return False
     try:
         input_sha256 = sha256_file(item.path)
-        output = job.out / record.output
-        output_is_right = output.is_file() and sha256_file(output) == record.output_sha256
-        if output_is_right and input_sha256 != record.input_sha256 and display_name(item.root) != record.root:
+        outputs_are_right = all(_is_right(job.out / str(asset.output), asset) for asset in record.assets)
+        if outputs_are_right and input_sha256 != record.input_sha256 and display_name(item.root) != record.root:
             raise UsageError(
                 "output_taken",
                 f"{display_name(item.path)} would replace {record.output}, which was made from "
                 f"{record.input} in {record.root}",
                 "Choose another --out, or allow it with --overwrite.",
             )
-        return output_is_right and job.content_key(item, input_sha256, weights_sha256) == record.key
+        return outputs_are_right and job.content_key(item, input_sha256, weights_sha256) == record.key
     except OSError:
         return False  # the work itself says what cannot be read
+
+
+def _is_right(path: Path, asset: Record) -> bool:
+    return path.is_file() and sha256_file(path) == asset.output_sha256
 
 
 def cheap_problems(items: Sequence[InputItem], job: Job) -> list[Record]:
@@ -151,8 +154,8 @@ def measure(todo: Sequence[InputItem], job: Job, reconstructor: ReconstructorLik
         for item in todo[:SAMPLE_ITEMS]:
             started = time.perf_counter()
             for _, record in converter([item]):
-                if record.output is not None:
-                    sizes.append(Path(folder, record.output).stat().st_size)
+                if record.assets:
+                    sizes.append(sum(Path(folder, str(asset.output)).stat().st_size for asset in record.assets))
             seconds.append(time.perf_counter() - started)
     steady = seconds[1:] or seconds
     per_item = sum(steady) / len(steady) if steady else 0.0

@@ -111,6 +111,7 @@ class Reconstructed:
     mask_sha256: str
     notes: tuple[str, ...]
     mask_quality: float | None
+    person: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def finish(item: Prepared, body: Body, origin: Origin) -> Reconstructed:
     mesh = body.mesh
     vertices = mesh.vertices[0].cpu().numpy()
     asset = Asset(
-        name=item.item.path.stem,
+        name=item.name,
         vertices=_placed(vertices, _height(item, origin)[0]),
         faces=mesh.faces.cpu().numpy(),
         face_uv=mesh.face_uv.cpu().numpy(),
@@ -138,7 +139,7 @@ def finish(item: Prepared, body: Body, origin: Origin) -> Reconstructed:
     )
     found = item.found
     return Reconstructed(
-        asset, *quality, found.source, item.input_sha256, found.sha256, item.notes, mask_quality=found.quality
+        asset, *quality, found.source, item.input_sha256, found.sha256, item.notes, found.quality, item.person
     )
 
 
@@ -171,6 +172,7 @@ def _provenance(item: Prepared, body: Body, origin: Origin, quality: tuple[float
         "mask_quality": item.found.quality,
         **({} if item.found.masker is None else {"masker": item.found.masker}),
         "weights_sha256": origin.weights_sha256,
+        **({} if item.person[1] == 1 else {"person": {"number": item.person[0], "of": item.person[1]}}),
         "options": options,
         "options_sha256": options_digest(options),
         "seed": origin.options.seed,

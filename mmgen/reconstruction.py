@@ -15,7 +15,7 @@ from mmgen.errors import ItemError
 from mmgen.inputs import InputItem
 from mmgen.job import ReconstructorLike
 from mmgen.masks import MaskSource
-from mmgen.photo_crops import Framing, Prepared, as_unit, prepare_photo
+from mmgen.photo_crops import Framing, Prepared, as_unit, prepare_people
 from mmgen.reconstructed import Body, Origin, Reconstructed, ReconstructOptions, finish, placement
 from mmgen.templates import named_template
 from recon.fitting import FitConfig, SurfaceSmoother, fit_silhouette
@@ -72,13 +72,13 @@ class Reconstructor:
     def _texels(self) -> TexelMap:
         return map_texels(self._template, *self.options.texture_size)
 
-    def prepare(self, item: InputItem) -> Prepared:
-        """Read the photo and its mask and cut out the person.
+    def prepare(self, item: InputItem) -> tuple[Prepared, ...]:
+        """Read the photo and its mask and cut out its people, from left to right.
 
         Raises:
             ItemError: what is wrong with the photo or the mask.
         """
-        return prepare_photo(item, self._masks, self._framing)
+        return prepare_people(item, self._masks, self._framing)
 
     def reconstruct(self, batch: list[Prepared]) -> Sequence[Reconstructed | ItemError]:
         """One asset per prepared photo, in order."""

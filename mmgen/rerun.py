@@ -1,6 +1,6 @@
 """Make an asset again from the provenance inside it, and compare the bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -25,7 +25,7 @@ from mmgen.bundled import required_weights
 from mmgen.devices import resolve_device
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import sha256_file
-from mmgen.inputs import InputItem
+from mmgen.inputs import InputItem, with_person
 from mmgen.job import ReconstructorLike
 from mmgen.listing import display_name
 from mmgen.masks import MaskResult
@@ -94,13 +94,35 @@ class Rerunner:
         if options not in self._reconstructors:
             self._reconstructors[options] = build_reconstructor(options)
         reconstructor = self._reconstructors[options]
-        prepared = reconstructor.prepare(item)
+        prepared = _same_person(reconstructor.prepare(item), item, made)
         if prepared.found.sha256 != made["mask_sha256"]:
             raise _mask_changed(prepared.found, item, made)
         result = reconstructor.reconstruct([prepared])[0]
         if isinstance(result, ItemError):
             raise result
         return result.asset
+
+
+def _same_person(people: Sequence[Any], item: InputItem, made: Mapping[str, Any]) -> Any:
+    """The one of a photo's people that a mesh shows."""
+    person = _person(made)
+    found = next((one for one in people if one.person == person), None)
+    if found is None:
+        what = f"{display_name(item.path)} shows {len(people)} people by its mask now, and {person[1]} then"
+        raise ItemError("mask_changed", what, "Put the old mask back, or name its folder with --masks.")
+    return found
+
+
+def _person(made: Mapping[str, Any]) -> tuple[int, int]:
+    """Number, from the left, of how many people in the photo."""
+    stated = made.get("person", {"number": 1, "of": 1})
+    try:
+        number, of = stated["number"], stated["of"]
+        if not (type(number) is type(of) is int and 1 <= number <= of):
+            raise TypeError("a person has a number, counted from one")
+    except (KeyError, TypeError) as error:
+        raise _options_unknown(made) from error
+    return number, of
 
 
 def _mask_changed(found: MaskResult, item: InputItem, made: Mapping[str, Any]) -> ItemError:
@@ -223,7 +245,9 @@ def _recorded_roots(photo: str, glb: Path) -> list[Path]:
 
 def _exported(asset: Asset, made: Mapping[str, Any], options: ReconstructOptions) -> bytes:
     """The file as reconstruct writes it, then changed as the provenance says that an export changed it."""
-    asset = replace(asset, name=PurePath(made["input"]).stem, provenance=asset.provenance | {"input": made["input"]})
+    stem, (number, of) = PurePath(made["input"]).stem, _person(made)
+    name = stem if of == 1 else with_person(stem, number)
+    asset = replace(asset, name=name, provenance=asset.provenance | {"input": made["input"]})
     data = glb_bytes(asset, options.texture_codec)
     changes = dict(made.get(EXPORT_KEY, {}))
     if not changes:

@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -41,8 +41,32 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class PersonRecord:
+    """One of several people in a photo; fields as in `Record`.
+
+    Attributes:
+        number: From the left, from 1; the name of the GLB ends with it.
+    """
+
+    number: int
+    status: Status
+    output: str
+    mask_iou: float
+    ssim: float
+    mask_quality: float | None
+    mask_sha256: str
+    output_sha256: str
+    error: str | None = None
+    hint: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
 class Record:
     """What became of one input.
+
+    Where a photo shows several people, `people` has their assets, and the record's own fields are those of the one
+    that fits its outline best.
 
     Attributes:
         input: Path relative to the input folder, printable; one record per input.
@@ -63,6 +87,7 @@ class Record:
         options_sha256: Of the options that decide the result.
         weights_sha256: Of the weights file; `none` where none is used.
         notes: Remarks, such as `first of 12 frames`.
+        people: From left to right; empty where the photo shows one.
         root: Input folder, as an absolute path.
         finished_at: UTC time, ISO 8601.
         version: Of mmgen.
@@ -86,9 +111,22 @@ class Record:
     options_sha256: str | None = None
     weights_sha256: str = "none"
     notes: tuple[str, ...] = ()
+    people: tuple[PersonRecord, ...] = ()
     root: str = ""
     finished_at: str = ""
     version: str = ""
+
+    @property
+    def assets(self) -> "tuple[Record, ...]":
+        """One record per asset, without `people`: this one, or one for each person."""
+        if not self.people:
+            return (self,) if self.output is not None else ()
+        return tuple(replace(self.about(person), people=()) for person in self.people)
+
+    def about(self, person: PersonRecord) -> "Record":
+        """With the status, place and figures of one of the people as its own."""
+        values = {field.name: getattr(person, field.name) for field in fields(person) if field.name != "number"}
+        return replace(self, **values)
 
     def to_line(self) -> str:
         """One JSON line, with its line end."""
@@ -99,7 +137,8 @@ class Record:
         """From a parsed line; fields that a newer version added are dropped."""
         known = {field.name for field in fields(Record)}
         row = {name: value for name, value in row.items() if name in known}
-        return Record(**{**row, "notes": tuple(row.get("notes", ()))})
+        people = tuple(PersonRecord(**person) for person in row.get("people", ()))
+        return Record(**{**row, "notes": tuple(row.get("notes", ())), "people": people})
 
 
 def manifest_files(folder: Path) -> list[Path]:

@@ -34,10 +34,11 @@ def check_run(folder: Path, records: Sequence[Record], glbs: Mapping[str, Checke
         glbs: All meshes in the folder by their path below it.
     """
     yield from _missing_parts(folder)
-    for record in records:
+    alone = [one for record in records for one in (record.assets if record.people else (record,))]
+    for record in alone:
         for message in _record_faults(record, glbs):
             yield Finding("error", "record", record.output or record.input, message)
-    uses = Counter(record.output for record in records if record.output)
+    uses = Counter(record.output for record in alone if record.output)
     for name, count in sorted(uses.items()):
         if count > 1:
             yield Finding("error", "record", name, f"{count} records claim this output")

@@ -104,7 +104,8 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
     SOURCES are folders (with all below them), images, and lists of them (@FILE, *.txt, *.jsonl).
 
     Run it again after an interruption, new photos or other options: what is finished and unchanged is not done again.
-    Every photo has a line in manifest.jsonl; a bad photo costs one line there and nothing else.
+    Every photo has a line in manifest.jsonl; a bad photo costs one line there and nothing else. Where a mask shows
+    several whole people apart, each becomes a mesh: NAME-person1.glb and so on, from left to right.
     """
     if options["retry_failed"] and options["overwrite"]:
         raise click.UsageError("--retry-failed and --overwrite exclude each other")
@@ -211,9 +212,10 @@ def _as_data(batch: "Batch", summary: "Summary") -> dict[str, Any]:
 def _tell(batch: "Batch", summary: "Summary") -> None:
     out = display_name(batch.job.out)
     quality = "" if summary.mean_mask_iou is None else f"; mean MaskIoU {summary.mean_mask_iou:.3f}"
+    meshes = f", {summary.assets} meshes, as some show several people" if summary.assets > summary.ok else ""
     say(
-        f"{summary.ok} ok ({summary.skipped} were there already), {summary.rejected} rejected, {summary.failed} failed"
-        f" in {duration(summary.seconds)}{quality}"
+        f"{summary.ok} ok{meshes} ({summary.skipped} were there already), {summary.rejected} rejected, "
+        f"{summary.failed} failed in {duration(summary.seconds)}{quality}"
     )
     for error in summary.errors:
         say(f"  {error.count} x {error.error}: {error.hint}")

@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 
 from mmgen.assets.tree import list_glbs
 from mmgen.errors import FatalError
+from mmgen.inputs import with_person
 from mmgen.listing import display_name
 from mmgen.runs import Record, read_records
 
@@ -48,20 +49,21 @@ def collect_items(meshes: Path) -> list[GalleryItem]:
         meshes: A folder of GLBs, with the record of the run that made them if there is one; or a single GLB.
 
     Returns:
-        Sorted by name: one item per record, and one per GLB that no record names.
+        Sorted by name: one item per record, or per person where a photo shows several, and one per GLB that no record
+        names.
 
     Raises:
         FatalError: `meshes_missing`, `no_meshes`, or `manifest_damaged` from the run's record.
     """
     records = read_records(meshes)
-    recorded = {record.output for record in records.values()}
+    recorded = {asset.output for record in records.values() for asset in record.assets}
     try:
         glbs = list_glbs(meshes, with_rejected=True)
     except FatalError:
         if not records:
             raise
         glbs = []  # a run in which everything failed has records all the same
-    items = [_from_record(record, meshes) for record in records.values()]
+    items = [item for record in records.values() for item in _from_record(record, meshes)]
     for glb in glbs:
         if str(glb.relative) not in recorded:
             items.append(GalleryItem(name=_without_suffix(glb.relative), glb=glb.path))
@@ -72,10 +74,18 @@ def _without_suffix(path: str | PurePath) -> str:
     return display_name(os.path.splitext(path)[0])
 
 
-def _from_record(record: Record, meshes: Path) -> GalleryItem:
+def _from_record(record: Record, meshes: Path) -> list[GalleryItem]:
+    name = _without_suffix(record.input)
+    if not record.people:
+        return [_item(record, name, meshes)]
+    numbered = zip(record.people, record.assets, strict=True)
+    return [_item(asset, with_person(name, person.number), meshes) for person, asset in numbered]
+
+
+def _item(record: Record, name: str, meshes: Path) -> GalleryItem:
     photo = Path(record.root, record.input)
     return GalleryItem(
-        name=_without_suffix(record.input),
+        name=name,
         status=record.status,
         glb=None if record.output is None else meshes / record.output,
         photo=photo if photo.is_file() else None,

@@ -1,6 +1,7 @@
-"""Is this the outline of one person? Refuses what cannot be, keeps the person, drops the rest and says so."""
+"""Whose outlines are these? Refuses what cannot be, tells people apart, drops the rest and says so."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,18 @@ _SPECK = 0.01
 _ABOVE_EACH_OTHER = 0.5
 _NEAR = 0.04
 _LIMB_HEIGHT = 0.6
+
+_PERSON_HEIGHT = 0.5
+"""Another person beside the main one is at least this share of their height,"""
+_PERSON_AREA = 0.2
+"""and has this share of their area;"""
+_PERSON_SHAPE = (1.2, 7.0)
+"""stands, and is no pole: height over width;"""
+_PERSON_FILL = 0.2
+"""fills this share of their own box;"""
+_PERSON_AT_EDGE = 0.1
+"""and is cut off by the photo's left or right edge over no more than this share of their height."""
+_LEAST_PERSON_PX = 32
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,10 @@ class _Part:
     def height(self) -> int:
         return self.bottom - self.top
 
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
 
 def clean_mask(values: NDArray[np.uint8], name: str) -> CleanMask:
     """Check a mask and keep its main person.
@@ -64,20 +81,89 @@ def clean_mask(values: NDArray[np.uint8], name: str) -> CleanMask:
     Raises:
         ItemError: `mask_empty`, `mask_full`, `mask_inverted`, `mask_too_small`.
     """
+    labels, groups = _grouped(values, name)
+    return _cleaned(values, labels, groups, groups[:1])[0]
+
+
+def clean_people(values: NDArray[np.uint8], name: str) -> tuple[CleanMask, ...]:
+    """Check a mask and tell its people apart: the main one, as `clean_mask` keeps it, and who else is whole.
+
+    Everyone else has to stand, to be of a size with the main person, and not to be cut off by the photo's left or right
+    edge. What is not is dropped, with a note.
+
+    Args:
+        values, name: as for `clean_mask`.
+
+    Returns:
+        From left to right.
+
+    Raises:
+        ItemError: as from `clean_mask`, about the main person.
+    """
+    labels, groups = _grouped(values, name)
+    others = [group for group in groups[1:] if _is_person(group, groups[0], labels)]
+    people = sorted([groups[0], *others], key=lambda group: _box(group).left + _box(group).right)
+    return _cleaned(values, labels, groups, people)
+
+
+def _grouped(values: NDArray[np.uint8], name: str) -> "tuple[NDArray[np.integer[Any]], list[list[_Part]]]":
+    """Labels of the parts, and the parts without specks in groups that belong together, the main person's first."""
     person = values >= THRESHOLD
     _refuse_impossible(person, name)
     labels = label(person, connectivity=2)
     parts = sorted((_part(region) for region in regionprops(labels)), key=lambda part: (-part.area, part.index))
-    main = parts[0]
-    large = [part for part in parts if part.area >= _SPECK * main.area]
-    kept = [part for part in large if part is main or _belongs(part, main)]
-    _refuse_small(kept, person.size, name)
-    keep = np.isin(labels, [part.index for part in kept])
-    notes = (
-        () if len(kept) == len(large) else (f"{len(large) - len(kept)} of {len(large)} parts dropped: other people?",)
+    groups = _groups([part for part in parts if part.area >= _SPECK * parts[0].area])
+    _refuse_small(groups[0], person.size, name)
+    return labels, groups
+
+
+def _groups(parts: list[_Part]) -> list[list[_Part]]:
+    """Parts, largest first, as one group per person: each time the largest that is left, and what belongs to it."""
+    groups = []
+    while parts:
+        main = parts[0]
+        groups.append([part for part in parts if part is main or _belongs(part, main)])
+        parts = [part for part in parts if part not in groups[-1]]
+    return groups
+
+
+def _is_person(group: list[_Part], main: list[_Part], labels: NDArray[np.integer[Any]]) -> bool:
+    box, main_box = _box(group), _box(main)
+    lowest, highest = _PERSON_SHAPE
+    if box.height < max(_PERSON_HEIGHT * main_box.height, _LEAST_PERSON_PX) or box.area < _PERSON_AREA * main_box.area:
+        return False
+    if not lowest <= box.height / box.width <= highest or box.area < _PERSON_FILL * box.height * box.width:
+        return False
+    indices = [part.index for part in group]
+    at_edge = max(np.isin(labels[:, column], indices).sum() for column in (0, -1))
+    return bool(at_edge <= _PERSON_AT_EDGE * box.height)
+
+
+def _box(group: list[_Part]) -> _Part:
+    """Box and area of a group, as one part."""
+    return _Part(
+        group[0].index,
+        sum(part.area for part in group),
+        min(part.top for part in group),
+        min(part.left for part in group),
+        max(part.bottom for part in group),
+        max(part.right for part in group),
     )
-    mask = np.where(_grown(keep), values, np.uint8(0))
-    return CleanMask(mask, float(np.count_nonzero(keep)) / person.size, len(large), notes)
+
+
+def _cleaned(
+    values: NDArray[np.uint8], labels: NDArray[np.integer[Any]], groups: list[list[_Part]], kept: list[list[_Part]]
+) -> tuple[CleanMask, ...]:
+    parts = sum(map(len, groups))
+    dropped = parts - sum(map(len, kept))
+    notes = (f"{dropped} of {parts} parts dropped: other people?",) if dropped else ()
+    people = []
+    for group in kept:
+        keep = np.isin(labels, [part.index for part in group])
+        around = _grown(keep) & (keep | (values < THRESHOLD))  # soft edges, and not the next person's outline
+        mask = np.where(around, values, np.uint8(0))
+        people.append(CleanMask(mask, float(np.count_nonzero(keep)) / keep.size, parts, notes))
+    return tuple(people)
 
 
 def _refuse_impossible(person: NDArray[np.bool_], name: str) -> None:

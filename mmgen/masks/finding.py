@@ -15,7 +15,7 @@ from mmgen.decoding import decode_file
 from mmgen.errors import ItemError
 from mmgen.images import Photo
 from mmgen.listing import display_name
-from mmgen.masks.cleaning import clean_mask
+from mmgen.masks.cleaning import CleanMask, clean_mask, clean_people
 from mmgen.masks.structures import MaskResult, MaskSource
 from mmgen.masks.values import fit_to_photo, mask_values
 
@@ -35,7 +35,7 @@ class _Raw:
 
 
 def find_mask(photo: Photo, source: MaskSource, relative: PurePath | None = None) -> MaskResult:
-    """Find, read, check and clean the mask of one photo.
+    """Find, read, check and clean the mask of a photo's main person.
 
     Args:
         photo: as read by `read_image`.
@@ -49,7 +49,23 @@ def find_mask(photo: Photo, source: MaskSource, relative: PurePath | None = None
         FatalError: `mask_network_unusable`.
     """
     raw = _look(photo, source, relative or PurePath(photo.path.name))
-    clean = clean_mask(raw.values, raw.name)
+    return _result(raw, clean_mask(raw.values, raw.name))
+
+
+def find_people(photo: Photo, source: MaskSource, relative: PurePath | None = None) -> tuple[MaskResult, ...]:
+    """The masks of all people in a photo who are whole, upright and of a size, from left to right; at least one.
+
+    Args:
+        photo, source, relative: as for `find_mask`.
+
+    Raises:
+        ItemError, FatalError: as from `find_mask`, about the main person.
+    """
+    raw = _look(photo, source, relative or PurePath(photo.path.name))
+    return tuple(_result(raw, clean) for clean in clean_people(raw.values, raw.name))
+
+
+def _result(raw: _Raw, clean: CleanMask) -> MaskResult:
     return MaskResult(
         mask=clean.mask,
         source=raw.source,

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from mmgen.batch import WHOLE, Batch
@@ -19,7 +20,7 @@ from mmgen.inputs import InputItem, list_inputs, refuse_collisions, select
 from mmgen.job import Job, failure_record, rounded_quality, stamped
 from mmgen.listing import display_name
 from mmgen.locks import STATE_FOLDER
-from mmgen.masks.finding import find_mask
+from mmgen.masks.finding import find_people
 from mmgen.masks.structures import MaskSource
 from mmgen.outputs import write_output
 from mmgen.planning import Redo
@@ -81,8 +82,9 @@ class MaskMaker:
 
     def _made(self, item: InputItem) -> Record:
         photo = read_image(item.path)
-        found = find_mask(photo, self._job.masks, item.relative)
-        data = _png(found.mask)
+        people = find_people(photo, self._job.masks, item.relative)
+        found = max(people, key=lambda one: one.area_fraction)
+        data = _png(np.max([one.mask for one in people], axis=0))
         kept = self._kept(item, data)
         if kept is not None:
             return replace(kept, key=self._key(item, photo.sha256), input_sha256=photo.sha256)
@@ -95,7 +97,7 @@ class MaskMaker:
             input_sha256=photo.sha256,
             mask_sha256=found.sha256,
             output_sha256=sha256_bytes(data),
-            notes=photo.notes + found.notes,
+            notes=photo.notes + found.notes + ((f"{len(people)} people",) if len(people) > 1 else ()),
         )
 
     def _kept(self, item: InputItem, data: bytes | None) -> Record | None:
@@ -149,8 +151,9 @@ class _NoNetworks:
 
     weights_sha256 = MaskMaker.weights_sha256
 
-    def prepare(self, item: InputItem) -> None:
+    def prepare(self, item: InputItem) -> tuple[()]:
         """Nothing to prepare."""
+        return ()
 
     def reconstruct(self, batch: list[Any]) -> list[Any]:
         """Nothing to reconstruct."""

@@ -15,6 +15,8 @@ from mmgen.errors import FatalError, ItemError
 from mmgen.images import Photo, read_image
 from mmgen.inputs import InputItem
 
+Prepared = tuple[InputItem, Photo, tuple[int, int]]
+
 
 @dataclass(frozen=True)
 class FakeResult:
@@ -28,6 +30,7 @@ class FakeResult:
     mask_sha256: str
     notes: tuple[str, ...] = ()
     mask_quality: float | None = None
+    person: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True)
@@ -36,22 +39,23 @@ class FakeReconstructor:
 
     File names that contain one of these words: `boom` raises ValueError, `oom` MemoryError, `die` kills its process,
     `once` kills its process the first time (if `marks` is given), `weak` has a MaskIoU of 0.25, `refused` is an
-    ItemError, `full` a FatalError.
+    ItemError, `full` a FatalError. `crowd` shows three people, the second of them `weak`.
     """
 
     seconds: float = 0.0
     marks: Path | None = None
     weights_sha256: str = "none"
 
-    def prepare(self, item: InputItem) -> tuple[InputItem, Photo]:
+    def prepare(self, item: InputItem) -> tuple[Prepared, ...]:
         """Read the photo."""
-        return item, read_image(item.path)
+        count = 3 if "crowd" in item.path.name else 1
+        return tuple((item, read_image(item.path), (number, count)) for number in range(1, count + 1))
 
-    def reconstruct(self, batch: list[tuple[InputItem, Photo]]) -> Sequence[FakeResult | ItemError]:
+    def reconstruct(self, batch: list[Prepared]) -> Sequence[FakeResult | ItemError]:
         """One tetrahedron each."""
-        return [self._one(item, photo) for item, photo in batch]
+        return [self._one(item, photo, person) for item, photo, person in batch]
 
-    def _one(self, item: InputItem, photo: Photo) -> FakeResult | ItemError:
+    def _one(self, item: InputItem, photo: Photo, person: tuple[int, int]) -> FakeResult | ItemError:
         time.sleep(self.seconds)
         name = item.path.name
         if "boom" in name:
@@ -65,8 +69,9 @@ class FakeReconstructor:
         if "refused" in name:
             return ItemError("mask_empty", f"mask of {name} is empty", "draw one")
         colour = photo.rgb.reshape(-1, 3).mean(axis=0).astype(np.uint8)
-        iou = 0.25 if "weak" in name else 0.9
-        return FakeResult(_tetrahedron(item.name, colour), iou, 0.5, "alpha", photo.sha256, "0" * 64, photo.notes)
+        iou = 0.25 if "weak" in name or person == (2, 3) else 0.9 + 0.01 * (person[0] - 1)
+        asset = _tetrahedron(f"{item.name} {person}", colour)
+        return FakeResult(asset, iou, 0.5, "alpha", photo.sha256, "0" * 64, photo.notes, None, person)
 
     def _is_first(self, name: str) -> bool:
         if self.marks is None or (self.marks / name).exists():

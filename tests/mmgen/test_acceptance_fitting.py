@@ -31,10 +31,12 @@ def test_twenty_procedural_people(tmp_path):
     pictures = people_rgba(PEOPLE)
     items = written(tmp_path / "in", {f"{n:02}.png": rgba for n, rgba in enumerate(pictures)})
     reconstructor = Reconstructor(ReconstructOptions(masks="alpha"))
-    reconstructor.reconstruct([reconstructor.prepare(items[0])])  # compiles, and builds what is built once
+    reconstructor.reconstruct(list(reconstructor.prepare(items[0])))  # compiles, and builds what is built once
     start, results = time.process_time(), []
     for first in range(0, PEOPLE, 8):
-        results += reconstructor.reconstruct([reconstructor.prepare(item) for item in items[first : first + 8]])
+        results += reconstructor.reconstruct(
+            [one for item in items[first : first + 8] for one in reconstructor.prepare(item)]
+        )
     seconds = (time.process_time() - start) / PEOPLE
     mask_iou = np.array([result.mask_iou for result in results])
     ssim = np.array([result.ssim for result in results])
@@ -42,7 +44,7 @@ def test_twenty_procedural_people(tmp_path):
           f"(lowest {ssim.min():.4f}), {seconds:.2f} CPU s per image")  # fmt: skip
     assert mask_iou.mean() >= 0.93 and ssim.mean() >= 0.80
     assert seconds <= 3.0
-    alone = reconstructor.reconstruct([reconstructor.prepare(items[PEOPLE - 1])])
+    alone = reconstructor.reconstruct(list(reconstructor.prepare(items[PEOPLE - 1])))
     assert glb_bytes(alone[0].asset) == glb_bytes(results[-1].asset), "whatever the batch"
 
 
@@ -56,6 +58,6 @@ def test_a_real_photo(tmp_path):
     Image.fromarray(np.dstack([rgb, mask])).save(folder / "runway.png")
     reconstructor = Reconstructor(ReconstructOptions(masks="alpha"))
     [item] = list_inputs([folder], tmp_path / "out")
-    [result] = reconstructor.reconstruct([reconstructor.prepare(item)])
+    [result] = reconstructor.reconstruct(list(reconstructor.prepare(item)))
     print(f"\nrunway: MaskIoU {result.mask_iou:.4f}, SSIM {result.ssim:.4f}")
     assert result.mask_iou >= 0.93

@@ -80,7 +80,7 @@ def test_photos_go_through_the_networks(tmp_path: Path) -> None:
         def prepare(self, item):
             if item.name == "a.png":
                 raise ItemError("mask_missing", "no mask", "Give one.")
-            return item
+            return (item,)
 
         def reconstruct(self, batch):
             return [type("Result", (), {"asset": seen_from(45.0)}) for _ in batch]

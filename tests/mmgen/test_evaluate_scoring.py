@@ -98,7 +98,7 @@ def test_real_reconstructions_lie_on_their_photo(data: Path, tmp_path: Path) -> 
     (item, *_) = list_inputs([data / "query"], tmp_path)
     options = ReconstructOptions(texture_size=(32, 16), refine_steps=3, template="ellipsoid", height_m=1.55)
     reconstructor = Reconstructor(options)
-    (made,) = reconstructor.reconstruct([reconstructor.prepare(item)])
+    (made,) = reconstructor.reconstruct(list(reconstructor.prepare(item)))
     assert not isinstance(made, ItemError)
     (tmp_path / "other.glb").write_bytes(glb_bytes(made.asset))
     with ManifestWriter(tmp_path / "manifest.jsonl") as writer:

@@ -226,7 +226,7 @@ def test_an_interrupt_keeps_what_is_finished(
         calls.append(len(batch))
         if len(calls) == 2:
             os.kill(os.getpid(), signal.SIGINT)
-        return [self._one(item, photo) for item, photo in batch]
+        return [self._one(*prepared) for prepared in batch]
 
     monkeypatch.setattr(FakeReconstructor, "reconstruct", interrupting)
     result = call("in", "--json")

@@ -48,14 +48,14 @@ def items(pictures, tmp_path_factory):
 def fitted(items):
     torch.set_num_threads(1)
     reconstructor = Reconstructor(SMALL)
-    return reconstructor.reconstruct([reconstructor.prepare(item) for item in items])
+    return reconstructor.reconstruct([one for item in items for one in reconstructor.prepare(item)])
 
 
 @pytest.fixture(scope="module")
 def quick(items):
     reconstructor = Reconstructor(QUICK)
     assert reconstructor._template is not None and reconstructor._smoother is not None
-    return reconstructor, [reconstructor.prepare(item) for item in items]
+    return reconstructor, [one for item in items for one in reconstructor.prepare(item)]
 
 
 def like(quick, **changes) -> Reconstructor:
@@ -152,7 +152,7 @@ def test_bytes_depend_on_nothing_but_the_photo(items, quick):
     together = [glb_bytes(result.asset) for result in reconstructor.reconstruct(prepared)]
     backwards = [glb_bytes(result.asset) for result in reconstructor.reconstruct(prepared[::-1])][::-1]
     other = Reconstructor(QUICK)
-    alone = [glb_bytes(other.reconstruct([other.prepare(item)])[0].asset) for item in items]
+    alone = [glb_bytes(other.reconstruct(list(other.prepare(item)))[0].asset) for item in items]
     assert together == backwards == alone
 
 
@@ -207,7 +207,7 @@ def test_provenance_says_how_it_was_made(fitted, items):
 def test_the_crop_box_is_in_the_photos_own_pixels(tmp_path, quick):
     """A box mask of 80 x 40 at (30, 10): 8 % margin on each side of its height, twice as high as wide, same centre."""
     [item] = written(tmp_path / "in", {"a.png": solid(box_mask((30, 110), (10, 50)))})
-    [result] = quick[0].reconstruct([quick[0].prepare(item)])
+    [result] = quick[0].reconstruct(list(quick[0].prepare(item)))
     crop = result.asset.provenance["crop_px"]
     assert crop["height"] == pytest.approx(80 * 1.16, abs=0.01)
     assert crop["width"] == pytest.approx(80 * 1.16 / 2, abs=0.01)
@@ -221,36 +221,36 @@ def test_the_crop_box_is_in_the_photos_own_pixels(tmp_path, quick):
 @pytest.mark.parametrize("size", [(16, 16), (33, 70), (301, 100)])
 def test_textures_of_any_size(items, quick, size):
     reconstructor = like(quick, texture_size=size, refine_steps=1)
-    [result] = reconstructor.reconstruct([reconstructor.prepare(items[0])])
+    [result] = reconstructor.reconstruct(list(reconstructor.prepare(items[0])))
     assert result.asset.texture.shape == (*size, 3)
 
 
 def test_crops_are_as_fine_as_the_texture_but_not_much_finer_than_the_photo(items, tmp_path):
-    assert Reconstructor(SMALL).prepare(items[0]).crop.shape == (*FIT_SIZE, 3)
-    huge = Reconstructor(replace(SMALL, texture_size=(4096, 2048))).prepare(items[0])
+    assert Reconstructor(SMALL).prepare(items[0])[0].crop.shape == (*FIT_SIZE, 3)
+    huge = Reconstructor(replace(SMALL, texture_size=(4096, 2048))).prepare(items[0])[0]
     assert 4 * 128 * 0.8 <= huge.crop.shape[0] <= 4 * 128 * 1.2
     for rows in (301, 512):
-        crop = Reconstructor(replace(SMALL, texture_size=(rows, 99))).prepare(items[0]).crop
+        crop = Reconstructor(replace(SMALL, texture_size=(rows, 99))).prepare(items[0])[0].crop
         assert crop.shape[0] == 2 * crop.shape[1] and -8 <= crop.shape[0] - rows <= 1
 
 
 def test_no_refinement_stops_after_the_alignment(items, quick):
     reconstructor = like(quick, refine_steps=0)
-    [rough] = reconstructor.reconstruct([reconstructor.prepare(items[0])])
+    [rough] = reconstructor.reconstruct(list(reconstructor.prepare(items[0])))
     [fine] = quick[0].reconstruct(quick[1][:1])
     assert 0.5 < rough.mask_iou < 0.9 and not np.array_equal(rough.asset.vertices, fine.asset.vertices)
 
 
 def test_a_stated_height(items, quick):
     reconstructor = like(quick, height_m=1.2, height_source="given", refine_steps=1)
-    [result] = reconstructor.reconstruct([reconstructor.prepare(items[0])])
+    [result] = reconstructor.reconstruct(list(reconstructor.prepare(items[0])))
     assert result.asset.height_m == pytest.approx(1.2, abs=1e-5)
     assert result.asset.provenance["height_source"] == "given"
 
 
 def test_the_published_template(items):
     reconstructor = Reconstructor(replace(QUICK, template="ellipsoid"))
-    [result] = reconstructor.reconstruct([reconstructor.prepare(items[0])])
+    [result] = reconstructor.reconstruct(list(reconstructor.prepare(items[0])))
     assert len(result.asset.vertices) == 642
     assert result.mask_iou > 0.6 and check_glb(glb_bytes(result.asset), "a.glb") == []
 
@@ -262,7 +262,7 @@ def test_a_template_from_a_file(items, tmp_path):
     body.export(path)
     options = replace(QUICK, template=str(path))
     reconstructor = Reconstructor(options)
-    [result] = reconstructor.reconstruct([reconstructor.prepare(items[0])])
+    [result] = reconstructor.reconstruct(list(reconstructor.prepare(items[0])))
     assert len(result.asset.vertices) == 162 and result.mask_iou > 0.6
     assert result.asset.provenance["options"]["template"] == sha256_file(path)
     body.vertices *= [1, 1, 2]
@@ -291,7 +291,7 @@ def test_a_template_that_does_not_exist(items):
 def test_boxes_in_odd_places_are_still_explained(tmp_path, quick, mask, floor):
     [item] = written(tmp_path / "in", {"a.png": solid(mask)})
     reconstructor = like(quick, refine_steps=12)
-    [result] = reconstructor.reconstruct([reconstructor.prepare(item)])
+    [result] = reconstructor.reconstruct(list(reconstructor.prepare(item)))
     assert result.mask_iou > floor
     assert np.isfinite(result.asset.vertices).all() and check_glb(glb_bytes(result.asset), "a.glb") == []
     assert np.abs(result.asset.texture.reshape(-1, 3).astype(int) - (40, 90, 160)).max() <= 3, "no background"
@@ -299,7 +299,7 @@ def test_boxes_in_odd_places_are_still_explained(tmp_path, quick, mask, floor):
 
 def test_a_person_who_lies_is_as_long_as_others_are_high(tmp_path, quick):
     [item] = written(tmp_path / "in", {"a.png": solid(box_mask((50, 70), (2, 58)))})
-    [result] = quick[0].reconstruct([quick[0].prepare(item)])
+    [result] = quick[0].reconstruct(list(quick[0].prepare(item)))
     assert np.ptp(result.asset.vertices[:, 0]) == pytest.approx(1.7, abs=1e-4)
     assert result.asset.height_m < 0.9
 

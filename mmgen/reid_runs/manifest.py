@@ -61,16 +61,22 @@ class BatchSection:
         photos: per step, all processes together.
         per_identity: photos of every identity in a batch; 0 draws photos in random order (published).
         virtual_share: share of virtual people in every batch; 0 puts all photos into one order (published).
+        virtual_until: part of the run after which batches hold real photos alone, 0..1; needs a virtual_share.
     """
 
     photos: int = 64
     per_identity: int = 0
     virtual_share: float = 0.0
+    virtual_until: float = 1.0
 
     def __post_init__(self) -> None:
         from reid.data.order import BatchPlan
 
         BatchPlan(self.photos, self.per_identity, self.virtual_share)
+        if not 0 < self.virtual_until <= 1:
+            raise ValueError("virtual_until must lie in 0..1 (0 excluded)")
+        if self.virtual_until < 1 and not self.virtual_share:
+            raise ValueError("virtual_until needs a virtual_share: without one, all photos share one order")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A training run: its folder, its loop, its checkpoints. An interrupted run goes on bit for bit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,12 @@ def steps_of(manifest: ReidManifest, batches: BatchOrder) -> int:
 def batch_order(manifest: ReidManifest, chosen: TrainingPhotos, seed: int) -> BatchOrder:
     """How batches of these photos are drawn."""
     batch = manifest.batch
-    return BatchOrder(chosen.photos, BatchPlan(batch.photos, batch.per_identity, batch.virtual_share, seed))
+    plan = BatchPlan(batch.photos, batch.per_identity, batch.virtual_share, seed)
+    order = BatchOrder(chosen.photos, plan)
+    if batch.virtual_until == 1:
+        return order
+    last = round(batch.virtual_until * steps_of(manifest, order))
+    return BatchOrder(chosen.photos, replace(plan, virtual_steps=last))
 
 
 def _session(order: TrainOrder, folder: RunFolder, chosen: TrainingPhotos, listener: Listener) -> _Session:

@@ -28,12 +28,14 @@ class BatchPlan:
         per_identity: photos of every identity in a batch (K); 0 draws photos in random order.
         virtual_share: share of virtual people in every batch, photos or identities; 0 puts all photos into one order.
         seed: of the order.
+        virtual_steps: batches with virtual people; later ones have real photos alone. None: all of them.
     """
 
     photos: int
     per_identity: int = 0
     virtual_share: float = 0.0
     seed: int = 0
+    virtual_steps: int | None = None
 
     def __post_init__(self) -> None:
         if self.photos < 2 or self.per_identity < 0 or not 0 <= self.virtual_share < 1:
@@ -121,10 +123,14 @@ class BatchOrder:
     def draw(self, step: int) -> Rows:
         """Photos of batch number `step`, [photos]; those of one identity stand together."""
         chosen: list[Rows] = []
-        for pool, order, share in zip(self._pools, self._orders, self._shares, strict=True):
+        for pool, order, share in zip(self._pools, self._orders, self._shares_at(step), strict=False):
             for number in order.take(step, share).tolist():
                 chosen.append(self._pick(pool[number], step) if self._plan.per_identity else pool[number])
         return np.concatenate(chosen)
+
+    def _shares_at(self, step: int) -> list[int]:
+        last = self._plan.virtual_steps
+        return self._shares if last is None or step < last else [sum(self._shares)]
 
     @property
     def batches_per_pass(self) -> int:

@@ -197,6 +197,17 @@ def test_pk_batches_have_their_shape_quota_and_cameras():
     assert len(seen) == 40
 
 
+def test_virtual_people_leave_after_their_steps_and_their_places_are_filled():
+    photos = [*_people(10, 8), *_people(30, 5, "virtual")]
+    plan = BatchPlan(photos=32, per_identity=4, virtual_share=0.25, seed=3, virtual_steps=5)
+    order, endless = BatchOrder(photos, plan), BatchOrder(photos, dataclasses.replace(plan, virtual_steps=None))
+    for step in range(10):
+        rows = order.draw(step).tolist()
+        assert len(rows) == 32
+        assert sum(photos[row].kind == "virtual" for row in rows) == (8 if step < 5 else 0)
+        assert (rows == endless.draw(step).tolist()) == (step < 5)
+
+
 def test_few_photos_are_drawn_again_and_a_pass_holds_everyone_once():
     order = BatchOrder(_people(4, 3), BatchPlan(photos=8, per_identity=4, seed=1))
     assert sorted(set(order.draw(0).tolist()) & {0, 1, 2}) in ([], [0, 1, 2])

@@ -57,7 +57,7 @@ def place(tmp_path_factory):
 
 def test_an_interrupted_training_ends_in_the_same_bytes_and_is_scored(place):
     words = ("train", place / "tiny.toml", "--data", place / "market", "--shards", place / "shards", "--device", "cpu")
-    words += ("--set", "batch.virtual_share=0.5")
+    words += ("--set", "batch.virtual_share=0.5", "--set", "batch.virtual_until=0.8")
     call(*words, "--out", place / "straight")
     call(*words, "--out", place / "parts", "--limit-steps", 4)
     call(*words, "--out", place / "parts", "--limit-steps", 4, code=4)
@@ -212,6 +212,8 @@ def test_the_readme_explains_every_key():
         (["batch.photo=3"], "batch.photo is no setting; did you mean photos?"),
         (["batch.per_identity=0"], "loss.triplet needs batch.per_identity"),
         (["batch.photos=7"], "7 photos are no multiple of 2 per identity"),
+        (["batch.virtual_until=0.5"], "virtual_until needs a virtual_share"),
+        (["batch.virtual_share=0.5", "batch.virtual_until=0.0"], "virtual_until must lie in 0..1"),
         (["data.identity_share=0.0"], "identity_share must lie in 0..1"),
         (["data.lowest_mask_area=2.0"], "the limits on virtual people must lie in 0..1"),
         (["log.steps=0"], "steps and checkpoint_steps must be at least 1"),

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
 from mmgen.errors import FatalError, ItemError
+from mmgen.startup import only_growing
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -188,7 +189,8 @@ def _serve(pipe: Connection, build: Callable[[], Work[Any, Any]]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.environ.update({name: "1" for name in THREAD_VARIABLES})
     try:
-        work = build()
+        with only_growing():
+            work = build()
         pipe.send(("ready", None))
         with one_thread():
             while True:

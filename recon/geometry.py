@@ -40,7 +40,9 @@ def build_topology(faces: Int[Tensor, "F 3"], vertex_count: int) -> MeshTopology
     corners = torch.cat((faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]))
     owner = torch.arange(len(faces), device=faces.device).repeat(3)
     ordered = corners.sort(dim=1).values
-    edges, edge_of_corner, counts = torch.unique(ordered, dim=0, return_inverse=True, return_counts=True)
+    key = ordered[:, 0] * vertex_count + ordered[:, 1]
+    keys, edge_of_corner, counts = torch.unique(key, return_inverse=True, return_counts=True)
+    edges = torch.stack((keys // vertex_count, keys % vertex_count), dim=1)
     if counts.numel() and int(counts.max()) > 2:
         raise ValueError(
             f"{int((counts > 2).sum())} edges have more than two faces; the mesh is not a manifold surface"

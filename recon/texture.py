@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from recon.template import Template
 
-FACE_CHUNK_TEXELS = 512
+FACE_CHUNK_TEXELS = 64
+"""Texels that are compared with all faces at once: few enough for a processor's cache."""
 
 
 class TexelInterpolator(nn.Module):
@@ -45,36 +46,37 @@ def _locate_texels(template: Template, height: int, width: int) -> tuple[Int[Ten
     owner, triangles = _all_turns(face_uv)
     faces, weights = [], []
     for texels in torch.stack((u, v), dim=1).to(torch.float64).split(FACE_CHUNK_TEXELS):
-        barycentric = _barycentric(texels, triangles)
-        best = barycentric.amin(dim=2).argmax(dim=1)
-        inside = barycentric[torch.arange(len(texels)), best].clamp(min=0)
+        best, barycentric = _nearest_face(texels, triangles)
+        inside = barycentric.clamp(min=0)
         faces.append(owner[best])
         weights.append(inside / inside.sum(dim=1, keepdim=True))
     return template.faces.cpu()[torch.cat(faces)], torch.cat(weights).float()
 
 
 def _all_turns(face_uv: Tensor) -> tuple[Tensor, Tensor]:
-    """Faces as they lie, and once more a turn lower or higher where they leave 0..1 (v wraps around)."""
+    """Faces with an area as they lie, and once more a turn lower or higher where they leave 0..1 (v wraps around)."""
     above = face_uv[..., 1].amax(dim=1) > 1
     below = face_uv[..., 1].amin(dim=1) < 0
     turn = face_uv.new_tensor([0.0, 1.0])
     index = torch.arange(len(face_uv))
-    return (
-        torch.cat((index, index[above], index[below])),
-        torch.cat((face_uv, face_uv[above] - turn, face_uv[below] + turn)),
-    )
+    owner = torch.cat((index, index[above], index[below]))
+    triangles = torch.cat((face_uv, face_uv[above] - turn, face_uv[below] + turn))
+    across, along = (triangles[:, corner] - triangles[:, 0] for corner in (1, 2))
+    has_area = across[:, 0] * along[:, 1] != across[:, 1] * along[:, 0]
+    return owner[has_area], triangles[has_area]
 
 
-def _barycentric(points: Tensor, triangles: Tensor) -> Tensor:
-    """[N, F, 3] weights of N points in F triangles; very negative for triangles without area."""
+def _nearest_face(points: Tensor, triangles: Tensor) -> tuple[Tensor, Tensor]:
+    """Of F triangles with an area the one [N] that N points are in, or least outside of, and the weights [N, 3]."""
     a, b, c = triangles.unbind(dim=1)
     ab, ac = b - a, c - a
     area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
-    to_point = points[:, None] - a
-    beta = to_point[..., 0] * ac[:, 1] - to_point[..., 1] * ac[:, 0]
-    gamma = ab[:, 0] * to_point[..., 1] - ab[:, 1] * to_point[..., 0]
-    weights = torch.stack((area - beta - gamma, beta, gamma), dim=2) / area[:, None]
-    return weights.nan_to_num(-1e9, -1e9, -1e9)
+    x, y = points[:, :1] - a[:, 0], points[:, 1:] - a[:, 1]
+    beta = x * ac[:, 1] - y * ac[:, 0]
+    gamma = ab[:, 0] * y - ab[:, 1] * x
+    weights = [weight.div_(area) for weight in (area - beta - gamma, beta, gamma)]
+    best = torch.minimum(torch.minimum(weights[0], weights[1]), weights[2]).argmax(dim=1, keepdim=True)
+    return best[:, 0], torch.cat([weight.gather(1, best) for weight in weights], dim=1)
 
 
 def assemble_halves(

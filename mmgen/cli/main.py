@@ -10,6 +10,7 @@ import click
 
 from mmgen.cli import EXIT_READER_LEFT, cli, drop_stdout
 from mmgen.cli.output import say
+from mmgen.startup import end_without_search
 
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
@@ -26,6 +27,7 @@ def main(args: list[str] | None = None) -> int:
         the reader of our output went away.
     """
     _prepare_process()
+    end_without_search()
     try:
         code = cli.main(args=args, prog_name="mmgen", standalone_mode=False)
         sys.stdout.flush()

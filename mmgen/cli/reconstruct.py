@@ -109,10 +109,13 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
     """
     if options["retry_failed"] and options["overwrite"]:
         raise click.UsageError("--retry-failed and --overwrite exclude each other")
-    from mmgen.devices import resolve_device
+    from mmgen.startup import only_growing
 
-    options["device"] = resolve_device(options["device"])
-    batch = _batch(sources, out, options)
+    with only_growing():
+        from mmgen.devices import resolve_device
+
+        options["device"] = resolve_device(options["device"])
+        batch = _batch(sources, out, options)
     if dry_run:
         code = _show_plan(batch, as_json)
     else:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label, regionprops
+from scipy.ndimage import find_objects, label
 
 from mmgen.errors import ItemError
 
@@ -110,8 +110,8 @@ def _grouped(values: NDArray[np.uint8], name: str) -> "tuple[NDArray[np.integer[
     """Labels of the parts, and the parts without specks in groups that belong together, the main person's first."""
     person = values >= THRESHOLD
     _refuse_impossible(person, name)
-    labels = label(person, connectivity=2)
-    parts = sorted((_part(region) for region in regionprops(labels)), key=lambda part: (-part.area, part.index))
+    labels, _ = label(person, np.ones((3, 3)))
+    parts = sorted(_parts(labels), key=lambda part: (-part.area, part.index))
     groups = _groups([part for part in parts if part.area >= _SPECK * parts[0].area])
     _refuse_small(groups[0], person.size, name)
     return labels, groups
@@ -192,9 +192,12 @@ def _refuse_small(kept: list[_Part], pixels: int, name: str) -> None:
         )
 
 
-def _part(region: object) -> _Part:
-    top, left, bottom, right = region.bbox  # type: ignore[attr-defined]
-    return _Part(region.label, int(region.area), top, left, bottom, right)  # type: ignore[attr-defined]
+def _parts(labels: NDArray[np.integer[Any]]) -> list[_Part]:
+    areas = np.bincount(labels.ravel())
+    return [
+        _Part(index, int(areas[index]), rows.start, columns.start, rows.stop, columns.stop)
+        for index, (rows, columns) in enumerate(find_objects(labels), start=1)
+    ]
 
 
 def _belongs(part: _Part, main: _Part) -> bool:

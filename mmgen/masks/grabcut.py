@@ -16,7 +16,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from skimage.measure import label
+from scipy.ndimage import label
 
 from mmgen.errors import ItemError
 from mmgen.masks.structures import Guess
@@ -134,7 +134,7 @@ def _rows(height: int, start: float, stop: float) -> NDArray[np.bool_]:
 
 
 def _largest_part(person: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    labels = label(person, connectivity=1)
+    labels, _ = label(person)
     counts = np.bincount(labels.ravel())
     counts[0] = 0
     return labels == counts.argmax() if len(counts) > 1 else person

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label
+from scipy.ndimage import label
 
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import sha256_file
@@ -151,7 +151,7 @@ def _closer(values: NDArray[np.uint8], window: Window, photo_size: tuple[int, in
     person[:, : window.columns[0]] = person[:, window.columns[1] :] = False
     if not person.any():
         return None
-    labels = label(person, connectivity=2)
+    labels, _ = label(person, np.ones((3, 3)))
     main = labels == np.bincount(labels[person]).argmax()
     found = unframed(np.where(main, np.uint8(255), np.uint8(0)), window, photo_size) >= _THRESHOLD
     if not found.any():

@@ -8,7 +8,6 @@ import torch
 from mmgen.errors import FatalError
 from mmgen.files import sha256_file
 from mmgen.listing import display_name
-from mmgen.template_file import load_template
 from mmgen.templates.build_person import PERSON_FILE
 from recon.template import Template, ellipsoid_template, template_from_arrays
 
@@ -27,6 +26,8 @@ def named_template(name: str) -> Template:
     if name == "ellipsoid":
         return ellipsoid_template()
     if name != "person":
+        from mmgen.template_file import load_template  # trimesh takes a while to load
+
         return load_template(_file(name))
     with np.load(PERSON_FILE, allow_pickle=False) as arrays:
         return template_from_arrays(

@@ -64,6 +64,37 @@ def test_commands_import_nothing_heavy_before_they_run(path: Path) -> None:
     assert not tops & HEAVY
 
 
+def file_of(module: str) -> Path | None:
+    stem = ROOT.joinpath(*module.split("."))
+    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
+
+
+def loaded_with(*modules: str) -> set[str]:
+    """Every module that comes along when these are imported; of other people's packages the first word."""
+    seen: set[str] = set()
+    waiting = [module for name in modules for module in (name, *name.split(".")[:1])]
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        path = file_of(module)
+        if path is None:
+            continue
+        for statement in runs_on_import(ast.parse(path.read_text("utf-8"))):
+            for name in imports(statement):
+                parents = [name.rpartition(".")[0], name]
+                waiting += [part for part in parents if part and (file_of(part) or part.split(".")[0] not in PACKAGES)]
+    return {module if module.split(".")[0] in PACKAGES else module.split(".")[0] for module in seen}
+
+
+def test_one_photo_pays_for_no_package_that_it_does_not_need() -> None:
+    """trimesh alone takes half a second, with networkx behind it; numba waits for the first rendering."""
+    loaded = loaded_with("mmgen.batch", "mmgen.reconstruction", "mmgen.network_reconstruction")
+    assert {"torch", "pygltflib", "mmgen.masks.cleaning", "recon.blending", "mmgen.templates"} <= loaded
+    assert not loaded & {"trimesh", "skimage", "networkx", "numba", "cv2", "rich", "matplotlib", "timm", "torchvision"}
+
+
 def test_the_checks_see_what_they_look_for() -> None:
     tree = ast.parse("import a.b\nfrom c.d import e\ndef f():\n    import g\n")
     assert set(imports(tree)) == {"a.b", "c.d.e", "g"}

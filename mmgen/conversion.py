@@ -2,8 +2,10 @@
 
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +20,9 @@ from mmgen.outputs import write_output
 from mmgen.runs import Record
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+
+WRITERS = 4
+"""Files on their way to the disk at once: flushing several takes hardly longer than flushing one."""
 
 Result = TypeVar("Result")
 Outcomes = Sequence[ReconstructedLike | ItemError]
@@ -48,9 +53,16 @@ class Converter:
         started = time.perf_counter()
         outcomes = iter(self._reconstruct([(chunk[position], one) for position, people, _ in ready for one in people]))
         share = (time.perf_counter() - started) / max(sum(len(people) for _, people, _ in ready), 1)
-        for position, people, seconds in ready:
-            own = [next(outcomes) for _ in people]
-            yield position, self._finish(chunk[position], own, seconds + share * len(own))
+        with ThreadPoolExecutor(WRITERS) as disk:  # starts no thread where nothing is ready
+            records: deque[tuple[int, Future[Record]]] = deque()
+            for position, people, seconds in ready:
+                own = [next(outcomes) for _ in people]
+                made = self._encoded(chunk[position], own, seconds + share * len(own))
+                records.append((position, disk.submit(self._stored, chunk[position], made)))
+                while records and records[0][1].done():
+                    yield records[0][0], records.popleft()[1].result()
+            for position, record in records:
+                yield position, record.result()
 
     def _reconstruct(self, pairs: list[tuple[InputItem, Any]]) -> Outcomes:
         """All at once; where that fails as a whole, one by one, so that only the guilty one fails."""
@@ -66,28 +78,51 @@ class Converter:
     def _alone(self, prepared: Any) -> ReconstructedLike | ItemError:
         return self._reconstructor.reconstruct([prepared])[0]
 
-    def _finish(self, item: InputItem, outcomes: Outcomes, seconds: float) -> Record:
+    def _encoded(self, item: InputItem, outcomes: Outcomes, seconds: float) -> "_Encoded":
         """One record for all people of a photo; it is a failure only where nobody could be made."""
         made = [outcome for outcome in outcomes if not isinstance(outcome, ItemError)]
         failures = [outcome for outcome in outcomes if isinstance(outcome, ItemError)]
         if not made:
-            return failure_record(self._job, item, failures[0], seconds)
+            return _Encoded(failures[0], seconds)
         started = time.perf_counter()
-        record = guarded(item, partial(self._store, item, made), self._job.log)
-        seconds += time.perf_counter() - started
-        if isinstance(record, ItemError):
-            return failure_record(self._job, item, record, seconds)
         lost = tuple(f"a person in it failed: {error.message} ({error.code})" for error in failures)
-        return stamped(replace(record, notes=record.notes + lost), seconds)
+        encoded = guarded(item, partial(self._bytes, item, made, lost), self._job.log)
+        return _Encoded(encoded, seconds + time.perf_counter() - started)
 
-    def _store(self, item: InputItem, results: Sequence[ReconstructedLike]) -> Record:
+    def _bytes(
+        self, item: InputItem, results: Sequence[ReconstructedLike], notes: tuple[str, ...]
+    ) -> tuple[Record, list[bytes]]:
         codec = self._job.options.get("texture_codec", "png")
         files = [glb_bytes(result.asset, codec) for result in results]
         made = [(result, sha256_bytes(data)) for result, data in zip(results, files, strict=True)]
         record = success_record(self._job, item, made, self._reconstructor.weights_sha256)
+        return replace(record, notes=record.notes + notes), files
+
+    def _stored(self, item: InputItem, encoded: "_Encoded") -> Record:
+        """Write the files, if there are any; runs beside the encoding of the next ones."""
+        started = time.perf_counter()
+        outcome: Record | ItemError
+        if isinstance(encoded.outcome, ItemError):
+            outcome = encoded.outcome
+        else:
+            outcome = guarded(item, partial(self._write, *encoded.outcome), self._job.log)
+        seconds = encoded.seconds + time.perf_counter() - started
+        if isinstance(outcome, ItemError):
+            return failure_record(self._job, item, outcome, seconds)
+        return stamped(outcome, seconds)
+
+    def _write(self, record: Record, files: list[bytes]) -> Record:
         for asset, data in zip(record.assets, files, strict=True):
             write_output(self._job.out / str(asset.output), data)
         return record
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """Record and files of a photo, or what went wrong, and the seconds that it took so far."""
+
+    outcome: tuple[Record, list[bytes]] | ItemError
+    seconds: float
 
 
 def guarded(item: InputItem, step: Callable[[], Result], log: Path) -> Result | ItemError:

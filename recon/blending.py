@@ -25,6 +25,9 @@ _REACH = (0.12, 0.06, 0.20)
 _DOUBT = 0.3
 """The fewer photographed vertices are near (in all less than about this many), the smaller the correction."""
 
+_LEAST_AFFINITY = 1e-30
+"""Less is nothing: processors take ten times as long over numbers that are nearly too small for a float."""
+
 _LARGEST_CORRECTION = 0.25
 _BLUR_LEVEL = 2
 """Colours are compared after a blur of about 2**level pixels: details of photo and guess need not agree."""
@@ -50,7 +53,8 @@ class TextureBlender:
         self._nearest = _nearest_on_layout(texels.on_layout)
         self._vertex_points = _vertex_points(template)
         places = template.vertices / template.vertices.new_tensor(_REACH)
-        self._affinity = torch.exp(-torch.cdist(places, places).square())
+        affinity = torch.exp(-torch.cdist(places, places).square())
+        self._affinity = affinity * (affinity > _LEAST_AFFINITY)
 
     @torch.no_grad()
     def __call__(

@@ -1,6 +1,7 @@
 """From one mesh with per-corner texture coordinates to the flat vertex list that glTF needs, and tidy meshes."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,19 @@ def _sum_at(faces: NDArray[np.integer[Any]], values: NDArray[np.float64], count:
     return np.bincount(faces.T.reshape(-1), np.tile(values, 3), count).astype(np.float64)
 
 
+@lru_cache(maxsize=4)
+def _copies(corners: bytes, uv: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first of all face corners with the same vertex and texture coordinates, and which of those each corner is.
+
+    Kept, as all bodies of a run have the template's faces and coordinates.
+    """
+    uv_bits = np.frombuffer(uv, np.int32).reshape(-1, 2)
+    first, inverse = unique_rows(np.column_stack([np.frombuffer(corners, np.int64), uv_bits]))
+    first.setflags(write=False)
+    inverse.setflags(write=False)
+    return first, inverse
+
+
 def split_wedges(asset: Asset) -> Wedges:
     """Duplicate every vertex once per texture coordinate that its faces give it.
 
@@ -115,8 +129,7 @@ def split_wedges(asset: Asset) -> Wedges:
     uv_up = asset.face_uv.reshape(-1, 2)
     uv = np.stack([uv_up[:, 0], np.float32(1) - uv_up[:, 1]], axis=1) + np.float32(0)
     corners = asset.faces.reshape(-1).astype(np.int64)
-    keys = np.column_stack([corners, uv.view(np.int32)])
-    first, inverse = unique_rows(keys)
+    first, inverse = _copies(corners.tobytes(), uv.tobytes())
     normals = smooth_normals(asset.vertices, asset.faces)
     return Wedges(
         positions=asset.vertices[corners[first]],

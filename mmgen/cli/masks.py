@@ -113,7 +113,7 @@ class _Talk:
         self._reporter = self._stack.enter_context(progress("masks", len(plan.todo)))
 
     def finished(self, record: "Record") -> None:
-        from mmgen.masks.network import DOUBTFUL_QUALITY
+        from mmgen.masks.structures import DOUBTFUL_QUALITY
 
         assert self._reporter is not None
         self._reporter.advance(record.status == "failed")

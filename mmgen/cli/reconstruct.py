@@ -164,7 +164,7 @@ def _run(batch: "Batch", as_json: bool) -> int:
         summary = run_batch(batch, Listener(talk.planned, talk.finished, talk.stopping))
     if as_json:
         print_json(_as_data(batch, summary))
-    _tell(batch, summary)
+    _tell(batch, summary, talk.doubtful)
     return summary.exit_code
 
 
@@ -175,6 +175,7 @@ class _Talk:
         self._stack = stack
         self._reporter: Reporter | None = None
         self._failures = 0
+        self.doubtful = 0
 
     def planned(self, plan: "Plan") -> None:
         if plan.done:
@@ -182,8 +183,11 @@ class _Talk:
         self._reporter = self._stack.enter_context(progress("reconstruct", len(plan.todo) + len(plan.moves)))
 
     def finished(self, record: Record) -> None:
+        from mmgen.masks.structures import DOUBTFUL_QUALITY
+
         assert self._reporter is not None
         self._reporter.advance(record.status == "failed")
+        self.doubtful += any((asset.mask_quality or 1.0) < DOUBTFUL_QUALITY for asset in record.assets)
         if record.status == "ok":
             return
         self._failures += 1
@@ -212,7 +216,7 @@ def _as_data(batch: "Batch", summary: "Summary") -> dict[str, Any]:
     }
 
 
-def _tell(batch: "Batch", summary: "Summary") -> None:
+def _tell(batch: "Batch", summary: "Summary", doubtful: int) -> None:
     out = display_name(batch.job.out)
     quality = "" if summary.mean_mask_iou is None else f"; mean MaskIoU {summary.mean_mask_iou:.3f}"
     meshes = f", {summary.assets} meshes, as some show several people" if summary.assets > summary.ok else ""
@@ -220,6 +224,8 @@ def _tell(batch: "Batch", summary: "Summary") -> None:
         f"{summary.ok} ok{meshes} ({summary.skipped} were there already), {summary.rejected} rejected, "
         f"{summary.failed} failed in {duration(summary.seconds)}{quality}"
     )
+    if doubtful:
+        say(f"{doubtful} of the new ones stand on doubtful guesses of their outlines: look at them, or give masks")
     for error in summary.errors:
         say(f"  {error.count} x {error.error}: {error.hint}")
     if summary.ending.fatal is not None:

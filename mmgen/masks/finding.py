@@ -16,7 +16,7 @@ from mmgen.errors import ItemError
 from mmgen.images import Photo
 from mmgen.listing import display_name
 from mmgen.masks.cleaning import CleanMask, clean_mask, clean_people
-from mmgen.masks.structures import MaskResult, MaskSource
+from mmgen.masks.structures import DOUBTFUL_QUALITY, MaskResult, MaskSource
 from mmgen.masks.values import fit_to_photo, mask_values
 
 _CURES = "Give masks with --masks DIR, photos with an alpha channel, or let them be guessed with --masks auto."
@@ -48,8 +48,8 @@ def find_mask(photo: Photo, source: MaskSource, relative: PurePath | None = None
             `masker_missing`, `masker_broken`, or `mask_...` for a file that cannot be read.
         FatalError: `mask_network_unusable`.
     """
-    raw = _look(photo, source, relative or PurePath(photo.path.name))
-    return _result(raw, clean_mask(raw.values, raw.name))
+    found = _look(photo, source, relative or PurePath(photo.path.name))
+    return max((_result(raw, clean_mask(raw.values, raw.name)) for raw in found), key=lambda one: one.area_fraction)
 
 
 def find_people(photo: Photo, source: MaskSource, relative: PurePath | None = None) -> tuple[MaskResult, ...]:
@@ -61,8 +61,10 @@ def find_people(photo: Photo, source: MaskSource, relative: PurePath | None = No
     Raises:
         ItemError, FatalError: as from `find_mask`, about the main person.
     """
-    raw = _look(photo, source, relative or PurePath(photo.path.name))
-    return tuple(_result(raw, clean) for clean in clean_people(raw.values, raw.name))
+    found = _look(photo, source, relative or PurePath(photo.path.name))
+    if len(found) > 1:
+        return tuple(_result(raw, clean_mask(raw.values, raw.name)) for raw in found)
+    return tuple(_result(raw, clean) for raw in found for clean in clean_people(raw.values, raw.name))
 
 
 def _result(raw: _Raw, clean: CleanMask) -> MaskResult:
@@ -79,30 +81,33 @@ def _result(raw: _Raw, clean: CleanMask) -> MaskResult:
     )
 
 
-def _look(photo: Photo, source: MaskSource, relative: PurePath) -> _Raw:
+def _look(photo: Photo, source: MaskSource, relative: PurePath) -> list[_Raw]:
+    """What the source says: one mask of everybody, or one for each person."""
+    if source.kind == "network":
+        return _from_network(photo)
+    return _automatic(photo) if source.kind == "auto" else [_from_one(photo, source, relative)]
+
+
+def _from_one(photo: Photo, source: MaskSource, relative: PurePath) -> _Raw:
     if source.kind == "alpha":
         return _from_alpha(photo)
     if source.kind == "folder":
         assert source.folder is not None
         return _from_folder(photo, source.folder, relative)
-    if source.kind == "network":
-        return _from_network(photo)
     if source.kind == "grabcut":
         return _from_grabcut(photo)
     if source.kind in ("masker", "onnx"):
         return _from_masker(photo, source)
-    if source.kind == "none":
-        raise ItemError(
-            "mask_none", f"image {display_name(photo.path)} has no outline of its person with --masks none", _CURES
-        )
-    return _automatic(photo)
+    raise ItemError(
+        "mask_none", f"image {display_name(photo.path)} has no outline of its person with --masks none", _CURES
+    )
 
 
-def _automatic(photo: Photo) -> _Raw:
+def _automatic(photo: Photo) -> list[_Raw]:
     if photo.alpha is not None:
-        return _from_alpha(photo)
+        return [_from_alpha(photo)]
     path = lookup.beside(photo.path)
-    return _from_file(path, photo, "sibling") if path is not None else _from_network(photo)
+    return [_from_file(path, photo, "sibling")] if path is not None else _from_network(photo)
 
 
 def _from_alpha(photo: Photo) -> _Raw:
@@ -138,11 +143,14 @@ def _from_file(path: Path, photo: Photo, source: str) -> _Raw:
     return _Raw(values, source, name, path, decoded.sha256, notes=decoded.notes + notes)
 
 
-def _from_network(photo: Photo) -> _Raw:
+def _from_network(photo: Photo) -> list[_Raw]:
     name = f"the guessed mask of {display_name(photo.path)}"
-    guess = network.guess_mask(photo.rgb, name)
-    note = _guess_note("the mask network", guess.quality, network.DOUBTFUL_QUALITY)
-    return _Raw(guess.mask, "network", name, quality=guess.quality, notes=(note,))
+    return [
+        _Raw(
+            guess.mask, "network", name, quality=guess.quality, notes=(_guess_note("the mask network", guess.quality),)
+        )
+        for guess in network.guess_people(photo.rgb, name)
+    ]
 
 
 def _from_grabcut(photo: Photo) -> _Raw:
@@ -156,10 +164,10 @@ def _from_masker(photo: Photo, source: MaskSource) -> _Raw:
     masker = maskers.load_masker(source)
     name = f"the {masker.source} mask of {display_name(photo.path)}"
     guess = maskers.guess_mask(masker, photo.rgb, name)
-    note = _guess_note(masker.source, guess.quality, maskers.DOUBTFUL_QUALITY)
+    note = _guess_note(masker.source, guess.quality)
     return _Raw(guess.mask, masker.source, name, quality=guess.quality, masker=masker.title, notes=(note,))
 
 
-def _guess_note(who: str, quality: float, doubtful_below: float) -> str:
+def _guess_note(who: str, quality: float) -> str:
     note = f"mask guessed by {who}, quality {quality:.2f}"
-    return f"{note}: look at it, or give a better one" if quality < doubtful_below else note
+    return f"{note}: look at it, or give a better one" if quality < DOUBTFUL_QUALITY else note

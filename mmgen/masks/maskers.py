@@ -34,9 +34,6 @@ BUILT_IN = {"rembg": "mmgen.masks.rembg_masker"}
 MIN_QUALITY = 0.5
 """Answers below this are refused."""
 
-DOUBTFUL_QUALITY = 0.75
-"""Answers below this carry a warning."""
-
 _CURE = "Repair or update it, choose another --masks, or give masks with --masks DIR."
 
 

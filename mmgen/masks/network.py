@@ -5,7 +5,7 @@ same photo gives the same mask, whatever is asked before or after it: photos are
 """
 
 import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from mmgen.errors import FatalError, ItemError
 from mmgen.files import sha256_file
 from mmgen.listing import display_name
 from mmgen.masks.framing import Window, box_around, framed, unframed, window_on
+from mmgen.masks.searching import SURE_QUALITY, people_in
 from mmgen.masks.structures import Guess
 
 if TYPE_CHECKING:
@@ -29,33 +30,43 @@ HEADER_KEY = "mmgen"
 MIN_QUALITY = 0.5
 """Answers below this are refused."""
 
-DOUBTFUL_QUALITY = 0.75
-"""Answers below this carry a warning."""
+WIDEST_CROP = 0.7
+"""Width over height of photos that are taken to show one person in the middle."""
 
 _THRESHOLD = 128
 _MARGIN = 0.07
 _WORTH_ZOOMING = 1.15
 
 
-def guess_mask(rgb: NDArray[np.uint8], name: str) -> Guess:
-    """Find the person in the middle of a photo; the same photo gives the same mask.
+def guess_people(rgb: NDArray[np.uint8], name: str) -> tuple[Guess, ...]:
+    """Find the people in a photo, from left to right; the same photo gives the same masks.
 
-    Where the person is much smaller than the photo, a second look at them alone gives the answer.
+    In a photo of a person's shape it is the one in the middle; where they are much smaller than the photo, a second look
+    at them alone gives the answer. Wider photos, and those with nobody in the middle, are searched.
 
     Args:
         rgb: uint8 [H, W, 3].
         name: how messages call the mask.
 
     Raises:
-        ItemError: `mask_unusable` where no person is seen, or the quality is below `MIN_QUALITY`.
+        ItemError: `mask_unusable` where no person is seen, or no answer is good enough.
         FatalError: `mask_network_unusable` where the bundled file is missing or damaged.
     """
-    guess = best_guess_of(bundled_network(), rgb)
-    if not (guess.mask >= _THRESHOLD).any():
+    network = bundled_network()
+    middle = best_guess_of(network, rgb)
+    height, width = rgb.shape[:2]
+    is_crop = width <= WIDEST_CROP * height
+    if is_crop and middle.quality >= MIN_QUALITY and (middle.mask >= _THRESHOLD).any():
+        return (middle,)
+    people = people_in(partial(_look, network, rgb), (height, width), middle)
+    if people:
+        return tuple(people)
+    if not (middle.mask >= _THRESHOLD).any():
         raise _unusable(f"{name} would be empty: the mask network sees no person")
-    if guess.quality < MIN_QUALITY:
-        raise _unusable(f"{name} is not to be trusted: quality {guess.quality:.2f}, at least {MIN_QUALITY} is needed")
-    return guess
+    least = MIN_QUALITY if is_crop else SURE_QUALITY
+    if middle.quality < least:
+        raise _unusable(f"{name} is not to be trusted: quality {middle.quality:.2f}, at least {least} is needed")
+    return (middle,)
 
 
 def best_guess_of(network: "MaskNetwork", rgb: NDArray[np.uint8]) -> Guess:
@@ -142,6 +153,13 @@ def _answer(network: "MaskNetwork", frame: NDArray[np.uint8]) -> tuple[NDArray[n
         logits, judged = network(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
         values = (torch.sigmoid(logits[0]) * 255).round().byte().numpy()
         return values, float(torch.sigmoid(judged[0]))
+
+
+def _look(network: "MaskNetwork", rgb: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Guess:
+    """A network's answer about a part of a photo."""
+    window = window_on(box, (network.config.height, network.config.width))
+    values, quality = _answer(network, framed(rgb, window))
+    return Guess(unframed(values, window, (rgb.shape[0], rgb.shape[1])), quality)
 
 
 def _closer(values: NDArray[np.uint8], window: Window, photo_size: tuple[int, int]) -> Window | None:

@@ -12,6 +12,9 @@ MaskKind = Literal["auto", "alpha", "folder", "network", "grabcut", "masker", "o
 NAMED_KINDS: tuple[MaskKind, ...] = ("auto", "alpha", "network", "grabcut", "none")
 """Sources that need nothing but their name."""
 
+DOUBTFUL_QUALITY = 0.75
+"""Guesses below this carry a warning."""
+
 
 @dataclass(frozen=True)
 class MaskSource:

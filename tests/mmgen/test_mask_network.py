@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from mmgen.errors import FatalError, ItemError
 from mmgen.masks import MaskSource, network
 from mmgen.masks.framing import PAD_GREY, box_around, framed, unframed, window_on
+from mmgen.masks.structures import Guess
 from mmgen.synth import CrowdOptions, Picture, people
 from recon.segmentation import MaskNetwork, MaskNetworkConfig
 
@@ -29,6 +30,12 @@ def overlap(found: np.ndarray, truth: np.ndarray) -> float:
     return float((one & other).sum() / (one | other).sum())
 
 
+def guessed(photo: np.ndarray) -> Guess:
+    """The only person in a photo."""
+    (guess,) = network.guess_people(photo, "mask")
+    return guess
+
+
 def on_canvas(height: int, width: int, top: int, left: int) -> tuple[np.ndarray, np.ndarray]:
     """The person in a larger photo: a wall over a floor."""
     photo = np.full((height, width, 3), (150, 140, 120), np.uint8)
@@ -40,18 +47,18 @@ def on_canvas(height: int, width: int, top: int, left: int) -> tuple[np.ndarray,
 
 
 def test_a_person_in_the_street() -> None:
-    guess = network.guess_mask(picture().image, "mask")
+    guess = guessed(picture().image)
     assert overlap(guess.mask, picture().mask) > 0.9
     assert abs(guess.quality - overlap(guess.mask, picture().mask)) < 0.1
-    again = network.guess_mask(picture().image[:, ::-1].copy(), "mask")
+    again = guessed(picture().image[:, ::-1].copy())
     assert overlap(again.mask[:, ::-1], picture().mask) > 0.9
-    np.testing.assert_array_equal(network.guess_mask(picture().image, "mask").mask, guess.mask)
+    np.testing.assert_array_equal(guessed(picture().image).mask, guess.mask)
 
 
 @pytest.mark.parametrize(("height", "width", "top", "left"), [(300, 460, 24, 160), (700, 300, 220, 90)])
 def test_a_second_look_at_small_people_in_photos_of_any_shape(height: int, width: int, top: int, left: int) -> None:
     photo, mask = on_canvas(height, width, top, left)
-    guess = network.guess_mask(photo, "mask")
+    guess = guessed(photo)
     assert guess.mask.shape == (height, width)
     assert overlap(guess.mask, mask) > 0.85
 
@@ -75,6 +82,25 @@ def test_a_real_photo() -> None:
     result = find(folder / "runway.jpg", NETWORK)
     assert overlap(result.mask, truth) > 0.8
     assert result.quality is not None and result.quality > network.MIN_QUALITY
+
+
+def test_a_wide_photo_is_searched_for_all_its_people() -> None:
+    photo, mask = on_canvas(300, 620, 24, 40)
+    other, other_mask = on_canvas(300, 620, 30, 430)
+    photo[other_mask > 0], photo[:, 560:] = other[other_mask > 0], 120
+    people = network.guess_people(photo, "mask")
+    assert [overlap(guess.mask, truth) > 0.8 for guess, truth in zip(people, (mask, other_mask), strict=True)] == [
+        True
+    ] * 2
+
+
+def test_a_wide_photo_of_a_thing_is_refused() -> None:
+    photo = Image.new("RGB", (240, 160), (170, 180, 190))
+    draw = ImageDraw.Draw(photo)
+    draw.ellipse((100, 60, 150, 110), fill=(200, 40, 30))
+    draw.rectangle((20, 120, 220, 150), fill=(60, 60, 70))
+    with pytest.raises(ItemError, match=r"sees no person|is not to be trusted"):
+        network.guess_people(np.asarray(photo), "mask")
 
 
 # Framing

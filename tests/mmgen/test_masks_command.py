@@ -21,13 +21,13 @@ def guesses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A network that always finds the same person, except in photos of `bad`; hears of every photo asked for."""
     asked: list[str] = []
 
-    def guess(rgb: np.ndarray, name: str) -> Guess:
+    def guess(rgb: np.ndarray, name: str) -> tuple[Guess, ...]:
         asked.append(name)
         if "bad" in name:
             raise ItemError("mask_unusable", f"{name} is not to be trusted", "Give a mask.")
-        return Guess(np.where(BODY, np.uint8(255), np.uint8(0)), 0.62)
+        return (Guess(np.where(BODY, np.uint8(255), np.uint8(0)), 0.62),)
 
-    monkeypatch.setattr(network, "guess_mask", guess)
+    monkeypatch.setattr(network, "guess_people", guess)
     return asked
 
 

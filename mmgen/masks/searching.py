@@ -1,0 +1,114 @@
+"""People in photos that are larger than a person: looked for window by window, then looked at one by one.
+
+The mask network answers for the person in the middle of what it is shown, and judges its answer. A window that has
+somebody in its middle, half as high as the window or more, finds them; everybody found is looked at again, alone.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.measure import label
+
+from mmgen.masks.framing import box_around
+from mmgen.masks.structures import Guess
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom, pixels."""
+Look = Callable[[Box], Guess]
+"""What the network sees in a part of the photo; the mask is the whole photo's."""
+
+SURE_QUALITY = 0.8
+"""Of people who were searched for; more is asked than of the one in the middle, as many windows are looked at."""
+
+_LEVELS = (1.0, 0.55)
+"""Heights of windows, as shares of the photo's; smaller ones only where larger ones found nobody."""
+_STEP_ACROSS, _STEP_DOWN = 0.4, 0.4
+"""From window to window, as shares of their width and height."""
+_WIDTH = 0.5
+_WORTH_A_LOOK = 0.5
+_MARGINS = (0.35, 0.07)
+"""Around somebody who was found, to see what a window cut off; then to see them as large as goes."""
+_SAME = 0.4
+_SHAPE = (1.2, 7.0)
+_HEIGHT = 0.5
+_AT_EDGE = 0.1
+
+
+def people_in(look: Look, photo_size: tuple[int, int], middle: Guess) -> list[Guess]:
+    """Everybody who is whole, upright, and at least half as high as the highest; from left to right.
+
+    Args:
+        look: asks the network about a box.
+        photo_size: (height, width), pixels.
+        middle: what was seen already.
+    """
+    for share in _LEVELS:
+        found: list[Guess] = []
+        for start in _candidates([middle, *(look(box) for box in _windows(photo_size, share))]):
+            guess = _looked_at(look, start)
+            if guess is not None and not any(_overlap(_person(guess), _person(other)) > _SAME for other in found):
+                found.append(guess)
+        if found:
+            highest = max(_height(guess) for guess in found)
+            whole = [guess for guess in found if _height(guess) >= _HEIGHT * highest]
+            return sorted(whole, key=lambda guess: np.flatnonzero(_person(guess).any(axis=0)).mean())
+    return []
+
+
+def _windows(photo_size: tuple[int, int], share: float) -> Iterator[Box]:
+    height, width = photo_size
+    high = share * height
+    wide = min(high * _WIDTH, width)
+    rows = _starts(height - high, _STEP_DOWN * high)
+    for top in rows:
+        for left in _starts(width - wide, _STEP_ACROSS * wide):
+            yield round(left), round(top), round(left + wide), round(top + high)
+
+
+def _starts(room: float, step: float) -> list[float]:
+    """From 0 to `room` in equal steps, none longer than `step`."""
+    return [float(start) for start in np.linspace(0, room, 1 + int(np.ceil(room / step - 1e-9)))]
+
+
+def _candidates(guesses: list[Guess]) -> list[NDArray[np.bool_]]:
+    """What windows saw, best first, each person once."""
+    kept: list[NDArray[np.bool_]] = []
+    for guess in sorted(guesses, key=lambda guess: -guess.quality):
+        person = _person(guess)
+        if guess.quality >= _WORTH_A_LOOK and person.any() and not any(_overlap(person, one) > _SAME for one in kept):
+            kept.append(person)
+    return kept
+
+
+def _looked_at(look: Look, person: NDArray[np.bool_]) -> Guess | None:
+    """Somebody seen alone, as large as goes; None where that is nobody, or not all of them."""
+    for margin in _MARGINS:
+        guess = look(box_around(person, margin))
+        person = _person(guess)
+        if not person.any():
+            return None
+    rows, columns = np.flatnonzero(person.any(axis=1)), np.flatnonzero(person.any(axis=0))
+    high, wide = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+    at_edge = max(person[:, 0].sum(), person[:, -1].sum())
+    is_whole = _SHAPE[0] <= high / wide <= _SHAPE[1] and at_edge <= _AT_EDGE * high
+    return guess if guess.quality >= SURE_QUALITY and is_whole else None
+
+
+def _person(guess: Guess) -> NDArray[np.bool_]:
+    """The largest part of a mask."""
+    person = guess.mask >= 128
+    if not person.any():
+        return person
+    labels = label(person, connectivity=2)
+    return np.asarray(labels == np.bincount(labels[person]).argmax())
+
+
+def _height(guess: Guess) -> int:
+    return int(np.count_nonzero(_person(guess).any(axis=1)))
+
+
+def _overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Share of the smaller of two people that the other covers too."""
+    least = min(np.count_nonzero(one), np.count_nonzero(other))
+    return float(np.count_nonzero(one & other)) / least if least else 0.0

@@ -41,8 +41,8 @@ _WORTH_ZOOMING = 1.15
 def guess_people(rgb: NDArray[np.uint8], name: str) -> tuple[Guess, ...]:
     """Find the people in a photo, from left to right; the same photo gives the same masks.
 
-    In a photo of a person's shape it is the one in the middle; where they are much smaller than the photo, a second look
-    at them alone gives the answer. Wider photos, and those with nobody in the middle, are searched.
+    In a photo of a person's shape it is the one in the middle; where they are much smaller than the photo, a second
+    look at them alone gives the answer. Wider photos, and those with nobody in the middle, are searched.
 
     Args:
         rgb: uint8 [H, W, 3].

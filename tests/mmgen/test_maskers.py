@@ -1,6 +1,7 @@
 """Maskers by name, from other packages, and ONNX files: asked, checked, blamed, and part of content keys."""
 
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +64,15 @@ def test_a_plug_in_is_asked_by_name(tmp_path: Path, install: Install) -> None:
     assert (found.source, found.quality, found.masker) == ("seg", 0.8, "seg (acme-masks 1.2) weights 3")
     assert found.mask[40, 20] == 230 and np.count_nonzero(found.mask) == 60 * 16  # soft, in its place
     assert found.notes == ("mask guessed by seg, quality 0.80",)
+
+
+def test_the_example_in_the_documentation_works(tmp_path: Path, install: Install) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "masks.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert '"mmgen.maskers"' in text and maskers.GROUP == "mmgen.maskers"
+    rgb = np.where(BODY[..., None], np.uint8([150, 90, 80]), np.uint8([20, 200, 30]))
+    found = find(save(tmp_path / "a.png", Image.fromarray(rgb)), install(code))
+    assert iou(found.mask) == 1 and found.quality == 1 and str(found.masker).endswith("threshold 64")
 
 
 @pytest.mark.parametrize(

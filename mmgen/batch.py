@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -66,6 +66,7 @@ class Summary:
         failed: Inputs without an asset.
         skipped: How many of `ok` and `rejected` were there already.
         untouched: Inputs that an early end left over.
+        left_out: Photos that have no part in the asset of their person.
         mean_mask_iou: Over `ok` and `rejected`; None if there are none.
         seconds: Wall time.
         assets: Meshes in place; more than `ok` where photos show several people.
@@ -83,6 +84,7 @@ class Summary:
     assets: int = 0
     errors: tuple[ErrorCount, ...] = ()
     ending: Ending = FINISHED
+    left_out: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -91,7 +93,7 @@ class Summary:
             return 130
         if self.ending.fatal is not None and self.ok + self.rejected == 0:
             return 4
-        return 3 if self.failed or self.rejected or self.ending.fatal else 0
+        return 3 if self.failed or self.rejected or self.left_out or self.ending.fatal else 0
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ class _Run:
             assets=sum(asset.status == "ok" for record in everything for asset in record.assets),
             errors=_count_errors(everything),
             ending=ending,
+            left_out=sum(photo.error is not None for record in everything for photo in record.photos),
         )
 
     def _deliver(self, writer: ManifestWriter, record: Record) -> None:
@@ -197,11 +200,12 @@ class _Run:
         deliver(failure_record(self._batch.job, item, error, None))
 
 
-def _count_errors(records: Iterable[Record]) -> tuple[ErrorCount, ...]:
-    bad = [record for record in records if record.error]
-    hints = {record.error: record.hint or "" for record in reversed(bad)}
-    counts = Counter(record.error for record in bad)
-    return tuple(ErrorCount(str(error), count, hints[error]) for error, count in counts.most_common(TOP_ERRORS))
+def _count_errors(records: Sequence[Record]) -> tuple[ErrorCount, ...]:
+    bad = [(record.error, record.hint or "") for record in records if record.error]
+    bad += [(photo.error, photo.hint or "") for record in records for photo in record.photos if photo.error]
+    hints = dict(reversed(bad))
+    counts = Counter(error for error, _ in bad)
+    return tuple(ErrorCount(error, count, hints[error]) for error, count in counts.most_common(TOP_ERRORS))
 
 
 def _move(out: Path, old: Record, new: Record) -> None:

@@ -55,6 +55,14 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_or_none(path: Path) -> str | None:
+    """SHA-256 of a file's bytes; None where it cannot be read."""
+    try:
+        return sha256_file(path)
+    except OSError:
+        return None
+
+
 def safe_stem(name: str) -> str:
     """A file name without its last suffix, printable and valid UTF-8.
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -21,14 +21,15 @@ class UsageError(MmgenError):
 
 @dataclass(frozen=True)
 class InputItem:
-    """One photo of a batch run.
+    """One photo of a batch run, or all photos of one person that become one asset.
 
     Attributes:
-        path: Where it is.
+        path: Where it is; the folder of the first one where there are several.
         root: The folder that was given, or the one the file stands in; absolute.
         relative: The photo's place below `root`.
         output: Path of the GLB relative to the output folder, with forward slashes.
         height_m: How tall the person is, where a list says so; None takes the run's height.
+        photos: All photos of the person; empty where the item is a photo itself.
     """
 
     path: Path
@@ -36,6 +37,12 @@ class InputItem:
     relative: PurePath
     output: str
     height_m: float | None = None
+    photos: tuple["InputItem", ...] = ()
+
+    @property
+    def sources(self) -> tuple["InputItem", ...]:
+        """The photos to read."""
+        return self.photos or (self,)
 
     @property
     def name(self) -> str:
@@ -63,13 +70,19 @@ def without_person(name: str) -> str:
     return PERSON_NUMBER.sub(r"\1", name)
 
 
-def list_inputs(sources: Sequence[Path], out: Path, skipped_folders: Iterable[Path] = ()) -> list[InputItem]:
+def list_inputs(
+    sources: Sequence[Path],
+    out: Path,
+    skipped_folders: Iterable[Path] = (),
+    arranged: Callable[[Sequence[InputItem]], list[InputItem]] = list,
+) -> list[InputItem]:
     """Find the photos, in sorted order.
 
     Args:
         sources: Folders, files and lists, as `mmgen.listing.list_images` takes them.
         out: The output folder; what it holds is never an input.
         skipped_folders: Further folders to pass over, such as one of masks.
+        arranged: Makes the items out of single photos; see `mmgen.identities.by_identity`.
 
     Raises:
         UsageError: a source does not exist, `out` is a file or an input folder, or two inputs would get one output.
@@ -89,7 +102,7 @@ def list_inputs(sources: Sequence[Path], out: Path, skipped_folders: Iterable[Pa
             f"no photos in {', '.join(map(display_name, sources))} outside {display_name(out)}",
             "Give another folder, or another --out.",
         )
-    items = [_item(file) for file in found]
+    items = arranged([_item(file) for file in found])
     refuse_collisions(items, out)
     return items
 
@@ -102,7 +115,7 @@ def refuse_collisions(items: Sequence[InputItem], out: Path) -> None:
     """
     taken: dict[str, InputItem] = {}
     alone = {collision_key(item.output): item for item in items}
-    inputs = {os.path.abspath(item.path) for item in items}
+    inputs = {os.path.abspath(photo.path) for item in items for photo in item.sources}
     for item in items:
         group = alone.get(collision_key(without_person(item.output)), item)
         if group is not item and without_person(item.output) != item.output:

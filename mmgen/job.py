@@ -15,7 +15,7 @@ from mmgen.listing import display_name
 from mmgen.masks import MaskSource, lookup
 from mmgen.masks.maskers import masker_title
 from mmgen.masks.network import network_sha256
-from mmgen.runs import PersonRecord, Record
+from mmgen.runs import PersonRecord, PhotoRecord, Record
 from mmgen.version import __version__
 
 RESULT_FORMAT = 6
@@ -61,6 +61,10 @@ class ReconstructedLike(Protocol):
     def person(self) -> tuple[int, int]:
         """Number, from the left, of how many people in the photo."""
 
+    @property
+    def photos(self) -> tuple[PhotoRecord, ...]:
+        """All photos of an asset of several, those that were left out too; empty for an asset of one."""
+
 
 class ReconstructorLike(Protocol):
     """Turns photos into assets; see `mmgen.reconstruction.Reconstructor`. A result must not depend on its batch."""
@@ -103,7 +107,16 @@ class Job:
         return options_digest(self.options)
 
     def content_key(self, item: InputItem, input_sha256: str, weights_sha256: str) -> str:
-        """Hash of all that decides the item's bytes; the mask file is read for it."""
+        """Hash of all that decides the item's bytes; the mask files are read for it.
+
+        Args:
+            item: a photo, or a person's photos.
+            input_sha256: of the photo's bytes, or `photos_digest`.
+            weights_sha256: of the weights file, or `none`.
+        """
+        if item.photos:
+            keys = [self.content_key(photo, "", weights_sha256) for photo in item.photos]
+            return _hash_json({"photos": input_sha256, "keys": keys})
         mask, masker = self._mask_file(item), masker_title(self.masks)
         return _hash_json(
             {
@@ -156,13 +169,14 @@ def success_record(
         input=item.name,
         status="ok",
         mask_source=first.mask_source,
-        key=job.content_key(item, first.input_sha256, weights_sha256),
+        key=job.content_key(item, _input_digest(item, first), weights_sha256),
         input_sha256=first.input_sha256,
         options_sha256=job.options_sha256,
         weights_sha256=weights_sha256,
         notes=tuple(dict.fromkeys(note for result, _ in made for note in result.notes)),
         people=people if first.person[1] > 1 else (),
         root=display_name(item.root),
+        photos=first.photos,
     )
     return judged(record if record.people else record.about(people[0]), item, job.min_iou)
 
@@ -178,6 +192,18 @@ def _person_record(item: InputItem, result: ReconstructedLike, output_sha256: st
         mask_sha256=result.mask_sha256,
         output_sha256=output_sha256,
     )
+
+
+def _input_digest(item: InputItem, result: ReconstructedLike) -> str:
+    if not item.photos:
+        return result.input_sha256
+    hashes = {(photo.root, photo.input): photo.input_sha256 for photo in result.photos}
+    return photos_digest([hashes[display_name(photo.root), photo.name] for photo in item.photos])
+
+
+def photos_digest(hashes: Sequence[str | None]) -> str:
+    """Hash of the hashes of a person's photos, in order; None for one that cannot be read."""
+    return _hash_json(list(hashes))
 
 
 def rounded_quality(quality: float | None) -> float | None:

@@ -20,6 +20,8 @@ from recon.encoders import EncoderConfig
 from recon.exposure import exposed, exposure_gain, unexposed
 from recon.refinement import RefineConfig, refine_shape
 from recon.structures import Attributes, Sample, TexturedMesh
+from recon.texel_layout import TexelLayout
+from recon.texturing import BakedTexture
 
 NETWORK_BATCH = 8
 """Photos that go through the networks at once; fewer are filled up, so that a result does not depend on company."""
@@ -42,12 +44,18 @@ class NetworkReconstructor:
         self._framing = Framing((config.height, config.width), None, options.texture_size[0])
 
     @cached_property
-    def _weights(self) -> Weights:
+    def weights(self) -> Weights:
+        """The networks, loaded."""
         return load_weights(self._path, self.options.device)
 
     @cached_property
+    def layout(self) -> TexelLayout:
+        """Of the textures."""
+        return TexelLayout(self.weights.encoder.prototype, *self.options.texture_size)
+
+    @cached_property
     def _blender(self) -> TextureBlender:
-        return TextureBlender(self._weights.encoder.prototype, *self.options.texture_size)
+        return TextureBlender(self.layout)
 
     def prepare(self, item: InputItem) -> tuple[Prepared, ...]:
         """Read the photo and its mask and cut out its people, as large in their crops as in the training photos.
@@ -63,16 +71,26 @@ class NetworkReconstructor:
 
     @cached_property
     def _smoother(self) -> SurfaceSmoother:
-        return SurfaceSmoother(self._weights.encoder.prototype, self._refiner.smoothing)
+        return SurfaceSmoother(self.weights.encoder.prototype, self._refiner.smoothing)
 
     def reconstruct(self, batch: list[Prepared]) -> Sequence[Reconstructed | ItemError]:
         """One asset per prepared photo, in order."""
         if not batch:
             return []
-        answers = self._answers([self._sample(item) for item in batch])
-        origin = Origin(self.options, self.weights_sha256)
+        answers, origin = self.answers(batch), Origin(self.options, self.weights_sha256)
         with torch.no_grad():
             return [finish(item, self._body(item, one), origin) for item, one in zip(batch, answers, strict=True)]
+
+    def answers(self, batch: Sequence[Prepared]) -> list[Attributes]:
+        """What the networks say to each photo, refined as the options say."""
+        return self._answers([self._sample(item) for item in batch])
+
+    def painted(self, item: Prepared, attributes: Attributes) -> BakedTexture:
+        """The texture of one answer: the photo where it shows the body, the networks' guess elsewhere."""
+        crop = as_unit(item.crop).permute(2, 0, 1).to(self.options.device)
+        mask = as_unit(item.mask).to(self.options.device)
+        vertices = self.weights.encoder.prototype.vertices + attributes.offsets[0]
+        return self._blender(painted_in_light(attributes)[0], crop, mask, vertices, in_camera_frame(attributes.camera))
 
     def _sample(self, item: Prepared) -> Sample:
         image = as_unit(item.small_image).permute(2, 0, 1)[None].to(self.options.device)
@@ -87,7 +105,7 @@ class NetworkReconstructor:
             ]
         if self.options.steps == 0:
             return answers
-        prototype = self._weights.encoder.prototype
+        prototype = self.weights.encoder.prototype
         refined = refine_shape(joined(answers), _together(samples), prototype, self._refiner, self._smoother)
         return separated(refined)
 
@@ -95,23 +113,25 @@ class NetworkReconstructor:
         """Networks always see batches of one size: in batches of other sizes their sums round differently."""
         padded = _together([*samples, *[samples[0]] * (NETWORK_BATCH - len(samples))])
         gain = exposure_gain(padded)
-        return separated(unexposed(self._weights.encoder(exposed(padded, gain)), gain))[: len(samples)]
+        return separated(unexposed(self.weights.encoder(exposed(padded, gain)), gain))[: len(samples)]
 
     def _body(self, item: Prepared, attributes: Attributes) -> Body:
-        prototype, device = self._weights.encoder.prototype, self.options.device
+        prototype, baked = self.weights.encoder.prototype, self.painted(item, attributes)
         vertices = prototype.vertices + attributes.offsets
-        camera = in_camera_frame(attributes.camera)
-        crop = as_unit(item.crop).permute(2, 0, 1).to(device)
-        mask = as_unit(item.mask).to(device)
-        baked = self._blender(painted_in_light(attributes)[0], crop, mask, vertices[0], camera)
         mesh = TexturedMesh(vertices, prototype.faces, prototype.face_uv, baked.texture[None])
-        light = () if attributes.light is None else tuple(attributes.light[0].tolist())
-        return Body(mesh, camera, baked.seen_fraction, baked.vertex_seen, self._offsets_source, light)
+        camera = in_camera_frame(attributes.camera)
+        return Body(mesh, camera, baked.seen_fraction, baked.vertex_seen, self.offsets_source, light_of(attributes))
 
     @property
-    def _offsets_source(self) -> str:
+    def offsets_source(self) -> str:
+        """Where shapes come from, in words."""
         refined = f", then refined on the silhouette in {self.options.steps} steps" if self.options.steps else ""
         return f"predicted by the networks{refined}"
+
+
+def light_of(attributes: Attributes) -> tuple[float, ...]:
+    """Spherical harmonics of one photo's light; empty where the answer has none."""
+    return () if attributes.light is None else tuple(attributes.light[0].tolist())
 
 
 def _together(samples: Sequence[Sample]) -> Sample:

@@ -13,9 +13,9 @@ from typing import Literal
 
 from mmgen.conversion import Converter
 from mmgen.errors import ItemError
-from mmgen.files import sha256_file
+from mmgen.files import sha256_file, sha256_or_none
 from mmgen.inputs import InputItem, UsageError
-from mmgen.job import Job, ReconstructorLike, failure_record, judged, stamped
+from mmgen.job import Job, ReconstructorLike, failure_record, judged, photos_digest, stamped
 from mmgen.listing import display_name
 from mmgen.masks import lookup
 from mmgen.runs import Record
@@ -87,12 +87,12 @@ def make_plan(
 
 
 def _stands(item: InputItem, record: Record, job: Job, weights_sha256: str) -> bool:
-    if record.status == "failed" or record.output is None or not item.path.is_file():
+    if record.status == "failed" or record.output is None or not (item.photos or item.path.is_file()):
         return False
     try:
-        input_sha256 = sha256_file(item.path)
+        input_sha256 = _input_sha256(item)
         outputs_are_right = all(_is_right(job.out / str(asset.output), asset) for asset in record.assets)
-        if outputs_are_right and input_sha256 != record.input_sha256 and display_name(item.root) != record.root:
+        if outputs_are_right and _is_taken(item, record, input_sha256):
             raise UsageError(
                 "output_taken",
                 f"{display_name(item.path)} would replace {record.output}, which was made from "
@@ -108,13 +108,29 @@ def _is_right(path: Path, asset: Record) -> bool:
     return path.is_file() and sha256_file(path) == asset.output_sha256
 
 
+def _is_taken(item: InputItem, record: Record, input_sha256: str) -> bool:
+    """Whether another folder's photo, or photos, gave the result that this item would replace."""
+    if display_name(item.root) == record.root:
+        return False
+    if item.photos:
+        return not {photo.input_sha256 for photo in record.photos} & {sha256_or_none(one.path) for one in item.photos}
+    return input_sha256 != record.input_sha256
+
+
+def _input_sha256(item: InputItem) -> str:
+    """Of the photo, or `photos_digest`; raises OSError where the only photo cannot be read."""
+    if not item.photos:
+        return sha256_file(item.path)
+    return photos_digest([sha256_or_none(photo.path) for photo in item.photos])
+
+
 def cheap_problems(items: Sequence[InputItem], job: Job) -> list[Record]:
     """Failures that show without decoding a photo: unreadable headers, missing masks."""
     problems = []
     for item in items:
-        error = _header_problem(item.path) or _mask_problem(item, job)
-        if error is not None:
-            problems.append(failure_record(job, item, error, None))
+        errors = [_header_problem(photo.path) or _mask_problem(photo, job) for photo in item.sources]
+        if errors[0] is not None and all(errors):  # one good photo of a person is enough
+            problems.append(failure_record(job, item, errors[0], None))
     return problems
 
 

@@ -12,6 +12,7 @@ from mmgen.assets.asset import Asset, place_on_ground
 from mmgen.assets.textures import TextureCodec
 from mmgen.job import options_digest
 from mmgen.photo_crops import Prepared, as_unit
+from mmgen.runs import PhotoRecord
 from mmgen.templates import template_digest
 from mmgen.version import __version__
 from recon.metrics import mask_iou, ssim
@@ -39,6 +40,7 @@ class ReconstructOptions:
         masks: `--masks` as typed.
         weights: file of the networks; None fits the template instead.
         texture_codec: of the texture in the file.
+        by_identity: all photos of a person make one asset.
     """
 
     texture_size: tuple[int, int] = (512, 256)
@@ -51,6 +53,7 @@ class ReconstructOptions:
     masks: str = "auto"
     weights: Path | None = None
     texture_codec: TextureCodec = "jpeg"
+    by_identity: bool = False
 
     @property
     def method(self) -> Method:
@@ -65,6 +68,7 @@ class ReconstructOptions:
     def result_options(self) -> dict[str, Any]:
         """The options that change the bytes, as JSON values; the weights have a hash of their own."""
         start = {"template": template_digest(self.template)} if self.method == "fit" else {}
+        together = {"by_identity": True} if self.by_identity else {}
         return {
             "method": self.method,
             "texture_size": list(self.texture_size),
@@ -75,6 +79,7 @@ class ReconstructOptions:
             "seed": self.seed,
             "device": self.device.split(":")[0],
             **start,
+            **together,
         }
 
 
@@ -112,6 +117,7 @@ class Reconstructed:
     notes: tuple[str, ...]
     mask_quality: float | None
     person: tuple[int, int] = (1, 1)
+    photos: tuple[PhotoRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,21 +131,27 @@ class Origin:
 
 def finish(item: Prepared, body: Body, origin: Origin) -> Reconstructed:
     """The asset of a body, measured against its photo, with its provenance."""
-    quality = _measure(item, body)
+    quality = measured(item, body)
+    found = item.found
+    provenance = provenance_of(item, body, origin, quality)
+    asset = asset_of(item.name, body, _height(item, origin)[0], provenance)
+    return Reconstructed(
+        asset, *quality, found.source, item.input_sha256, found.sha256, item.notes, found.quality, item.person
+    )
+
+
+def asset_of(name: str, body: Body, body_length_m: float, provenance: dict[str, Any]) -> Asset:
+    """The asset of a body in metres, standing on the ground."""
     mesh = body.mesh
     vertices = mesh.vertices[0].cpu().numpy()
-    asset = Asset(
-        name=item.name,
-        vertices=_placed(vertices, _height(item, origin)[0]),
+    return Asset(
+        name=name,
+        vertices=_placed(vertices, body_length_m),
         faces=mesh.faces.cpu().numpy(),
         face_uv=mesh.face_uv.cpu().numpy(),
         texture=(mesh.texture[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy(),
-        provenance=_provenance(item, body, origin, quality) | {"placement": placement(vertices)},
+        provenance=provenance | {"placement": placement(vertices)},
         seen=_steps(body.seen),
-    )
-    found = item.found
-    return Reconstructed(
-        asset, *quality, found.source, item.input_sha256, found.sha256, item.notes, found.quality, item.person
     )
 
 
@@ -150,7 +162,7 @@ def placement(body: NDArray[np.float32]) -> dict[str, Any]:
     return {"height": round(height, 6), "pivot": [round(float(value), 6) for value in pivot]}
 
 
-def _measure(item: Prepared, body: Body) -> tuple[float, float]:
+def measured(item: Prepared, body: Body) -> tuple[float, float]:
     """MaskIoU and SSIM over white at the input view, at the small size."""
     device = body.mesh.vertices.device
     image = as_unit(item.small_image).permute(2, 0, 1)[None].to(device)
@@ -160,7 +172,8 @@ def _measure(item: Prepared, body: Body) -> tuple[float, float]:
     return float(mask_iou(drawn.mask, mask)[0]), float(likeness[0])
 
 
-def _provenance(item: Prepared, body: Body, origin: Origin, quality: tuple[float, float]) -> dict[str, Any]:
+def provenance_of(item: Prepared, body: Body, origin: Origin, quality: tuple[float, float]) -> dict[str, Any]:
+    """Where an asset comes from, as JSON: photo, mask, weights, options, camera and quality."""
     options, camera = origin.options.result_options(), body.camera
     height_m, height_source = _height(item, origin)
     return {

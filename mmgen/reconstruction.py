@@ -44,6 +44,10 @@ def build_reconstructor(options: ReconstructOptions) -> ReconstructorLike:
     """
     if options.weights is None:
         return Reconstructor(options)
+    if options.by_identity:
+        from mmgen.identity_reconstruction import IdentityReconstructor
+
+        return IdentityReconstructor(options)
     from mmgen.network_reconstruction import NetworkReconstructor
 
     return NetworkReconstructor(options)

@@ -25,19 +25,21 @@ from mmgen.bundled import required_weights
 from mmgen.devices import resolve_device
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import sha256_file
+from mmgen.identity_reconstruction import PreparedPerson
 from mmgen.inputs import InputItem, with_person
 from mmgen.job import ReconstructorLike
 from mmgen.listing import display_name
 from mmgen.masks import MaskResult
 from mmgen.masks.maskers import installed_maskers
+from mmgen.photo_crops import Prepared
 from mmgen.pool import one_thread
 from mmgen.reconstruction import ReconstructOptions, build_reconstructor
-from mmgen.runs import manifest_files, read_records
+from mmgen.runs import PhotoRecord, Record, manifest_files, read_records
 from mmgen.templates import TEMPLATE_NAMES, template_digest
 from mmgen.version import __version__
 
 NEEDED = ("input", "input_sha256", "mask_source", "mask_sha256", "weights_sha256", "options")
-MASK_KINDS = {"alpha": "alpha", "sibling": "auto", "network": "network", "grabcut": "grabcut"}
+MASK_KINDS = {"alpha": "alpha", "sibling": "auto", "network": "network", "grabcut": "grabcut", "mixed": "auto"}
 """How `--masks` has to be said to find a mask where provenance says that it was found."""
 
 
@@ -85,7 +87,7 @@ class Rerunner:
                 "Only what `mmgen reconstruct` made, or `mmgen export` of that, can be made again.",
             )
         options = _options(made, self._given)
-        item = _photo(made, file.path, self._given.photos)
+        item = _item(made, file.path, self._given.photos)
         with one_thread():
             again = _exported(self._remade(options, item, made), made, options)
         return None if again == data else _what_differs(data, again, made)
@@ -95,8 +97,9 @@ class Rerunner:
             self._reconstructors[options] = build_reconstructor(options)
         reconstructor = self._reconstructors[options]
         prepared = _same_person(reconstructor.prepare(item), item, made)
-        if prepared.found.sha256 != made["mask_sha256"]:
-            raise _mask_changed(prepared.found, item, made)
+        for photo, row in zip(_photos(prepared), _photo_rows(made), strict=True):
+            if photo.found.sha256 != row["mask_sha256"]:
+                raise _mask_changed(photo.found, photo.item, row)
         result = reconstructor.reconstruct([prepared])[0]
         if isinstance(result, ItemError):
             raise result
@@ -111,6 +114,15 @@ def _same_person(people: Sequence[Any], item: InputItem, made: Mapping[str, Any]
         what = f"{display_name(item.path)} shows {len(people)} people by its mask now, and {person[1]} then"
         raise ItemError("mask_changed", what, "Put the old mask back, or name its folder with --masks.")
     return found
+
+
+def _photos(prepared: Prepared | PreparedPerson) -> Sequence[Prepared]:
+    """The photos of a mesh, none of them left out."""
+    if isinstance(prepared, Prepared):
+        return (prepared,)
+    for photo in prepared.left_out:
+        raise ItemError(photo.error or "internal", photo.message or "", photo.hint or "")
+    return prepared.photos
 
 
 def _person(made: Mapping[str, Any]) -> tuple[int, int]:
@@ -140,6 +152,9 @@ def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
             raise TypeError("the photo is a name, and what an export changed is an object")
         if not isinstance(made.get("height_m", 1.0), int | float):
             raise TypeError("a height is a number")
+        rows = _photo_rows(made)
+        if not all(isinstance(row[name], str) for row in rows for name in ("input", "input_sha256", "mask_sha256")):
+            raise TypeError("photos are named, and known by their hashes")
         if not all(type(value) is int and 0 <= value < 2**31 for value in sizes) or max(sizes[:2]) > MAX_TEXTURE_SIDE:
             raise TypeError("sizes and counts must be whole numbers that reconstruct would take")
         options = ReconstructOptions(
@@ -151,6 +166,7 @@ def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
             device=resolve_device("cuda:0" if stated["device"] == "cuda" else "cpu"),
             masks=_masks(made["mask_source"], given.masks),
             texture_codec=stated.get("texture_codec", "png"),
+            by_identity=stated.get("by_identity", False),
         )
         if stated["method"] == "network":
             options = replace(options, weights=_weights(made["weights_sha256"], given.weights))
@@ -208,13 +224,32 @@ def _template(digest: str, given: str | None) -> str:
     return name
 
 
-def _photo(made: Mapping[str, Any], glb: Path, given: Path | None) -> InputItem:
-    """The photo, with the same bytes as then: where the user says, or where the run record says."""
+def _photo_rows(made: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What provenance says of each photo."""
+    return list(made["photos"]) if made["options"].get("by_identity") else [made]
+
+
+def _item(made: Mapping[str, Any], glb: Path, given: Path | None) -> InputItem:
+    """The photo, or all photos of a person in the order in which they were fused."""
+    height_m = made.get(EXPORT_KEY, {}).get(ORIGINAL_HEIGHT_KEY, made.get("height_m"))
+    own_height_m = None if height_m == made["options"]["height_m"] else height_m
+    recorded = _recorded(made["input"], glb) if given is None else ()
+    photos = [replace(_photo(row, recorded, given), height_m=own_height_m) for row in _photo_rows(made)]
+    if not made["options"].get("by_identity"):
+        return photos[0]
+    name = PurePath(made["input"])
+    return InputItem(photos[0].path.parent, photos[0].root, name, f"{name}.glb", own_height_m, tuple(photos))
+
+
+def _photo(made: Mapping[str, Any], recorded: Sequence[Record | PhotoRecord], given: Path | None) -> InputItem:
+    """A photo with the same bytes as then: where the user says, or where the run record says."""
     name = PurePath(made["input"])
     if given is not None:
         candidates = [given] if given.is_file() else [given / name, given / name.name]
     else:
-        candidates = [root / name for root in _recorded_roots(made["input"], glb)]
+        rows = [row for row in recorded if row.root and row.input == made["input"]]
+        rows.sort(key=lambda row: row.input_sha256 != made["input_sha256"])  # photos in two folders may share a name
+        candidates = [Path(row.root) / name for row in rows]
     found = next((path for path in candidates if path.is_file()), None)
     if found is None:
         looked = ", ".join(display_name(path) for path in candidates) or "no run record says where it was"
@@ -229,18 +264,16 @@ def _photo(made: Mapping[str, Any], glb: Path, given: Path | None) -> InputItem:
             f"{display_name(found)} is not the photo that it was made from, or was changed since",
             "Name the folder of the photo as it was with --photos.",
         )
-    height_m = made.get(EXPORT_KEY, {}).get(ORIGINAL_HEIGHT_KEY, made.get("height_m"))
-    own_height_m = None if height_m == made["options"]["height_m"] else height_m
-    return InputItem(found, found.parent, name, f"{name.stem}.glb", own_height_m)
+    return InputItem(found, found.parent, name, f"{name.stem}.glb")
 
 
-def _recorded_roots(photo: str, glb: Path) -> list[Path]:
-    """The folders that the nearest run record above a mesh names for a photo."""
+def _recorded(input_name: str, glb: Path) -> Sequence[Record | PhotoRecord]:
+    """What the nearest run record above a mesh says of the photos of an input."""
     for folder in glb.absolute().parents:
         if manifest_files(folder):
-            record = read_records(folder).get(photo)
-            return [Path(record.root)] if record is not None and record.root else []
-    return []
+            record = read_records(folder).get(input_name)
+            return () if record is None else record.photos or (record,)
+    return ()
 
 
 def _exported(asset: Asset, made: Mapping[str, Any], options: ReconstructOptions) -> bytes:

@@ -62,6 +62,39 @@ class PersonRecord:
 
 
 @dataclass(frozen=True)
+class PhotoRecord:
+    """What became of one of several photos that make one asset.
+
+    Attributes:
+        input: Path relative to its input folder, printable.
+        root: That folder, as an absolute path.
+        input_sha256: Of the photo's bytes; None if it could not be read.
+        mask_source: Where the mask came from; None where the photo was left out.
+        mask_sha256: Of the mask that was used.
+        mask_quality: How far to trust a guessed mask, 0..1; None for a given one.
+        mask_iou: Overlap of the asset's silhouette with this photo's mask.
+        ssim: Likeness of the rendered asset to this photo.
+        error: Error class where the photo was left out; None where it has a part in the asset.
+        message: What is wrong with it.
+        hint: What to do about it.
+        notes: Remarks.
+    """
+
+    input: str
+    root: str
+    input_sha256: str | None = None
+    mask_source: str | None = None
+    mask_sha256: str | None = None
+    mask_quality: float | None = None
+    mask_iou: float | None = None
+    ssim: float | None = None
+    error: str | None = None
+    message: str | None = None
+    hint: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Record:
     """What became of one input.
 
@@ -69,7 +102,8 @@ class Record:
     that fits its outline best.
 
     Attributes:
-        input: Path relative to the input folder, printable; one record per input.
+        input: Path relative to the input folder, printable; one record per input. Where several photos make one asset,
+            the name of the person.
         status: `ok`, `rejected` (written, but to `rejected/`: too weak), `failed`.
         error: Error class of a failure or a rejection; None when ok.
         hint: What to do about it.
@@ -91,6 +125,9 @@ class Record:
         root: Input folder, as an absolute path.
         finished_at: UTC time, ISO 8601.
         version: Of mmgen.
+        photos: Where several photos make one asset: each of them, the one that says the pose first. Hashes of photo and
+            mask are then of the hashes of all that have a part in it, MaskIoU and SSIM their means, weighted as in the
+            shape.
     """
 
     input: str
@@ -115,6 +152,7 @@ class Record:
     root: str = ""
     finished_at: str = ""
     version: str = ""
+    photos: tuple[PhotoRecord, ...] = ()
 
     @property
     def assets(self) -> "tuple[Record, ...]":
@@ -129,16 +167,24 @@ class Record:
         return replace(self, **values)
 
     def to_line(self) -> str:
-        """One JSON line, with its line end."""
-        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False) + "\n"
+        """One JSON line, with its line end; without the key `photos` where there are none."""
+        row = asdict(self)
+        if not self.photos:
+            del row["photos"]
+        return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
 
     @staticmethod
     def from_row(row: dict[str, Any]) -> "Record":
         """From a parsed line; fields that a newer version added are dropped."""
-        known = {field.name for field in fields(Record)}
-        row = {name: value for name, value in row.items() if name in known}
         people = tuple(PersonRecord(**person) for person in row.get("people", ()))
-        return Record(**{**row, "notes": tuple(row.get("notes", ())), "people": people})
+        photos = tuple(PhotoRecord(**_known(PhotoRecord, photo)) for photo in row.get("photos", ()))
+        return Record(**{**_known(Record, row), "people": people, "photos": photos})
+
+
+def _known(kind: type[Record | PhotoRecord], row: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a row that this version knows."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in row.items() if name in names} | {"notes": tuple(row.get("notes", ()))}
 
 
 def manifest_files(folder: Path) -> list[Path]:

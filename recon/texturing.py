@@ -58,12 +58,14 @@ class BakedTexture:
     Attributes:
         texture: [3, Ht, Wt], 0..1.
         seen: [Ht, Wt], 1 where the photo showed the surface, 0 where the colour is a guess.
+        frontal: [Ht, Wt], `seen` times the cosine between surface and viewing ray: how large the photo showed it.
         seen_fraction: mean of `seen` over the layout.
         vertex_seen: [V], the same at the vertices.
     """
 
     texture: Float[Tensor, "3 Ht Wt"]
     seen: Float[Tensor, "Ht Wt"]
+    frontal: Float[Tensor, "Ht Wt"]
     seen_fraction: float
     vertex_seen: Float[Tensor, " V"]
 
@@ -112,13 +114,14 @@ def bake_texture(
     person = push_pull(image, eroded(mask))
     colour = image.new_zeros(3, *on_layout.shape)
     colour[:, on_layout] = _sampled(person, seen_texels.points[None, None], "bilinear")
-    seen, outline = torch.zeros_like(colour[0]), torch.zeros_like(colour[0])
+    seen, frontal, outline = (torch.zeros_like(colour[0]) for _ in range(3))
     seen[on_layout] = seen_texels.seen
+    frontal[on_layout] = seen_texels.seen * seen_texels.facing
     outline[on_layout] = outline_weight(seen_texels.facing)
     guess = _continue_unseen(colour, seen, outline, template, texels)
     texture = colour * seen + guess * (1 - seen)
     texture = push_pull(texture, on_layout.to(texture.dtype)).clamp(0, 1)
-    return BakedTexture(texture, seen, float(seen_texels.seen.mean()), view.at(lambda values: values).seen)
+    return BakedTexture(texture, seen, frontal, float(seen_texels.seen.mean()), view.at(lambda values: values).seen)
 
 
 @dataclass(frozen=True)

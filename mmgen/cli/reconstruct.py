@@ -88,6 +88,12 @@ DEFAULT_TEXTURE_SIZE = "512x256"
     show_default=True,
     help="Put assets whose silhouette fits worse than this into rejected/.",
 )
+@click.option(
+    "--by-identity",
+    is_flag=True,
+    help="One asset per person from all photos of the person: those named like 0002_c1s1_000451_03.jpg by their number,"
+    " others by their folder.",
+)
 @overwrite_option
 @click.option("--retry-failed", is_flag=True, help="Only what failed before.")
 @limit_option()
@@ -129,6 +135,7 @@ def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> 
 
     from mmgen.batch import Batch
     from mmgen.engine import default_workers
+    from mmgen.identities import by_identity
     from mmgen.inputs import list_inputs, select
     from mmgen.job import Job
     from mmgen.locks import STATE_FOLDER
@@ -136,9 +143,10 @@ def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> 
     from mmgen.reconstruction import build_reconstructor
 
     masks = MaskSource.parse(options["masks"])
-    items = list_inputs(sources, out, [masks.folder] if masks.folder else [])
-    shard: Shard = options["shard"]
     method = _method_options(options)
+    arranged = by_identity if method.by_identity else list
+    items = list_inputs(sources, out, [masks.folder] if masks.folder else [], arranged)
+    shard: Shard = options["shard"]
     job = Job(
         out=out,
         build=partial(build_reconstructor, method),
@@ -178,6 +186,9 @@ class _Talk:
         self.doubtful = 0
 
     def planned(self, plan: "Plan") -> None:
+        people = [item for item in plan.todo if item.photos]
+        if people:
+            say(f"{sum(len(item.photos) for item in people)} photos of {len(people)} people")
         if plan.done:
             say(f"{len(plan.done)} of {len(plan.done) + len(plan.todo) + len(plan.moves)} are done already")
         self._reporter = self._stack.enter_context(progress("reconstruct", len(plan.todo) + len(plan.moves)))
@@ -188,11 +199,17 @@ class _Talk:
         assert self._reporter is not None
         self._reporter.advance(record.status == "failed")
         self.doubtful += any((asset.mask_quality or 1.0) < DOUBTFUL_QUALITY for asset in record.assets)
-        if record.status == "ok":
-            return
+        for photo in record.photos:
+            if photo.error is not None:
+                self._note(f"left out: {photo.input}: {photo.message} ({photo.error}). {photo.hint}")
+        if record.status != "ok":
+            self._note(f"{record.status}: {record.input}: {record.message} ({record.error}). {record.hint}")
+
+    def _note(self, line: str) -> None:
+        assert self._reporter is not None
         self._failures += 1
         if self._failures <= SHOWN_FAILURES:
-            self._reporter.note(f"{record.status}: {record.input}: {record.message} ({record.error}). {record.hint}")
+            self._reporter.note(line)
         elif self._failures == SHOWN_FAILURES + 1:
             self._reporter.note("further failures are in the run record only")
 
@@ -226,6 +243,8 @@ def _tell(batch: "Batch", summary: "Summary", doubtful: int) -> None:
     )
     if doubtful:
         say(f"{doubtful} of the new ones stand on doubtful guesses of their outlines: look at them, or give masks")
+    if summary.left_out:
+        say(f"{summary.left_out} photos left out of their person's asset; the run record says why")
     for error in summary.errors:
         say(f"  {error.count} x {error.error}: {error.hint}")
     if summary.ending.fatal is not None:
@@ -294,9 +313,13 @@ def _method_options(options: Mapping[str, Any]) -> Any:
         "device": options["device"],
         "template": options["template"],
         "masks": options["masks"],
+        "by_identity": options["by_identity"],
         "weights": _weights(options["method"], options["weights"], options["template"]),
     }
-    return ReconstructOptions(**{name: value for name, value in chosen.items() if value is not None})
+    method = ReconstructOptions(**{name: value for name, value in chosen.items() if value is not None})
+    if method.by_identity and method.method == "fit":
+        raise click.UsageError("--by-identity needs networks: a template fitted to masks knows no side of anybody")
+    return method
 
 
 def _weights(method: str | None, weights: Path | None, template: str | None) -> Path | None:

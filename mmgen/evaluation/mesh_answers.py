@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +15,7 @@ from mmgen.errors import FatalError, ItemError
 from mmgen.evaluation.photos import Item, Loaded
 from mmgen.inputs import REJECTED_FOLDER
 from mmgen.listing import display_name
-from mmgen.runs import Record, read_records
+from mmgen.runs import PhotoRecord, Record, read_records
 from recon.answers import Answer
 from recon.structures import Camera
 from recon.surfaces import Surface
@@ -30,7 +31,13 @@ class MeshFolder:
             raise FatalError("meshes_missing", f"there is no folder {display_name(folder)}", "Check --meshes.")
         self._folder = folder
         records = read_records(folder)
-        self._by_photo = {os.path.realpath(Path(one.root, one.input)): one for one in records.values() if one.root}
+        self._by_photo: dict[str, tuple[Record, PhotoRecord | None]] = {}
+        for one in records.values():
+            parts: tuple[Record | PhotoRecord, ...] = one.photos or (one,)
+            for part in parts:
+                if part.root:
+                    shared = part if isinstance(part, PhotoRecord) else None
+                    self._by_photo[os.path.realpath(Path(part.root, part.input))] = one, shared
         self._by_name = records
 
     def answer(self, photo: Loaded) -> Answer:
@@ -41,7 +48,11 @@ class MeshFolder:
         """
         path = self.path_of(photo.item)
         try:
-            return answer_of(read_glb(path), photo.photo_size)
+            asset = read_glb(path)
+            part = self._by_photo.get(os.path.realpath(photo.item.image), (None, None))[1]
+            if part is not None:
+                asset = replace(asset, provenance={**asset.provenance, **_own_row(asset, part)})
+            return answer_of(asset, photo.photo_size)
         except ItemError as error:
             name = display_name(path)
             message = error.message if name in error.message else f"{name}: {error.message}"
@@ -53,10 +64,11 @@ class MeshFolder:
         Raises:
             ItemError: `mesh_missing`, or the error that the reconstruction had.
         """
-        record = self._record(item)
-        if record is not None and record.output is None:
-            message = f"{item.name} was not reconstructed: {record.message}"
-            raise ItemError(record.error or "not_reconstructed", message, record.hint or "Reconstruct it again.")
+        record, part = self._record(item)
+        failed = part if part is not None and part.error else record if record and record.output is None else None
+        if failed is not None:
+            message = f"{item.name} was not reconstructed: {failed.message}"
+            raise ItemError(failed.error or "not_reconstructed", message, failed.hint or "Reconstruct it again.")
         path = self._by_place(item) if record is None else self._folder / str(record.output)
         if path is None or not path.is_file():
             raise ItemError(
@@ -66,11 +78,11 @@ class MeshFolder:
             )
         return path
 
-    def _record(self, item: Item) -> Record | None:
-        record = self._by_photo.get(os.path.realpath(item.image))
-        for name in _endings(item.name):
-            record = record or self._by_name.get(name)
-        return record
+    def _record(self, item: Item) -> tuple[Record | None, PhotoRecord | None]:
+        found = self._by_photo.get(os.path.realpath(item.image))
+        if found is not None:
+            return found
+        return next((self._by_name[name] for name in _endings(item.name) if name in self._by_name), None), None
 
     def _by_place(self, item: Item) -> Path | None:
         for name in _endings(item.name):
@@ -79,6 +91,15 @@ class MeshFolder:
                 if path.is_file():
                     return path
         return None
+
+
+def _own_row(asset: Asset, part: PhotoRecord) -> Mapping[str, Any]:
+    """What the provenance of an asset of several photos says of one of them: the camera, above all."""
+    rows = asset.provenance.get("photos")
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict) and (row.get("input"), row.get("input_sha256")) == (part.input, part.input_sha256):
+            return row
+    return {"camera": None}
 
 
 def answer_of(asset: Asset, photo_size: tuple[int, int]) -> Answer:

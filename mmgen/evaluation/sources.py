@@ -21,6 +21,7 @@ from recon.fitting import frontal_camera
 from recon.refinement import RefineConfig, refine_shape
 from recon.structures import Attributes, Camera, Sample
 from recon.template import Template
+from recon.texel_layout import TexelLayout
 from recon.trivial import billboard_answer, template_answer
 
 SourceKind = Literal["weights", "meshes", "predicted-masks", "trivial"]
@@ -116,7 +117,7 @@ class Finisher:
         self._config = RefineConfig(steps=steps)
         if steps:
             self._smoother = SurfaceSmoother(prototype, self._config.smoothing)
-            self._blender = TextureBlender(prototype, *texture_size)
+            self._blender = TextureBlender(TexelLayout(prototype, *texture_size))
 
     def __call__(self, attributes: Attributes, sample: Sample) -> Attributes:
         """Refined answers, unlit: the light is in the texture."""

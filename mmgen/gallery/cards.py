@@ -78,7 +78,7 @@ def make_card(item: GalleryItem, rank: int, store: Store) -> Card:
         rank=rank,
         group=group,
         name=html.escape(item.name),
-        media=_media(rank, photo, right, opens=asset is not None),
+        media=_media(rank, _photo(photo, item), right, opens=asset is not None),
         badge=_badge(item, group),
         figures=html.escape(short_figures(item, asset, glb)),
     )
@@ -102,11 +102,15 @@ def _group(item: GalleryItem, asset: Asset | None) -> str:
     return CHECK if is_weak or item.status != "ok" else GOOD
 
 
-def _media(rank: int, photo: str | None, right: str, opens: bool) -> str:
-    left = ""
-    if photo is not None:
-        picture = f'<img src="{photo}" alt="Input photo" loading="lazy" decoding="async">'
-        left = f'<div class="photo">{picture}<span class="tag">Photo</span></div>'
+def _photo(address: str | None, item: GalleryItem) -> str:
+    if address is None:
+        return ""
+    picture = f'<img src="{address}" alt="Input photo" loading="lazy" decoding="async">'
+    tag = f"1 of {len(item.photos)} photos" if len(item.photos) > 1 else "Photo"
+    return f'<div class="photo">{picture}<span class="tag">{tag}</span></div>'
+
+
+def _media(rank: int, left: str, right: str, opens: bool) -> str:
     if opens:
         return f'<a class="media" href="#asset-{rank}" aria-label="Open the large view">{left}{right}</a>'
     return f'<div class="media">{left}{right}</div>'

@@ -51,11 +51,19 @@ def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[t
             if key in asset.provenance
         ]
         pairs += _sources(asset.provenance)
+    pairs += _photos(item)
     if item.mask_source:
         pairs.append(("Mask from", item.mask_source))
     if item.seconds is not None:
         pairs.append(("Made in", f"{item.seconds:.1f} s"))
     return pairs
+
+
+def _photos(item: GalleryItem) -> list[tuple[str, str]]:
+    """Which photos made a mesh of several, and which were left out."""
+    used = [photo.input for photo in item.photos if photo.error is None]
+    pairs = [("Photos", f"{len(used)}: {', '.join(used)}")] if used else []
+    return pairs + [("Left out", f"{photo.input}: {photo.message}") for photo in item.photos if photo.error is not None]
 
 
 def _sources(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

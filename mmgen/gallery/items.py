@@ -8,7 +8,7 @@ from mmgen.assets.tree import list_glbs
 from mmgen.errors import FatalError
 from mmgen.inputs import with_person
 from mmgen.listing import display_name
-from mmgen.runs import Record, read_records
+from mmgen.runs import PhotoRecord, Record, read_records
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class GalleryItem:
         ssim: 0..1, or None.
         seconds: Time it took, or None.
         mask_source: Where the mask came from, or None.
+        photos: Where several photos made the mesh: each with its error, the one shown first.
     """
 
     name: str
@@ -40,6 +41,7 @@ class GalleryItem:
     ssim: float | None = None
     seconds: float | None = None
     mask_source: str | None = None
+    photos: tuple[PhotoRecord, ...] = ()
 
 
 def collect_items(meshes: Path) -> list[GalleryItem]:
@@ -75,7 +77,7 @@ def _without_suffix(path: str | PurePath) -> str:
 
 
 def _from_record(record: Record, meshes: Path) -> list[GalleryItem]:
-    name = _without_suffix(record.input)
+    name = record.input if record.photos else _without_suffix(record.input)
     if not record.people:
         return [_item(record, name, meshes)]
     numbered = zip(record.people, record.assets, strict=True)
@@ -83,7 +85,8 @@ def _from_record(record: Record, meshes: Path) -> list[GalleryItem]:
 
 
 def _item(record: Record, name: str, meshes: Path) -> GalleryItem:
-    photo = Path(record.root, record.input)
+    shown = record.photos[0] if record.photos else record
+    photo = Path(shown.root, shown.input)
     return GalleryItem(
         name=name,
         status=record.status,
@@ -96,4 +99,5 @@ def _item(record: Record, name: str, meshes: Path) -> GalleryItem:
         ssim=record.ssim,
         seconds=record.seconds,
         mask_source=record.mask_source,
+        photos=record.photos,
     )

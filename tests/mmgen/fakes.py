@@ -14,6 +14,7 @@ from mmgen.assets.asset import Asset
 from mmgen.errors import FatalError, ItemError
 from mmgen.images import Photo, read_image
 from mmgen.inputs import InputItem
+from mmgen.runs import PhotoRecord
 
 Prepared = tuple[InputItem, Photo, tuple[int, int]]
 
@@ -31,6 +32,7 @@ class FakeResult:
     notes: tuple[str, ...] = ()
     mask_quality: float | None = None
     person: tuple[int, int] = (1, 1)
+    photos: tuple[PhotoRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,12 @@ class FakeOptions:
     template: str = "person"
     weights: Path | None = None
     texture_codec: str = "jpeg"
+    by_identity: bool = False
+
+    @property
+    def method(self) -> str:
+        """As the real one says."""
+        return "fit" if self.weights is None else "network"
 
     def result_options(self) -> dict[str, Any]:
         """Everything that changes the bytes."""
@@ -195,6 +201,7 @@ def test_retry_failed_and_overwrite(made: list[FakeOptions], tmp_path: Path) -> 
         (("in", "--masks", "rebmg"), 2, "'rebmg' is no folder, no file and no masker"),
         (("in", "--height", "17"), 2, "is not in the range"),
         (("empty",), 4, "error: no photos in empty"),
+        (("in", "--by-identity", "--method", "fit"), 2, "--by-identity needs networks"),
         ((), 2, "Missing argument 'SOURCES...'"),
     ],
 )

@@ -10,6 +10,7 @@ from recon.pyramid import ColourPyramid, push_pull
 from recon.render import RenderSettings, render_silhouette
 from recon.structures import Camera
 from recon.template import Template, ellipsoid_template
+from recon.texel_layout import TexelLayout
 
 PHOTO = (192, 96)
 TEXTURE = (128, 64)
@@ -22,7 +23,7 @@ def template() -> Template:
 
 @pytest.fixture(scope="module")
 def blender(template: Template) -> TextureBlender:
-    return TextureBlender(template, *TEXTURE)
+    return TextureBlender(TexelLayout(template, *TEXTURE))
 
 
 def mask_of(template: Template, camera: Camera) -> torch.Tensor:

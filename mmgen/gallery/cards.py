@@ -9,7 +9,7 @@ from mmgen.assets.glb import read_file, read_glb
 from mmgen.errors import ItemError
 from mmgen.gallery.figures import details, short_figures
 from mmgen.gallery.items import GalleryItem
-from mmgen.gallery.pictures import home_view
+from mmgen.gallery.pictures import home_view, person_box
 from mmgen.gallery.stores import Store
 from mmgen.previews import View
 
@@ -57,7 +57,7 @@ def make_card(item: GalleryItem, rank: int, store: Store) -> Card:
         glb, asset, unreadable = None, None, error
         item = replace(item, error=error.code, message=error.message, hint=error.hint)
     group = _group(item, asset)
-    photo = None if item.photo is None else store.photo(item.photo)
+    photo = None if item.photo is None else store.photo(item.photo, person_box(asset) if asset else None)
     view, model, right = View(), None, _problem(item)
     if asset is not None and glb is not None:
         view, model = home_view(asset, has_photo=photo is not None), store.model(glb)

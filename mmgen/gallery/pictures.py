@@ -15,6 +15,13 @@ POSTER_SIZE = (528, 330)
 
 PHOTO_HEIGHT = 528
 HIGHEST_DEG = 60.0
+ROOM = 0.2
+"""Beside, above and below a person, as shares of their crop."""
+WORTH_CROPPING = 0.5
+"""Photos of which a person takes a smaller part than this are shown in part."""
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in a photo, pixels."""
 
 
 def home_view(asset: Asset, has_photo: bool) -> View:
@@ -42,13 +49,38 @@ def poster_webp(asset: Asset, view: View) -> bytes:
     return _encoded(picture, "WEBP", quality=88, method=2)
 
 
-def photo_jpeg(path: Path) -> bytes:
-    """A photo made small.
+def person_box(asset: Asset) -> Box | None:
+    """The part of the photo to show beside a mesh: its person with some room, where the photo is much larger than that.
+
+    The file may say anything; what is no box counts as none.
+    """
+    crop, size = (asset.provenance.get(name) for name in ("crop_px", "photo_size_px"))
+    try:
+        left, top, width, height = (float(crop[name]) for name in ("left", "top", "width", "height"))  # type: ignore[index]
+        photo_height, photo_width = (int(side) for side in size)  # type: ignore[union-attr]
+        room_x, room_y = ROOM * width, ROOM * height
+        box = (
+            max(math.floor(left - room_x), 0),
+            max(math.floor(top - room_y), 0),
+            min(math.ceil(left + width + room_x), photo_width),
+            min(math.ceil(top + height + room_y), photo_height),
+        )
+    except (TypeError, KeyError, ValueError, OverflowError):
+        return None
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    is_part = box[2] > box[0] and box[3] > box[1] and area < WORTH_CROPPING * photo_width * photo_height
+    return box if is_part else None
+
+
+def photo_jpeg(path: Path, box: Box | None = None) -> bytes:
+    """A photo, or a part of it, made small.
 
     Raises:
         ItemError: it cannot be read.
     """
     image = Image.fromarray(read_image(path).rgb)
+    if box is not None and box[0] < image.width and box[1] < image.height:
+        image = image.crop((*box[:2], min(box[2], image.width), min(box[3], image.height)))
     image.thumbnail((4 * PHOTO_HEIGHT, PHOTO_HEIGHT), Image.Resampling.LANCZOS)
     return _encoded(image, "JPEG", quality=86)
 

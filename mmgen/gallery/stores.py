@@ -9,7 +9,7 @@ from typing import Protocol
 from mmgen.assets.asset import Asset
 from mmgen.errors import ItemError
 from mmgen.files import sha256_bytes, sha256_file, write_bytes_atomic
-from mmgen.gallery.pictures import PHOTO_HEIGHT, POSTER_SIZE, photo_jpeg, poster_webp
+from mmgen.gallery.pictures import PHOTO_HEIGHT, POSTER_SIZE, Box, photo_jpeg, poster_webp
 from mmgen.previews import View
 from mmgen.version import __version__
 
@@ -21,8 +21,8 @@ FILE_NAME = re.compile(r"^[0-9a-f]{20}\.(glb|webp|jpg)$")
 class Store(Protocol):
     """Keeps things and says under which address the page finds them."""
 
-    def photo(self, path: Path) -> str | None:
-        """A photo made small; None where it cannot be read (the run's record says why)."""
+    def photo(self, path: Path, box: Box | None) -> str | None:
+        """A photo, or a part of it, made small; None where it cannot be read (the run's record says why)."""
 
     def poster(self, asset: Asset, glb: bytes, view: View) -> str:
         """The still picture of a mesh."""
@@ -34,10 +34,10 @@ class Store(Protocol):
 class EmbeddedStore:
     """Everything in the page, as data addresses."""
 
-    def photo(self, path: Path) -> str | None:
+    def photo(self, path: Path, box: Box | None) -> str | None:
         """See `Store`."""
         try:
-            return _data_uri("jpeg", photo_jpeg(path))
+            return _data_uri("jpeg", photo_jpeg(path, box))
         except ItemError:
             return None
 
@@ -61,12 +61,12 @@ class FolderStore:
         self._folder = folder / FILES_FOLDER
         self._used: set[str] = set()
 
-    def photo(self, path: Path) -> str | None:
+    def photo(self, path: Path, box: Box | None) -> str | None:
         """See `Store`."""
         try:
-            name = _file_name("jpg", sha256_file(path), PHOTO_HEIGHT)
+            name = _file_name("jpg", sha256_file(path), PHOTO_HEIGHT, box)
             if not self._has(name):
-                write_bytes_atomic(self._folder / name, photo_jpeg(path))
+                write_bytes_atomic(self._folder / name, photo_jpeg(path, box))
         except (ItemError, OSError):
             return None
         return f"{FILES_FOLDER}/{name}"

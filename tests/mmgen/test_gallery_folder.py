@@ -1,6 +1,7 @@
 """The gallery as a folder with separate files, and its server."""
 
 import http.client
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from mmgen.cli import cli
 from mmgen.errors import FatalError
 from mmgen.gallery import collect_items, stores, write_gallery_folder
 from mmgen.gallery.items import GalleryItem
-from mmgen.gallery.pictures import home_view
+from mmgen.gallery.pictures import home_view, person_box, photo_jpeg
 from mmgen.gallery.server import GalleryServer
 from mmgen.previews import View
 from mmgen.runs import Record
@@ -107,7 +108,7 @@ def test_second_gallery_draws_nothing_again_and_clears_what_is_gone(meshes: Path
     assert sorted(name.rsplit(".")[1] for name in files) == ["glb", "glb", "jpg", "webp", "webp"]
     (folder / "files" / "mine.txt").write_text("kept")
     monkeypatch.setattr(stores, "poster_webp", lambda asset, view: pytest.fail("drawn again"))
-    monkeypatch.setattr(stores, "photo_jpeg", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr(stores, "photo_jpeg", lambda path, box: pytest.fail("read again"))
     assert write_gallery_folder(folder, "g", items_of(meshes)).page == first
     (meshes / "front.glb").unlink()
     write_gallery_folder(folder, "g", items_of(meshes))
@@ -125,6 +126,19 @@ def test_posters_look_as_the_photo_does_or_at_the_front(meshes: Path) -> None:
     assert sorted(count_colour(picture, BLUE) > 1000 for picture in posters) == [False, True]
     for camera in (None, 3, {}, {"azimuth_deg": "x", "elevation_deg": 1}, {"azimuth_deg": 1e999, "elevation_deg": 0}):
         assert home_view(replace(painted_asset(), provenance={"camera": camera}), has_photo=True) == View()
+
+
+def test_of_a_large_photo_the_person_is_shown(tmp_path: Path) -> None:
+    Image.new("RGB", (800, 400), BLUE).save(tmp_path / "a.png")
+    crop = {"left": 500.0, "top": 100.0, "width": 100.0, "height": 200.0}
+    asset = replace(painted_asset(), provenance={"crop_px": crop, "photo_size_px": [400, 800]})
+    assert person_box(asset) == (480, 60, 620, 340)
+    assert Image.open(io.BytesIO(photo_jpeg(tmp_path / "a.png", (480, 60, 620, 340)))).size == (140, 280)
+    for odd in ({}, {"crop_px": crop}, {"crop_px": 3, "photo_size_px": [400, 800]}):
+        assert person_box(replace(asset, provenance=odd)) is None
+    for size, left in (([310, 160], 30.0), ([400, 800], 1e300), ([400, 800], float("nan")), ([0, 0], 0.0)):
+        stated = {"crop_px": crop | {"left": left}, "photo_size_px": size}
+        assert person_box(replace(asset, provenance=stated)) is None, stated
 
 
 def test_command_writes_a_folder_or_serves_one(meshes: Path, monkeypatch) -> None:

@@ -15,8 +15,12 @@ from mmgen.listing import display_name
 from mmgen.masks import MaskSource, lookup
 from mmgen.masks.maskers import masker_title
 from mmgen.masks.network import network_sha256
+from mmgen.masks.structures import DOUBTFUL_QUALITY
 from mmgen.runs import PersonRecord, PhotoRecord, Record
 from mmgen.version import __version__
+
+POOR_FIT_IOU = 0.75
+"""A guessed outline that the body meets worse than this may not be that of a whole person."""
 
 RESULT_FORMAT = 6
 """Raised by hand whenever the same photo and options shall give other bytes than before; old ones are then redone."""
@@ -209,6 +213,17 @@ def photos_digest(hashes: Sequence[str | None]) -> str:
 def rounded_quality(quality: float | None) -> float | None:
     """As it stands in records."""
     return None if quality is None else round(quality, 4)
+
+
+def doubt(asset: Record) -> str | None:
+    """Why somebody should look at an asset whose outline was guessed; None where nothing speaks against it."""
+    if asset.mask_quality is None or asset.mask_iou is None:
+        return None
+    if asset.mask_quality < DOUBTFUL_QUALITY:
+        return f"its outline is a doubtful guess, quality {asset.mask_quality:.2f}"
+    if asset.mask_iou < POOR_FIT_IOU:
+        return f"the body does not fit its guessed outline, MaskIoU {asset.mask_iou:.2f}: is that a whole person?"
+    return None
 
 
 def judged(record: Record, item: InputItem, min_iou: float) -> Record:

@@ -177,12 +177,12 @@ def _run(batch: "Batch", as_json: bool) -> int:
 
 
 class _Talk:
-    """Progress and one line per failure, on stderr."""
+    """Progress, and one line per failure and per doubtful mesh, on stderr."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._reporter: Reporter | None = None
-        self._failures = 0
+        self._shown = 0
         self.doubtful = 0
 
     def planned(self, plan: "Plan") -> None:
@@ -194,24 +194,28 @@ class _Talk:
         self._reporter = self._stack.enter_context(progress("reconstruct", len(plan.todo) + len(plan.moves)))
 
     def finished(self, record: Record) -> None:
-        from mmgen.masks.structures import DOUBTFUL_QUALITY
+        from mmgen.job import doubt
 
         assert self._reporter is not None
         self._reporter.advance(record.status == "failed")
-        self.doubtful += any((asset.mask_quality or 1.0) < DOUBTFUL_QUALITY for asset in record.assets)
         for photo in record.photos:
             if photo.error is not None:
                 self._note(f"left out: {photo.input}: {photo.message} ({photo.error}). {photo.hint}")
         if record.status != "ok":
             self._note(f"{record.status}: {record.input}: {record.message} ({record.error}). {record.hint}")
+        doubts = [(asset.output, doubt(asset)) for asset in record.assets if asset.status == "ok"]
+        for output, why in doubts:
+            if why is not None:
+                self.doubtful += 1
+                self._note(f"doubtful: {output}: {why}")
 
     def _note(self, line: str) -> None:
         assert self._reporter is not None
-        self._failures += 1
-        if self._failures <= SHOWN_FAILURES:
+        self._shown += 1
+        if self._shown <= SHOWN_FAILURES:
             self._reporter.note(line)
-        elif self._failures == SHOWN_FAILURES + 1:
-            self._reporter.note("further failures are in the run record only")
+        elif self._shown == SHOWN_FAILURES + 1:
+            self._reporter.note("further remarks are in the run record only")
 
     def stopping(self) -> None:
         """Runs inside the signal handler, where only a raw write is safe."""
@@ -242,7 +246,7 @@ def _tell(batch: "Batch", summary: "Summary", doubtful: int) -> None:
         f"{summary.failed} failed in {duration(summary.seconds)}{quality}"
     )
     if doubtful:
-        say(f"{doubtful} of the new ones stand on doubtful guesses of their outlines: look at them, or give masks")
+        say(f"{doubtful} of the new meshes are doubtful: look at them, or give masks")
     if summary.left_out:
         say(f"{summary.left_out} photos left out of their person's asset; the run record says why")
     for error in summary.errors:

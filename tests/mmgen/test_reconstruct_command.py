@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -221,6 +221,21 @@ def test_an_absent_gpu_is_exit_4(made: list[FakeOptions]) -> None:
     result = CliRunner().invoke(cli, ["reconstruct", "in", "--device", "cuda:99"])
     assert result.exit_code == 4
     assert "error: device cuda:99 is not there" in result.stderr and "--device cpu" in result.stderr
+
+
+def test_doubtful_meshes_are_told(made: list[FakeOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_photos(tmp_path / "in", ["good.png", "weak.png"])
+    guessed = {"good": 0.62, "weak": 0.9}
+    plain = FakeReconstructor._one
+
+    def one(self: FakeReconstructor, item: Any, *rest: Any) -> Any:
+        return replace(plain(self, item, *rest), mask_quality=guessed.get(item.path.stem))
+
+    monkeypatch.setattr(FakeReconstructor, "_one", one)
+    told = call("in").stderr
+    assert "doubtful: good.glb: its outline is a doubtful guess, quality 0.62" in told
+    assert "doubtful: weak.glb: the body does not fit its guessed outline, MaskIoU 0.25" in told
+    assert "2 of the new meshes are doubtful" in told
 
 
 def test_an_interrupt_keeps_what_is_finished(

@@ -1,14 +1,22 @@
-"""`export.jsonl`: one line per exported mesh and format, by which a second run knows what is up to date."""
+"""`export.jsonl`: one line per exported mesh and format, by which a second run knows what is up to date.
+
+Part i of n of a run writes `export-<i>-of-<n>.jsonl`; readers take all of a folder together, and a whole run puts them
+into one again.
+"""
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mmgen.files import sha256_file, write_text_atomic
+from mmgen.runs import Shard
 
 RECORD_NAME = "export.jsonl"
+_NAMES = re.compile(r"^export(-\d+-of-\d+)?\.jsonl$")
 
 
 @dataclass(frozen=True)
@@ -49,10 +57,28 @@ RecordKey = tuple[str, str, int | None]
 RecordTable = dict[RecordKey, ExportRecord]
 
 
+def record_file(out: Path, shard: Shard) -> Path:
+    """Where one part of a run writes."""
+    return out / (RECORD_NAME if shard.count == 1 else f"export-{shard}.jsonl")
+
+
+def record_files(out: Path) -> list[Path]:
+    """The record files of a folder, the last one written last; empty where nothing was exported."""
+    if not out.is_dir():
+        return []
+    files = [out / name for name in sorted(os.listdir(out)) if _NAMES.match(name)]
+    return sorted(files, key=lambda path: path.stat().st_mtime_ns)
+
+
 def read_records(out: Path) -> RecordTable:
-    """The records of a folder by mesh, format and level; lines that are cut off or not ours are passed over."""
+    """All records of a folder by mesh, format and level; the one written last where there are several."""
+    return {key: record for path in record_files(out) for key, record in read_record_file(path).items()}
+
+
+def read_record_file(path: Path) -> RecordTable:
+    """The records of one file, which may be missing; lines that are cut off or not ours are passed over."""
     try:
-        lines = (out / RECORD_NAME).read_text("utf-8", "replace").splitlines()
+        lines = path.read_text("utf-8", "replace").splitlines()
     except FileNotFoundError:
         return {}
     table: RecordTable = {}
@@ -66,15 +92,15 @@ def read_records(out: Path) -> RecordTable:
     return table
 
 
-def append_record(out: Path, record: ExportRecord) -> None:
+def append_record(path: Path, record: ExportRecord) -> None:
     """Add one line at once, so that a killed run keeps what it finished."""
-    with (out / RECORD_NAME).open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(_line(record))
 
 
-def write_records(out: Path, table: RecordTable) -> None:
+def write_records(path: Path, table: RecordTable) -> None:
     """Replace the file by one line per mesh, format and level, sorted."""
-    write_text_atomic(out / RECORD_NAME, "".join(_line(table[key]) for key in sorted(table, key=_rank)))
+    write_text_atomic(path, "".join(_line(table[key]) for key in sorted(table, key=_rank)))
 
 
 def is_up_to_date(record: ExportRecord | None, source_sha256: str, options: Mapping[str, Any], out: Path) -> bool:

@@ -14,7 +14,10 @@ from mmgen.assets.export_record import (
     RecordTable,
     append_record,
     is_up_to_date,
+    read_record_file,
     read_records,
+    record_file,
+    record_files,
     write_records,
 )
 from mmgen.assets.formats import ExportFormat, ExportOptions, export_files, output_names
@@ -25,7 +28,9 @@ from mmgen.engine import Callbacks, into_chunks, run_chunks
 from mmgen.errors import FatalError, ItemError
 from mmgen.files import collision_key, sha256_bytes, sha256_file
 from mmgen.listing import display_name
+from mmgen.locks import run_lock
 from mmgen.outputs import write_output
+from mmgen.runs import Shard
 from mmgen.version import __version__
 
 Outcome = Literal["done", "skipped", "failed"]
@@ -76,12 +81,14 @@ class ExportRun:
         options: Size, codec, height, material.
         overwrite: Write everything again, and replace files that no export wrote.
         table: What earlier exports recorded.
+        shard: Which part of a run this is.
     """
 
     out: Path
     options: ExportOptions
     overwrite: bool = False
     table: RecordTable = field(default_factory=dict)
+    shard: Shard = field(default_factory=Shard)
 
     @property
     def stamp(self) -> dict[str, Any]:
@@ -133,18 +140,23 @@ def run_jobs(
         The results in the order of the jobs.
 
     Raises:
-        FatalError: The output folder cannot be written (full disk, no permission); finished jobs are kept.
+        FatalError: The output folder cannot be written (full disk, no permission), and finished jobs are kept; or
+            another run works in it.
         KeyboardInterrupt: A signal asked for the end; finished jobs are kept.
     """
-    run.out.mkdir(parents=True, exist_ok=True)
-    table = read_records(run.out)
-    run = replace(run, table=dict(table))
+    with run_lock(run.out, run.shard):
+        return _run_locked(jobs, replace(run, table=read_records(run.out)), on_result, workers)
+
+
+def _run_locked(jobs: Sequence[Job], run: ExportRun, on_result: Callable[[Result], None], workers: int) -> list[Result]:
+    own_file = record_file(run.out, run.shard)
+    table = dict(run.table) if run.shard.count == 1 else _own_records(own_file, jobs, run.table)
     results: dict[RecordKey, Result] = {}
 
     def deliver(result: Result) -> None:
         if result.outcome != "skipped":
             table[result.record.key] = result.record
-            append_record(run.out, result.record)
+            append_record(own_file, result.record)
         results[result.record.key] = result
         on_result(result)
 
@@ -155,12 +167,28 @@ def run_jobs(
         chunks = into_chunks(jobs, workers, CHUNK_JOBS)
         ending = run_chunks(chunks, partial(Exporter, run), workers, Callbacks(deliver, lose), Exporter(run))
     finally:
-        write_records(run.out, table)
+        write_records(own_file, table)
+    if run.shard.count == 1:  # the parts of earlier runs are in the table, and no part is at work
+        for path in record_files(run.out):
+            if path != own_file:
+                path.unlink()
     if ending.fatal is not None:
         raise ending.fatal
     if ending.interrupted:
         raise KeyboardInterrupt
     return [results[job.key] for job in jobs]
+
+
+def _own_records(own_file: Path, jobs: Sequence[Job], known: RecordTable) -> RecordTable:
+    """What a part keeps in its file: its own jobs, and what it alone, or it last, recorded before."""
+    before = {key for key, record in read_record_file(own_file).items() if known[key] == record}
+    return {key: known[key] for key in known if key in before | {job.key for job in jobs}}
+
+
+def part_of(jobs: Sequence[Job], shard: Shard) -> list[Job]:
+    """The jobs of one part of a run: every `count`-th mesh with all that is made of it."""
+    sources = {path: number for number, path in enumerate(dict.fromkeys(job.source.relative for job in jobs))}
+    return [job for job in jobs if sources[job.source.relative] % shard.count == shard.index]
 
 
 class Exporter:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmgen.assets.container import parse_glb
-from mmgen.assets.export_record import RECORD_NAME
 from mmgen.assets.export_record import read_records as read_export_records
+from mmgen.assets.export_record import record_files
 from mmgen.assets.findings import Finding
 from mmgen.assets.glb import provenance_of, read_file
 from mmgen.assets.khronos import KhronosSummary, find_validator, run_validator
@@ -67,7 +67,7 @@ def _files(path: Path) -> list[GlbFile]:
     try:
         return list_glbs(path, with_rejected=True)
     except FatalError:
-        if path.is_dir() and (manifest_files(path) or (path / RECORD_NAME).is_file()):
+        if path.is_dir() and (manifest_files(path) or record_files(path)):
             return []  # every photo failed, or other formats were exported
         raise
 

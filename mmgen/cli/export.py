@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmgen.cli import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE
+from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
     dry_run_option,
+    engine_options,
     json_option,
     limit_option,
     out_option,
     overwrite_option,
+    shard_option,
     workers_option,
 )
 from mmgen.cli.output import print_json, say
 from mmgen.listing import display_name
 
 if TYPE_CHECKING:
-    from mmgen.assets.exporting import Job, Result
+    from mmgen.assets.exporting import ExportRun, Job, Result
     from mmgen.assets.formats import ExportOptions
 
 FORMATS = ("glb", "gltf", "obj", "ply", "stl", "usdz")
@@ -90,7 +93,9 @@ class TextureSize(click.ParamType):
     metavar="N",
     help="Also write N simpler levels, each of a quarter of the faces: x_lod0 (full), x_lod1, ...",
 )
+@shard_option
 @workers_option
+@engine_options
 @limit_option("Only the first N meshes, in sorted order.")
 @overwrite_option
 @json_option
@@ -101,30 +106,37 @@ def command(
     out: Path,
     limit: int | None,
     lods: int | None,
-    workers: int | None,
     overwrite: bool,
     as_json: bool,
     dry_run: bool,
-    **changes: Any,
+    **others: Any,
 ) -> None:
     """Convert MESHES (a folder that `mmgen reconstruct` wrote, or one .glb file; default: meshes/) to other formats.
 
     Outputs mirror the folder tree. A second run skips what is up to date: same mesh, same options, untouched outputs.
     Meshes in MESHES/rejected are left out unless you name that folder.
     """
-    from mmgen.assets.exporting import ExportRun, plan_jobs, run_jobs
+    from mmgen.assets.exporting import ExportRun, part_of, plan_jobs
     from mmgen.assets.formats import ExportOptions
     from mmgen.assets.tree import list_glbs
-    from mmgen.cli.progress import progress
-    from mmgen.engine import default_workers
 
-    options = ExportOptions(**changes)
+    place = {name: others.pop(name) for name in ("shard", "workers", "engine", "ray_address")}
+    options = ExportOptions(**others)
     _check_formats(formats, options)
     jobs = plan_jobs(list_glbs(meshes)[:limit], formats, options, out, lods or 0)  # type: ignore[arg-type]
+    jobs = part_of(jobs, place["shard"])
     if dry_run:
         _show_plan(jobs, out, as_json)
         return
-    run = ExportRun(out, options, overwrite)
+    with chosen_engine(place, out):
+        _run(jobs, ExportRun(out, options, overwrite, shard=place["shard"]), place["workers"], as_json)
+
+
+def _run(jobs: "list[Job]", run: "ExportRun", workers: int | None, as_json: bool) -> None:
+    from mmgen.assets.exporting import run_jobs
+    from mmgen.cli.progress import progress
+    from mmgen.engine import default_workers
+
     started = time.monotonic()
     with progress("export", len(jobs)) as reporter:
         results = run_jobs(
@@ -133,7 +145,7 @@ def command(
             lambda result: reporter.advance(failed=result.outcome == "failed"),
             workers or (default_workers("cpu") if len(jobs) >= WORTH_PROCESSES else 1),
         )
-    _report(results, out, time.monotonic() - started, as_json)
+    _report(results, run.out, time.monotonic() - started, as_json)
 
 
 def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:

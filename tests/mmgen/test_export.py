@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 
 from mmgen.assets.glb import glb_bytes, read_glb
 from mmgen.cli import cli
+from mmgen.locks import STATE_FOLDER, run_lock
+from mmgen.runs import Shard
 
 RECORD = "export.jsonl"
 
@@ -18,7 +20,8 @@ def run(*words: str | Path) -> Result:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != STATE_FOLDER]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.fixture
@@ -54,6 +57,26 @@ def test_a_second_run_does_nothing_and_leaves_the_same_bytes(meshes):
     assert second.stdout == "0 exported, 10 up to date, 0 failed -> exports\n"
     assert contents(Path("exports")) == before
     assert all(path.stat().st_mtime_ns == time for path, time in times.items())
+
+
+def test_parts_give_one_run_s_bytes_and_a_whole_run_puts_their_records_together(meshes):
+    words = ("--format", "obj", "--format", "glb")
+    assert run(*words, "--out", "one").exit_code == 0
+    for part in ("1/2", "0/2"):
+        with run_lock(Path("parts"), Shard(int(part[0]) ^ 1, 2)):  # the other one is at work
+            assert run(*words, "--out", "parts", "--shard", part).exit_code == 0
+            assert run(*words, "--out", "parts").exit_code == 4
+    names = {"export-0-of-2.jsonl", "export-1-of-2.jsonl"}
+    written = contents(Path("parts"))
+    lines = [line for name in sorted(names) for line in written.pop(name).decode().splitlines()]
+    whole = contents(Path("one"))
+    assert sorted(lines) == sorted(whole.pop(RECORD).decode().splitlines()) and len(lines) == 4
+    assert written == whole
+    # A part knows what others did, and what it did itself before; the newest record of a file counts.
+    assert run("--format", "glb", "--height", "1.5", "--out", "parts", "--shard", "0/3").stdout.startswith("1 exported")
+    assert CliRunner().invoke(cli, ["verify", "parts"]).exit_code == 0
+    assert run(*words, "--out", "parts").stdout.startswith("1 exported, 3 up to date")
+    assert contents(Path("parts")) == contents(Path("one"))
 
 
 @pytest.mark.parametrize("change", ["source", "options", "output", "missing output", "overwrite"])

@@ -18,6 +18,7 @@ from mmgen.cli.options import (
     json_option,
     limit_option,
     seed_option,
+    shard_option,
     workers_option,
 )
 from mmgen.cli.output import print_json, say
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mmgen.evaluation.photos import Item
-    from mmgen.evaluation.running import Evaluation, Order
+    from mmgen.evaluation.running import Evaluation, Listener, Order
     from mmgen.evaluation.scoring import ItemScore
     from mmgen.evaluation.sources import SourceSpec
 
@@ -58,6 +59,7 @@ SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
 @click.option("--published-protocol", is_flag=True, help="Through JPEGs of quality 100, as the paper's code does.")
 @click.option("--inception", type=PATH, help="torch-fidelity's Inception-v3 weights file; gives FIDs.")
 @limit_option("Only the first N photos, in sorted order.")
+@shard_option
 @workers_option
 @engine_options
 @device_option
@@ -74,6 +76,8 @@ def command(out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> N
     volume IoU stand beside them, with the same figures for two trivial answers: the mean template and the photo as a
     cardboard cut-out.
     """
+    if options["shard"].count > 1 and out is None:
+        raise click.UsageError("--shard needs --out: the parts are put together there")
     order = _order(options)
     if dry_run:
         code = _show_plan(order, as_json)
@@ -113,7 +117,7 @@ def _order(options: dict[str, Any]) -> "Order":
         source, options["size"], options["seed"], device, options["published_protocol"], options["inception"]
     )
     workers = options["workers"] or default_workers(device)
-    return Order(options["data"], options["split"], options["limit"], workers, scoring)
+    return Order(options["data"], options["split"], options["limit"], workers, scoring, options["shard"])
 
 
 def _run(order: "Order", out: Path | None, as_json: bool) -> int:
@@ -123,16 +127,38 @@ def _run(order: "Order", out: Path | None, as_json: bool) -> int:
 
     with ExitStack() as stack:
         talk = _Talk(stack)
-        evaluation = evaluate(order, Listener(talk.planned, talk.finished, talk.stopping))
-    if out is not None:
+        listener = Listener(talk.planned, talk.finished, talk.stopping)
+        evaluation = evaluate(order, listener) if order.shard.count == 1 else _part(order, out, listener)
+    is_whole = evaluation.order.shard.count == 1
+    if out is not None and is_whole:
         write_results(out, evaluation)
         write_report(out / REPORT_NAME, evaluation)
     if as_json:
         print_json(evaluation.as_data())
     else:
         table(evaluation)
-    _tell(evaluation, out)
+    _tell(evaluation, out if is_whole else None)
     return evaluation.exit_code
+
+
+def _part(order: "Order", out: Path | None, listener: "Listener") -> "Evaluation":
+    """Score one part; the whole evaluation where all others are there."""
+    from mmgen.evaluation.parts import put_together, write_part
+    from mmgen.evaluation.running import evaluate
+    from mmgen.locks import run_lock
+
+    assert out is not None
+    with run_lock(out, order.shard):
+        evaluation = evaluate(order, listener)
+        if evaluation.ending.interrupted or evaluation.ending.fatal is not None:
+            return evaluation
+        write_part(out, evaluation)
+    whole = put_together(out, order)
+    if isinstance(whole, list):
+        say(f"these are the figures of part {order.shard}; not there yet: {', '.join(map(str, whole))}")
+        return evaluation
+    say(f"all {order.shard.count} parts are there; these are the figures of the whole")
+    return whole
 
 
 class _Talk:

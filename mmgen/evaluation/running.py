@@ -17,6 +17,7 @@ from mmgen.evaluation.photos import Item, list_items
 from mmgen.evaluation.scoring import TRUE_AZIMUTH, ItemScore, Scorer, ScoringPlan, finite_or_none
 from mmgen.files import write_text_atomic
 from mmgen.listing import display_name
+from mmgen.runs import Shard
 from recon.evaluate import Scores
 from recon.frechet import feature_statistics, frechet_distance
 
@@ -39,6 +40,7 @@ class Order:
         limit: only so many photos, in sorted order.
         workers: processes at most.
         scoring: the rest.
+        shard: which part of the photos.
     """
 
     data: Path
@@ -46,6 +48,7 @@ class Order:
     limit: int | None
     workers: int
     scoring: ScoringPlan
+    shard: Shard = field(default_factory=Shard)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Evaluation:
         """0 all scored, 3 some failed, 4 nothing could be scored, 130 interrupted."""
         if self.ending.interrupted:
             return 130
-        if self.ending.fatal is not None or not self.scored:
+        if self.ending.fatal is not None or (self.items and not self.scored):  # a part may have no photos
             return 4
         return 3 if self.failed else 0
 
@@ -99,6 +102,7 @@ class Evaluation:
             "errors": dict(sorted(Counter(score.error.code for score in self.failed if score.error).items())),
             "data": display_name(self.order.data),
             "split": self.split,
+            **({} if self.order.shard.count == 1 else {"part": str(self.order.shard)}),
             "source": {
                 "kind": plan.source.kind,
                 "value": display_name(plan.source.value),
@@ -130,6 +134,7 @@ def evaluate(order: Order, listener: Listener | None = None) -> Evaluation:
     """
     listener = listener or Listener()
     items, split = plan(order)
+    items = [item for chunk in _chunks(items)[order.shard.index :: order.shard.count] for item in chunk]
     listener.planned(items)
     scores: list[ItemScore] = []
 
@@ -140,8 +145,7 @@ def evaluate(order: Order, listener: Listener | None = None) -> Evaluation:
     def lose(item: Item, error: ItemError) -> None:
         deliver(ItemScore(item.name, error=error))
 
-    # Chunks of one size whatever the workers: rounding in networks may depend on the batch.
-    chunks = [items[start : start + CHUNK_PHOTOS] for start in range(0, len(items), CHUNK_PHOTOS)]
+    chunks = _chunks(items)
     callbacks = Callbacks(deliver, lose, listener.stopping)
     workers = min(order.workers, 1 + len(items) // PHOTOS_PER_PROCESS)
     ending = run_chunks(chunks, partial(Scorer, order.scoring), workers, callbacks)
@@ -151,8 +155,13 @@ def evaluate(order: Order, listener: Listener | None = None) -> Evaluation:
     return Evaluation(order, split, tuple(items), tuple(scores), summed_up(scores, order.scoring), ending)
 
 
+def _chunks(items: Sequence[Item]) -> list[list[Item]]:
+    """Of one size whatever the workers and the parts: rounding in networks may depend on the batch."""
+    return [list(items[start : start + CHUNK_PHOTOS]) for start in range(0, len(items), CHUNK_PHOTOS)]
+
+
 def plan(order: Order) -> tuple[list[Item], str]:
-    """The photos that would be scored, and the name of their part; raises as `list_items` does."""
+    """The photos that all parts together would score, and the name of their part; raises as `list_items` does."""
     items, split = list_items(order.data, order.split)
     return items[: order.limit], split
 

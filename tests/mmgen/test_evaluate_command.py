@@ -13,6 +13,7 @@ from evaluation_scenes import AZIMUTHS_DEG, NAMES, people, truth_arrays, with_ca
 from PIL import Image
 
 from mmgen.cli import cli
+from mmgen.evaluation import running
 
 CONTRACT = {
     *("mask_iou", "ssim", "ssim_in_mask", "novel_mask_iou", "novel_ssim", "back_ssim", "azimuth_error_deg_median"),
@@ -35,6 +36,10 @@ def meshes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(*words: str | Path) -> Result:
     return CliRunner().invoke(cli, ["evaluate", "--workers", "1", "--device", "cpu", *map(str, words)])
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
 
 
 def figures(*words: str | Path) -> dict[str, float]:
@@ -184,6 +189,9 @@ def test_a_missing_mask_costs_its_photo_and_no_other(data: Path, meshes: Path, t
     assert rows[NAMES[0]]["status"] == "failed" and rows[NAMES[0]]["error"] == "mask_missing"
     assert rows[NAMES[2]]["status"] == "ok" and rows[NAMES[2]]["true_azimuth_deg"] == AZIMUTHS_DEG[2]
     assert "mask_missing" in (tmp_path / "out" / "report.html").read_text()
+    parts = [call("--data", broken, "--meshes", meshes, "--out", tmp_path / "p", "--shard", f"{i}/2") for i in (0, 1)]
+    assert [part.exit_code for part in parts] == [3, 3] and "not there yet: 1-of-2" in parts[0].stderr
+    assert contents(tmp_path / "p") == contents(tmp_path / "out")
 
 
 def test_meshes_that_are_missing_or_know_no_camera(data: Path, tmp_path: Path) -> None:
@@ -220,9 +228,18 @@ def test_the_table(data: Path) -> None:
     assert "1 photos scored, 1 of them against truth, 0 failed" in result.stderr
 
 
-def test_written_files_are_the_same_every_time_and_hold_no_links(data: Path, meshes: Path, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        assert call("--data", data, "--meshes", meshes, "--out", tmp_path / name).exit_code == 0
+def test_written_files_are_those_of_three_parts_and_hold_no_links(
+    data: Path, meshes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--data", data, "--meshes", meshes)
+    assert call(*words, "--out", tmp_path / "one").exit_code == 0
+    monkeypatch.setattr(running, "CHUNK_PHOTOS", 1)
+    assert call(*words, "--seed", "1", "--out", tmp_path / "two", "--shard", "0/3").exit_code == 0  # of another run
+    for index in (2, 1, 0):
+        assert not (tmp_path / "two" / "metrics.json").exists()
+        result = call(*words, "--out", tmp_path / "two", "--shard", f"{index}/3")
+        assert result.exit_code == 0, result.stderr
+    assert "all 3 parts are there" in result.stderr
     for name in ("metrics.json", "per_item.jsonl", "report.html"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
     page = (tmp_path / "one" / "report.html").read_text()
@@ -251,6 +268,8 @@ def test_wrong_usage(data: Path, meshes: Path, tmp_path: Path) -> None:
     nothing = call("--data", data)
     assert nothing.exit_code == 2 and "give exactly one of --weights, --meshes" in nothing.stderr
     assert call("--data", data, "--meshes", meshes, "--trivial", "template").exit_code == 2
+    alone = call("--data", data, "--meshes", meshes, "--shard", "0/2")
+    assert alone.exit_code == 2 and "--shard needs --out" in alone.stderr
     both = call("--data", data, "--weights", "w.safetensors", "--size", "64x32")
     assert both.exit_code == 2 and "--size and --weights exclude each other" in both.stderr
     for words, code in (

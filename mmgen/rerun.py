@@ -194,8 +194,9 @@ def _masks(source: str, folder: Path | None) -> str:
     if source in installed_maskers():
         return source
     if source not in MASK_KINDS:
+        kind = "an ONNX file" if source == "onnx" else f"a {source}"
         hint = "Name the folder of the masks, the ONNX file, or the masker, with --masks."
-        raise ItemError("mask_missing", f"its mask came from a {source}", hint)
+        raise ItemError("mask_missing", f"its mask came from {kind}", hint)
     return MASK_KINDS[source]
 
 

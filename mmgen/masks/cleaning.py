@@ -31,6 +31,8 @@ _PERSON_FILL = 0.2
 _PERSON_AT_EDGE = 0.1
 """and is cut off by the photo's left or right edge over no more than this share of their height."""
 _LEAST_PERSON_PX = 32
+_WIDE = 1.1
+"""Width over height from which an outline may be that of several people."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,9 @@ def _cleaned(
 ) -> tuple[CleanMask, ...]:
     parts = sum(map(len, groups))
     dropped = parts - sum(map(len, kept))
-    notes = (f"{dropped} of {parts} parts dropped: other people?",) if dropped else ()
+    notes: tuple[str, ...] = (f"{dropped} of {parts} parts dropped: other people?",) if dropped else ()
+    if any(_box(group).width > _WIDE * _box(group).height for group in kept):
+        notes += ("an outline is wider than high: people who touch are taken for one",)
     people = []
     for group in kept:
         keep = np.isin(labels, [part.index for part in group])

@@ -18,6 +18,7 @@ from mmgen.inputs import UsageError, list_inputs
 from mmgen.job import Job
 from mmgen.masks import MaskSource, find_people
 from mmgen.masks.cleaning import clean_people
+from mmgen.masks.making import MaskOrder, mask_batch
 from mmgen.runs import Record, read_records
 
 
@@ -62,6 +63,22 @@ def test_what_is_no_whole_person_never_becomes_an_asset(other: np.ndarray) -> No
     main = canvas((90, 10, 100))
     (alone,) = clean_people(np.maximum(main, other), "mask")
     assert "parts dropped: other people?" in alone.notes[0] and np.array_equal(alone.mask, main)
+
+
+def test_people_who_touch_are_told(tmp_path: Path) -> None:
+    mask = canvas((60, 10, 100), (110, 10, 100))
+    mask[50:60, 60:170] = 255
+    (alone,) = clean_people(mask, "mask")
+    assert alone.notes == ("an outline is wider than high: people who touch are taken for one",)
+
+
+def test_masks_on_their_own_keep_everybody(tmp_path: Path) -> None:
+    mask = canvas((10, 30, 80), (150, 10, 100))
+    photo = save(tmp_path / "in" / "a.png", Image.fromarray(np.dstack([*[np.full_like(mask, 90)] * 3, mask])))
+    out = tmp_path / "masks"
+    assert run_batch(mask_batch(MaskOrder((photo,), out, MaskSource("alpha"))), Listener()).ok == 1
+    assert np.array_equal(np.asarray(Image.open(out / "a.png")), mask)
+    assert read_records(out)["a.png"].notes == ("2 people",)
 
 
 def test_find_people_goes_from_left_to_right(tmp_path: Path) -> None:

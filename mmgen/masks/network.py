@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import label
 
 from mmgen.errors import FatalError, ItemError
@@ -32,6 +33,9 @@ MIN_QUALITY = 0.5
 
 WIDEST_CROP = 0.7
 """Width over height of photos that are taken to show one person in the middle."""
+
+SEARCH_ROWS = 1024
+"""Height of the copy in which a larger photo is searched."""
 
 _THRESHOLD = 128
 _MARGIN = 0.07
@@ -58,7 +62,7 @@ def guess_people(rgb: NDArray[np.uint8], name: str) -> tuple[Guess, ...]:
     is_crop = width <= WIDEST_CROP * height
     if is_crop and middle.quality >= MIN_QUALITY and (middle.mask >= _THRESHOLD).any():
         return (middle,)
-    people = people_in(partial(_look, network, rgb), (height, width), middle)
+    people = _searched(network, rgb, middle)
     if people:
         return tuple(people)
     if not (middle.mask >= _THRESHOLD).any():
@@ -153,6 +157,24 @@ def _answer(network: "MaskNetwork", frame: NDArray[np.uint8]) -> tuple[NDArray[n
         logits, judged = network(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
         values = (torch.sigmoid(logits[0]) * 255).round().byte().numpy()
         return values, float(torch.sigmoid(judged[0]))
+
+
+def _searched(network: "MaskNetwork", rgb: NDArray[np.uint8], middle: Guess) -> list[Guess]:
+    """Everybody in a photo; large photos are searched in a small copy, and looked at themselves where somebody is."""
+    height, width = rgb.shape[:2]
+    if height <= SEARCH_ROWS:
+        return people_in(partial(_look, network, rgb), (height, width), middle)
+    size = (max(round(width * SEARCH_ROWS / height), 1), SEARCH_ROWS)
+    small, seen = (
+        np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX)) for picture in (rgb, middle.mask)
+    )
+    found = people_in(partial(_look, network, small), (size[1], size[0]), Guess(seen, middle.quality))
+    people = []
+    for guess in found:
+        left, top, right, bottom = box_around(guess.mask >= _THRESHOLD, _MARGIN)
+        box = (left * width // size[0], top * height // size[1], right * width // size[0], bottom * height // size[1])
+        people.append(_look(network, rgb, box))
+    return people
 
 
 def _look(network: "MaskNetwork", rgb: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Guess:

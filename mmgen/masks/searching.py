@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label
+from scipy.ndimage import label
 
 from mmgen.masks.framing import box_around
 from mmgen.masks.structures import Guess
@@ -100,7 +100,7 @@ def _person(guess: Guess) -> NDArray[np.bool_]:
     person = guess.mask >= 128
     if not person.any():
         return person
-    labels = label(person, connectivity=2)
+    labels, _ = label(person, np.ones((3, 3)))
     return np.asarray(labels == np.bincount(labels[person]).argmax())
 
 

@@ -33,6 +33,8 @@ def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[t
     pairs: list[tuple[str, str]] = []
     if item.status == "rejected":
         pairs += [(label, text) for label, text in (("Set aside", item.message), ("What to do", item.hint)) if text]
+    if item.doubt is not None:
+        pairs.append(("Doubtful", item.doubt))
     if item.mask_iou is not None:
         pairs.append(("Outline (MaskIoU)", f"{item.mask_iou:.3f}"))
     if item.ssim is not None:
@@ -53,7 +55,8 @@ def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[t
         pairs += _sources(asset.provenance)
     pairs += _photos(item)
     if item.mask_source:
-        pairs.append(("Mask from", item.mask_source))
+        quality = "" if item.mask_quality is None else f", guessed, quality {item.mask_quality:.2f}"
+        pairs.append(("Mask from", item.mask_source + quality))
     if item.seconds is not None:
         pairs.append(("Made in", f"{item.seconds:.1f} s"))
     return pairs

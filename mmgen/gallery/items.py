@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from mmgen.assets.tree import list_glbs
 from mmgen.errors import FatalError
 from mmgen.inputs import with_person
+from mmgen.job import doubt
 from mmgen.listing import display_name
 from mmgen.runs import PhotoRecord, Record, read_records
 
@@ -27,6 +28,8 @@ class GalleryItem:
         ssim: 0..1, or None.
         seconds: Time it took, or None.
         mask_source: Where the mask came from, or None.
+        mask_quality: How far to trust a guessed mask, 0..1; None for a given one.
+        doubt: Why somebody should look at it, or None.
         photos: Where several photos made the mesh: each with its error, the one shown first.
     """
 
@@ -41,6 +44,8 @@ class GalleryItem:
     ssim: float | None = None
     seconds: float | None = None
     mask_source: str | None = None
+    mask_quality: float | None = None
+    doubt: str | None = None
     photos: tuple[PhotoRecord, ...] = ()
 
 
@@ -99,5 +104,7 @@ def _item(record: Record, name: str, meshes: Path) -> GalleryItem:
         ssim=record.ssim,
         seconds=record.seconds,
         mask_source=record.mask_source,
+        mask_quality=record.mask_quality,
+        doubt=doubt(record),
         photos=record.photos,
     )

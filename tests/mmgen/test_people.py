@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fakes import FakeReconstructor, make_photos
 from mask_files import person, save
+from painted import painted_asset
 from PIL import Image
 
+from mmgen.assets.glb import glb_bytes
 from mmgen.assets.verification import verify
 from mmgen.batch import Batch, Listener, Summary, run_batch
+from mmgen.gallery.cards import CHECK, GOOD, make_card
+from mmgen.gallery.figures import details
 from mmgen.gallery.items import collect_items
+from mmgen.gallery.stores import EmbeddedStore
 from mmgen.images import read_image
 from mmgen.inputs import UsageError, list_inputs
 from mmgen.job import Job
@@ -158,3 +164,15 @@ def test_a_photo_named_like_a_person_of_another_is_refused_before_work(tmp_path:
         list_inputs([tmp_path / "in"], tmp_path / "out")
     (tmp_path / "in" / "a.png").unlink()
     assert len(list_inputs([tmp_path / "in"], tmp_path / "out")) == 1
+
+
+def test_the_gallery_tells_doubtful_meshes(tmp_path: Path) -> None:
+    (tmp_path / "a.glb").write_bytes(glb_bytes(painted_asset()))
+    record = Record("a.png", "ok", output="a.glb", mask_iou=0.9, mask_source="network", mask_quality=0.62)
+    (tmp_path / "manifest.jsonl").write_text(record.to_line())
+    (item,) = collect_items(tmp_path)
+    shown = dict(details(item, None, None))
+    assert shown["Mask from"] == "network, guessed, quality 0.62"
+    assert shown["Doubtful"] == "its outline is a doubtful guess, quality 0.62"
+    assert make_card(item, 0, EmbeddedStore()).group == CHECK
+    assert make_card(replace(item, doubt=None), 0, EmbeddedStore()).group == GOOD

@@ -35,7 +35,9 @@ _CONSENSUS_ROUNDS = 2
 _GUESS_WEIGHT = 0.2
 """Of what a photo does not show, beside 1 for what it shows largest and straight."""
 
-_REFERENCE_WEIGHT = 2.0
+_REFERENCE_WEIGHT = 6.0
+"""Of what the reference photo shows: a face is one photo's, not the mean of several."""
+
 _SHARPNESS = 2
 """Exponent of the weights: the higher, the crisper and the more patchy."""
 

@@ -106,7 +106,8 @@ def _photo(address: str | None, item: GalleryItem) -> str:
     if address is None:
         return ""
     picture = f'<img src="{address}" alt="Input photo" loading="lazy" decoding="async">'
-    tag = f"1 of {len(item.photos)} photos" if len(item.photos) > 1 else "Photo"
+    count = len(item.used_photos)
+    tag = f"1 of {count} photos" if count > 1 else "Photo"
     return f'<div class="photo">{picture}<span class="tag">{tag}</span></div>'
 
 
@@ -118,7 +119,7 @@ def _media(rank: int, left: str, right: str, opens: bool) -> str:
 
 def _stage(poster: str, has_photo: bool) -> str:
     picture = f'<img class="poster" src="{poster}" alt="The mesh" loading="lazy" decoding="async">'
-    tag = '<span class="tag">Mesh, same view</span>' if has_photo else ""
+    tag = '<span class="tag">Same view</span>' if has_photo else ""
     return f'<div class="stage">{picture}<canvas></canvas>{tag}</div>'
 
 

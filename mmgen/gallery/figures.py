@@ -64,9 +64,10 @@ def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[t
 
 def _photos(item: GalleryItem) -> list[tuple[str, str]]:
     """Which photos made a mesh of several, and which were left out."""
-    used = [photo.input for photo in item.photos if photo.error is None]
-    pairs = [("Photos", f"{len(used)}: {', '.join(used)}")] if used else []
-    return pairs + [("Left out", f"{photo.input}: {photo.message}") for photo in item.photos if photo.error is not None]
+    used, names = item.used_photos, [photo.input.rsplit("/", 1)[-1] for photo in item.photos]
+    pairs = [("Photos", str(len(used))), ("Pose as in", names[0])] if used else []
+    lost = [f"{name}: {photo.error}" for name, photo in zip(names, item.photos, strict=True) if photo.error is not None]
+    return pairs + [("Left out", text) for text in lost]
 
 
 def _sources(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -48,6 +48,11 @@ class GalleryItem:
     doubt: str | None = None
     photos: tuple[PhotoRecord, ...] = ()
 
+    @property
+    def used_photos(self) -> tuple[PhotoRecord, ...]:
+        """Those of several photos that have a part in the mesh."""
+        return tuple(photo for photo in self.photos if photo.error is None)
+
 
 def collect_items(meshes: Path) -> list[GalleryItem]:
     """Everything a gallery of `meshes` shows.

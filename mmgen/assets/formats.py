@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from mmgen.assets.asset import EXPORT_KEY, ORIGINAL_HEIGHT_KEY, Asset, with_height
+from mmgen.assets.compression import Compression, compressed
 from mmgen.assets.glb import glb_bytes, invalid_provenance
 from mmgen.assets.gltf import MaterialStyle, ascii_name, build_gltf
 from mmgen.assets.obj import mtl_text, obj_text
@@ -35,12 +36,14 @@ class ExportOptions:
             the mesh's own where the texture is inside the file, and takes png where it is a file of its own.
         height_m: Height to scale to, metres; None keeps the asset's.
         material: How viewers of glTF shade it.
+        compress: Geometry codec for GLBs, by a tool that the user has; None for none.
     """
 
     texture_size: int | None = None
     texture_codec: TextureCodec | None = None
     height_m: float | None = None
     material: MaterialStyle = "unlit"
+    compress: Compression | None = None
 
     def changes(self) -> dict[str, Any]:
         """What differs from the defaults."""
@@ -61,9 +64,11 @@ def export_files(
 
     Raises:
         ItemError: The asset does not fit the format; see the writers.
-        FatalError: The format needs a package that is not installed.
-        ValueError: The format has no such textures (`WITHOUT_WEBP`).
+        FatalError: The format needs a package, or the compression a tool, that is not installed.
+        ValueError: The format has no such textures (`WITHOUT_WEBP`), or cannot be compressed.
     """
+    if options.compress is not None and kind != "glb":
+        raise ValueError(f"{kind} is not compressed")
     if options.texture_codec == "webp" and kind in WITHOUT_WEBP:
         raise ValueError(f"{kind} has no webp textures")
     if options.texture_size is not None:
@@ -80,6 +85,8 @@ def export_files(
     else:
         texture = _encoded(asset, kind, options, stored)
         contents = TEXTURED[kind](asset, names, texture, options.material)
+    if options.compress is not None:
+        contents = [compressed(contents[0], options.compress)]
     return dict(zip(names, contents, strict=True))
 
 

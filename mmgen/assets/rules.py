@@ -73,6 +73,10 @@ class View:
         return self.container.element("accessors", source.get(name))
 
 
+COMPRESSION = frozenset({"EXT_meshopt_compression", "KHR_meshopt_compression", "KHR_draco_mesh_compression"})
+"""Required by files that `mmgen export --compress` wrote."""
+
+
 def check_glb(data: bytes, file: str) -> list[Finding]:
     """Everything that is wrong with one GLB.
 
@@ -84,6 +88,10 @@ def check_glb(data: bytes, file: str) -> list[Finding]:
         view = View(parse_glb(data))
     except ItemError as error:
         return [Finding("error", "container", file, error.message)]
+    codecs = COMPRESSION & set(map(str, listing(view.container.document, "extensionsRequired")))
+    if codecs:
+        what = f"its geometry is compressed ({', '.join(sorted(codecs))}) and was not checked; verify the mesh it is of"
+        return [Finding("warning", "compressed", file, what)]
     findings: dict[str, Finding] = {}  # by message: one broken part can trip several rules
     for rule in RULES:
         severity: Severity = "warning" if rule in WARNING_RULES else "error"

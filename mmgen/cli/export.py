@@ -93,6 +93,12 @@ class TextureSize(click.ParamType):
     metavar="N",
     help="Also write N simpler levels, each of a quarter of the faces: x_lod0 (full), x_lod1, ...",
 )
+@click.option(
+    "--compress",
+    type=click.Choice(("meshopt", "draco")),
+    help="Compress the geometry of glb with gltf-transform (or gltfpack), which must be on PATH; viewers need the"
+    " codec's decoder.",
+)
 @shard_option
 @workers_option
 @engine_options
@@ -149,6 +155,7 @@ def _run(jobs: "list[Job]", run: "ExportRun", workers: int | None, as_json: bool
 
 
 def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:
+    from mmgen.assets.compression import find_tool
     from mmgen.assets.formats import WITHOUT_WEBP
     from mmgen.assets.usdz import require_usd
 
@@ -157,6 +164,11 @@ def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:
         raise click.UsageError(
             f"--texture-codec webp is not for {' and '.join(refusing)}: their readers know png and jpeg"
         )
+    others = [kind for kind in formats if kind != "glb"]
+    if options.compress is not None and others:
+        raise click.UsageError(f"--compress is for glb, not for {' and '.join(others)}")
+    if options.compress is not None:
+        find_tool(options.compress)
     if "usdz" in formats:
         require_usd()
 

@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from evaluation_scenes import write_data, write_meshes
 from fakes import FakeReconstructor, make_photos
 from test_batch import make_job, run, tree
 
 from mmgen import ray_engine
 from mmgen.batch import Batch, Listener, Summary, run_batch
+from mmgen.cli import cli
 from mmgen.engine import working_on
 from mmgen.errors import FatalError
 from mmgen.inputs import list_inputs
 from mmgen.job import Job
+from mmgen.locks import STATE_FOLDER
 from mmgen.masks import MaskSource
 from mmgen.ray_engine import RayEngine, _judge
 from mmgen.runs import Record, Shard, read_records
@@ -124,6 +128,25 @@ def test_a_cluster_that_does_nothing_is_noticed(cluster: Any, tmp_path: Path) ->
     summary = run_on_ray(tmp_path / "in", job, Listener(), stall_s=1.0)
     assert summary.ending.fatal is not None and summary.ending.fatal.code == "ray_stalled"
     assert "no task has finished for 1 s" in summary.ending.fatal.message
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_exports_and_evaluations_are_those_of_this_machine(cluster: Any, tmp_path: Path) -> None:
+    meshes, data = write_meshes(tmp_path / "meshes"), write_data(tmp_path / "data")
+    for engine in ("local", "ray"):
+        where = ["--workers", "1", "--engine", engine, "--out"]
+        for words in (
+            ["export", str(meshes), "--format", "obj", *where, str(tmp_path / engine / "export")],
+            ["evaluate", "--data", str(data), "--meshes", str(meshes), *where, str(tmp_path / engine / "evaluation")],
+        ):
+            result = CliRunner().invoke(cli, words)
+            assert result.exit_code == 0, result.output
+    local = {path.relative_to(tmp_path / "local"): path for path in (tmp_path / "local").glob("*/**/*.*")}
+    results = [name for name, path in local.items() if path.is_file() and STATE_FOLDER not in name.parts]
+    assert len(results) == 3 + 3 * 3 + 1
+    for name in results:
+        assert (tmp_path / "ray" / name).read_bytes() == local[name].read_bytes(), name
 
 
 def test_machines_that_cannot_take_part_are_named(tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ def fuse_shapes(offsets: Float[Tensor, "N V 3"], cameras: Camera, quality: Float
         quality: how well each answer fits its photo, above 0; MaskIoU.
     """
     trust = quality**_QUALITY_POWER
-    distance = (offsets[:, None] - offsets).square().sum(dim=3).mean(dim=2).sqrt()
+    flat = offsets.flatten(1)
+    apart = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
+    distance = apart / offsets.shape[1] ** 0.5
     likeness = torch.exp(-(distance / _SAME_POSE).square())
     support = trust * (likeness @ trust)
     reference = max(range(len(offsets)), key=lambda index: float(support[index]))

@@ -31,17 +31,20 @@ class RegistrationConfig:
     Attributes:
         stiffness: of each round, from stiff to soft; factor of the squared graph Laplacian.
         steps: matches per round.
-        points: samples of the surface.
+        samples: random points of the surface.
+        cell: samples that share a cube of this side and face the same way become one, template units: evenly spread
+            points let vertices slide along the surface half as much from one draw to the next.
         normal_length: weight of normals beside places, template units: two opposite normals count as twice that far.
         strides: starts that are tried: how far the lower half of the template is sheared along z, the two sides of
             x = 0 opposite ways, template units at the soles. A long step is out of reach for a body that stands.
         trial_rounds: rounds after which the best start is kept.
-        trial_stride: every so manyth sample takes part in a trial.
+        trial_stride: every so manyth point takes part in a trial.
     """
 
     stiffness: tuple[float, ...] = (300.0, 60.0, 15.0, 4.0, 1.2, 0.4)
     steps: int = 4
-    points: int = 1600
+    samples: int = 12800
+    cell: float = 0.06
     normal_length: float = 0.12
     strides: tuple[float, ...] = (0.0, 0.3, -0.3)
     trial_rounds: int = 2
@@ -85,9 +88,10 @@ class Registration:
             faces: of the surface, counter-clockwise from outside.
             generator: of the surface samples.
         """
-        points, owner = sample_surface(vertices.double(), faces, self._config.points, generator)
+        points, owner = sample_surface(vertices.double(), faces, self._config.samples, generator)
         normals = face_normals(vertices[None].double(), faces)[0, owner]
-        features = torch.cat((points, self._config.normal_length * normals), dim=1).float().numpy()
+        features = _evenly_spread(points.numpy(), normals.numpy(), self._config.cell)
+        features[:, 3:] *= self._config.normal_length
         trial_rounds = self._config.trial_rounds
         coarse = features[:: self._config.trial_stride]
         trials = [self._bent(start, coarse, 0, trial_rounds) for start in self._starts]
@@ -123,6 +127,17 @@ class Registration:
         pulled = np.stack([np.bincount(nearest, axis, len(moved)) for axis in points.T], axis=1)
         met = (there + pulled / np.maximum(count, 1)) / 2
         return np.where(count > 0, met, there).astype(np.float32)
+
+
+def _evenly_spread(points: NDArray[np.float64], normals: NDArray[np.float64], cell: float) -> Features:
+    """Mean place and unit normal of the points in every cube of a grid, apart for normals of different octants."""
+    keys = np.concatenate((np.floor(points / cell), normals > 0), axis=1).astype(np.int64)
+    keys -= keys.min(axis=0)
+    numbers = np.ravel_multi_index(tuple(keys.T), tuple(keys.max(axis=0) + 1))
+    _, group, count = np.unique(numbers, return_inverse=True, return_counts=True)
+    place, normal = (np.stack([np.bincount(group, axis) for axis in each.T], axis=1) for each in (points, normals))
+    lengths = np.linalg.norm(normal, axis=1, keepdims=True)
+    return np.concatenate((place / count[:, None], normal / np.maximum(lengths, 1e-12)), axis=1).astype(np.float32)
 
 
 def _nearest(queries: Features, targets: Features) -> NDArray[np.int64]:

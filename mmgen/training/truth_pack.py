@@ -36,7 +36,7 @@ from recon.template import PERSON_HALF_EXTENTS
 from recon.texture import TexelInterpolator
 from recon.truth import Truth, photo_gain
 
-VERSION = 1
+VERSION = 2
 TRUTH_FOLDER = "truth"
 HEIGHT = 2 * PERSON_HALF_EXTENTS[1]
 """Every person is as high as the template: a photo does not tell a tall one far away from a small one nearby."""

@@ -1,9 +1,10 @@
 """Registration must find large, smooth changes and long steps, and keep correspondence."""
 
+import numpy as np
 import pytest
 import torch
 
-from recon.registration import Registration, _striding
+from recon.registration import Registration, _evenly_spread, _nearest, _striding
 from recon.solid import chamfer
 from recon.template import ellipsoid_template
 
@@ -45,3 +46,19 @@ def test_a_stride_moves_the_two_sides_apart_and_leaves_the_upper_half():
     assert (moved[(y < -0.1) & (x > 0.01), 2] > 0).all()
     assert (moved[(y < -0.1) & (x < -0.01), 2] < 0).all()
     assert torch.equal(moved[:, :2], torch.zeros_like(moved[:, :2]))
+
+
+def test_even_points_are_means_of_samples_that_face_the_same_way():
+    points = np.array([[0.01, 0.01, 0.01], [0.03, 0.05, 0.01], [0.02, 0.02, 0.02], [0.2, 0.01, 0.01]])
+    normals = np.array([[0.6, 0.8, 0.0], [0.8, 0.6, 0.0], [-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    spread = _evenly_spread(points, normals, 0.06)
+    side = 0.5**0.5
+    expected = [[0.02, 0.02, 0.02, -1, 0, 0], [0.02, 0.03, 0.01, side, side, 0], [0.2, 0.01, 0.01, 1, 0, 0]]
+    assert np.allclose(sorted(spread.tolist()), sorted(expected), atol=1e-6)
+
+
+def test_nearest_points_are_those_of_all_pairs():
+    generator = np.random.default_rng(0)
+    queries, targets = (generator.normal(size=(count, 6)).astype(np.float32) for count in (300, 171))
+    distances = np.linalg.norm(queries[:, None] - targets, axis=2)
+    assert (_nearest(queries, targets) == distances.argmin(axis=1)).all()

@@ -9,7 +9,7 @@ from mmgen.errors import FatalError
 from mmgen.listing import display_name
 from mmgen.settings import SettingError, build, checked_value
 from mmgen.tables import read_tables
-from recon.encoders import CAMERA_RANGES, ENCODER_PRESETS, CameraRanges, EncoderConfig
+from recon.encoders import CAMERA_RANGES, ENCODER_PRESETS, GROUPS, CameraRanges, EncoderConfig
 from recon.losses import LOSS_PRESETS, LossWeights
 from recon.prototype import PrototypeConfig
 from recon.training.config import Averaging, Interval, OptimiserConfig, PrototypeLoop, SoftMask, StepConfig
@@ -149,13 +149,21 @@ class PretrainedSection:
     Attributes:
         init: "bundled", or a weights file of an earlier run: its networks, template and prototype. The manifest's
             encoder and template sections do not count then.
+        groups: what to take of `init`, of camera, shape, texture, light and background; empty: everything. The others
+            start anew, as the encoder section says; without the shape, so does the prototype where truth is learned.
         shape: ImageNet weights of HRNet-W18-small-v2 in timm's naming (safetensors), for the shape trunk.
         texture: the same of ResNet-34, for the texture trunk.
     """
 
     init: str = ""
+    groups: tuple[str, ...] = ()
     shape: str = ""
     texture: str = ""
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.groups if name not in GROUPS]
+        if unknown:
+            raise ValueError(f"groups knows {', '.join(GROUPS)}, not {', '.join(unknown)}")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Setting a run up: photos, networks, and the state of an earlier session."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -180,19 +180,41 @@ def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], Non
             "Use more photos or a smaller data.batch_photos.",
         )
     learner = _learner(order, template)
-    if weights is None and store.truth is None and manifest.encoder.shape_space == "modes":
+    groups = manifest.pretrained.groups
+    knows_shapes = weights is not None and (not groups or "shape" in groups)
+    if not knows_shapes and store.truth is None and manifest.encoder.shape_space == "modes":
         raise FatalError(
             "modes_unknown",
             "encoder.shape_space 'modes' needs to know how shapes differ",
             'Start from weights (--init), learn from truth (truth.photos), or set encoder.shape_space = "free".',
         )
     if weights is not None:
-        learner.encoder.load_state_dict(weights.encoder.state_dict())
-        learner.set_prototype(PrototypeState.start(weights.encoder.prototype.to(learner.device)))
-    elif store.truth is not None:
+        _start_from_weights(learner, weights.encoder, groups)
+    if store.truth is not None and not knows_shapes:
         _start_from_truth(learner, store.truth)
     replayed = _replayed(manifest, advance)
     return Session(order, folder, store, validation, plan, learner, template, Clock(), Window(), replayed)
+
+
+def _start_from_weights(learner: Learner, encoder: AttributeEncoder, groups: Sequence[str]) -> None:
+    """Take these groups of networks, or all of them; and the prototype.
+
+    Raises:
+        FatalError: `init_groups` where a group has another architecture in the weights.
+    """
+    if not groups:
+        learner.encoder.load_state_dict(encoder.state_dict())
+    for group in groups:
+        given, own = getattr(encoder, group), getattr(learner.encoder, group)
+        try:
+            own.load_state_dict(given.state_dict())
+        except (AttributeError, RuntimeError) as error:
+            raise FatalError(
+                "init_groups",
+                f"pretrained.groups: the weights' {group} encoder is not that of this manifest",
+                "Leave it out of pretrained.groups, or set the encoder section as in the weights.",
+            ) from error
+    learner.set_prototype(PrototypeState.start(encoder.prototype.to(learner.device)))
 
 
 def _start_from_truth(learner: Learner, truth: TruthPack) -> None:
@@ -224,13 +246,13 @@ def _replayed(manifest: Manifest, advance: Callable[[], None]) -> PhotoStore | N
 
 
 def initialised(order: TrainOrder) -> TrainOrder:
-    """The order with the architecture of the weights that it starts from, if any.
+    """The order with the architecture of the weights that it starts from, if it takes all of them.
 
     Raises:
         FatalError: as from `read_header`.
     """
     manifest = order.manifest
-    if not manifest.pretrained.init:
+    if not manifest.pretrained.init or manifest.pretrained.groups:
         return order
     header = read_header(_initial_path(manifest))
     return replace(order, manifest=replace(manifest, encoder=EncoderConfig.from_dict(header["encoder"])))

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -80,13 +81,17 @@ class TruthPack:
 
     def modes(self, count: int) -> NDArray[np.float32]:
         """[K, V, 3] principal components of the shapes and their mirror images, one standard deviation long each."""
-        off = self.vertices.astype(np.float64) - self.mean_shape()
-        both = np.concatenate((off, off[:, self.partners] * np.array([-1.0, 1.0, 1.0])))
-        flat = both.reshape(len(both), -1)
-        variances, vectors = np.linalg.eigh(flat @ flat.T / len(flat))
-        kept = np.argsort(variances)[::-1][: min(count, len(flat))]
-        kept = kept[variances[kept] > variances.max() * 1e-9]
-        components = vectors[:, kept].T @ flat / np.sqrt(len(flat))
+        off = torch.from_numpy((self.vertices.astype(np.float32) - self.mean_shape()).astype(np.float32)).flatten(1)
+        covariance = (off.T @ off).double().numpy() / len(off)
+        # What the mirror images add is the same matrix with rows and columns exchanged and signs turned.
+        places = (3 * self.partners[:, None] + np.arange(3)).ravel()
+        signs = np.tile([-1.0, 1.0, 1.0], len(self.partners))
+        covariance = (covariance + (covariance * signs * signs[:, None])[np.ix_(places, places)]) / 2
+        size = len(covariance)
+        largest = (max(size - count, 0), size - 1)
+        variances, vectors = eigh(covariance, subset_by_index=largest)
+        kept = np.flatnonzero(variances > variances.max() * 1e-9)[::-1]
+        components = vectors[:, kept].T * np.sqrt(variances[kept])[:, None]
         return components.reshape(len(kept), -1, 3).astype(np.float32)
 
 

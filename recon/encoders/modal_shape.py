@@ -1,19 +1,23 @@
-"""Shape within known modes: how far each goes, read from the whole photo and from where the camera stands.
+"""Shape within known modes: how far each goes, read from the whole photo and then from where the body lies in it.
 
-Not in the paper, whose shape encoder is `recon.encoders.shape`. It needs shapes that are known before training.
+Not in the paper, whose shape encoder is `recon.encoders.shape`. It needs shapes that are known before training. The
+further looks follow PyMAF (Zhang et al., "3D Human Pose and Shape Regression with Pyramidal Mesh Alignment Feedback
+Loop", 2021): features under the mesh of the last answer tell how far it lies beside the person.
 """
+
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.encoders.alignment import VIEW_CODE_SIZE, View
-from recon.encoders.blocks import as_head, batch_norm_1d, leaky, linear
+from recon.encoders.alignment import VIEW_CODE_SIZE, image_points, view_code
+from recon.encoders.blocks import LEAK, as_head, batch_norm_1d, leaky, linear
 from recon.encoders.config import EncoderConfig
+from recon.encoders.integration import as_rows, sampling_matrix
 from recon.encoders.trunks import SmallTrunk
-from recon.geometry import MeshTopology
+from recon.structures import Camera
 
-TRUNK_WIDTHS = (32, 48, 64)
 HIDDEN = 256
 VIEW_HIDDEN = 128
 HARMONICS = 4
@@ -22,21 +26,23 @@ HARMONICS = 4
 MODE_GAIN = 0.3
 """Standard deviations of a mode per unit of output."""
 
+POINTS = 160
+"""Vertices under which a further look reads the photo."""
 
-class ModalShapeEncoder(nn.Module):
-    """Image and camera to offsets within a space of shapes, such as the principal components of registered people.
+POINT_CHANNELS = 12
 
-    The last feature map is read as a whole, place by place: averaged over places it would not tell a raised left arm
-    from a raised right one. The camera scales and shifts what was read before it is turned into modes. The modes are
-    constants and part of the state.
+
+class Look(nn.Module):
+    """What was read to modes; the camera scales and shifts it before it is mixed.
+
+    Args:
+        features: length of what is read.
+        modes: number of modes.
     """
 
-    def __init__(self, config: EncoderConfig, vertex_count: int) -> None:
+    def __init__(self, features: int, modes: int) -> None:
         super().__init__()
-        self.largest_offset = config.largest_offset
-        self.trunk = SmallTrunk(TRUNK_WIDTHS)
-        places = (config.height // 16) * (config.width // 16)
-        self.read = linear(TRUNK_WIDTHS[-1] * places, HIDDEN)
+        self.read = linear(features, HIDDEN)
         self.read_norm = batch_norm_1d(HIDDEN)
         self.view = nn.Sequential(
             linear(VIEW_CODE_SIZE + 2 * (HARMONICS - 1), VIEW_HIDDEN),
@@ -48,12 +54,66 @@ class ModalShapeEncoder(nn.Module):
             linear(HIDDEN, HIDDEN),
             batch_norm_1d(HIDDEN),
             leaky(),
-            as_head(nn.Linear(HIDDEN, config.offset_rank)),
+            as_head(nn.Linear(HIDDEN, modes)),
         )
+
+    def forward(self, features: Float[Tensor, "B F"], code: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
+        """Amounts of the modes, in units of `MODE_GAIN`."""
+        scale, shift = self.view(code).chunk(2, dim=1)
+        return self.mix(self.read_norm(self.read(features)) * (1 + scale) + shift)
+
+
+class PointReader(nn.Module):
+    """Features under points of a photo: a fine and a middle map, sampled and added.
+
+    Args:
+        widths: channels of the two maps.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.reduced = nn.ModuleList(linear(width, POINT_CHANNELS) for width in widths)
+
+    def forward(self, maps: Sequence[Float[Tensor, "B _ _ _"]], points: Float[Tensor, "B P 2"]) -> Float[Tensor, "B F"]:
+        """All points' features in a row.
+
+        Args:
+            maps: one per width.
+            points: sampler coordinates.
+        """
+        # A linear layer and sampling commute: the map is reduced first.
+        sampled = [
+            sampling_matrix(points, each.shape[2], each.shape[3]) @ layer(as_rows(each))
+            for layer, each in zip(self.reduced, maps, strict=True)
+        ]
+        return nn.functional.leaky_relu(sum(sampled[1:], sampled[0]), LEAK).flatten(1)
+
+
+class ModalShapeEncoder(nn.Module):
+    """Image and camera to offsets within a space of shapes, such as the principal components of registered people.
+
+    The first look reads the last feature map as a whole, place by place: averaged over places it would not tell a
+    raised left arm from a raised right one. Further looks read finer maps under the vertices of the answer so far and
+    correct it. The modes are constants and part of the state.
+    """
+
+    def __init__(self, config: EncoderConfig, vertex_count: int) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = SmallTrunk(config.shape_widths)
+        places = (config.height // 16) * (config.width // 16)
+        modes, further = config.offset_rank, config.shape_looks - 1
+        point_count = min(POINTS, vertex_count)
+        self.first = Look(config.shape_widths[-1] * places, modes)
+        self.readers = nn.ModuleList(PointReader(config.shape_widths[:2]) for _ in range(further))
+        self.further = nn.ModuleList(Look(POINT_CHANNELS * point_count + modes, modes) for _ in range(further))
         self.directions: Tensor
         self.lengths: Tensor
-        self.register_buffer("directions", torch.zeros(config.offset_rank, 3 * vertex_count))
-        self.register_buffer("lengths", torch.zeros(config.offset_rank))
+        self.looked_at: Tensor
+        self.register_buffer("directions", torch.zeros(modes, 3 * vertex_count))
+        self.register_buffer("lengths", torch.zeros(modes))
+        spread = torch.linspace(0, vertex_count - 1, point_count).round().long()
+        self.register_buffer("looked_at", spread, persistent=False)
 
     @torch.no_grad()
     def take(self, modes: Float[Tensor, "K V 3"]) -> None:
@@ -69,21 +129,37 @@ class ModalShapeEncoder(nn.Module):
         self.directions.zero_()[: len(modes)] = modes.flatten(1) / lengths[:, None]
 
     def forward(
-        self, inputs: Float[Tensor, "B 4 H W"], prototype: Float[Tensor, "V 3"], topology: MeshTopology, seen: View
+        self, inputs: Float[Tensor, "B 4 H W"], prototype: Float[Tensor, "V 3"], camera: Camera
     ) -> Float[Tensor, "B V 3"]:
         """Predict offsets with zero mean, each component within `largest_offset` before the mean is removed.
 
         Args:
             inputs: normalised RGB and mask.
-            prototype: not used; the modes know the vertices.
-            topology: not used.
-            seen: how each image's camera sees the prototype.
+            prototype: template vertices, world frame.
+            camera: how each photo sees the body.
         """
-        features = self.trunk(inputs)[-1].flatten(1)
-        scale, shift = self.view(harmonic_code(seen.code)).chunk(2, dim=1)
-        amounts = self.mix(self.read_norm(self.read(features)) * (1 + scale) + shift)
+        return self.answers(inputs, prototype, camera)[-1]
+
+    def answers(
+        self, inputs: Float[Tensor, "B 4 H W"], prototype: Float[Tensor, "V 3"], camera: Camera
+    ) -> list[Float[Tensor, "B V 3"]]:
+        """The offsets after every look, the best last; arguments as of `forward`."""
+        fine, middle, coarse = self.trunk(inputs)
+        code = harmonic_code(view_code(camera, self.config.ranges))
+        amounts = self.first(coarse.flatten(1), code)
+        answers = [self._offsets(amounts)]
+        for reader, look in zip(self.readers, self.further, strict=True):
+            with torch.no_grad():
+                body = (prototype + answers[-1])[:, self.looked_at]
+                points = image_points(body, camera, self.config.height, self.config.width)
+            amounts = amounts + look(torch.cat((reader((fine, middle), points), amounts), dim=1), code)
+            answers.append(self._offsets(amounts))
+        return answers
+
+    def _offsets(self, amounts: Tensor) -> Tensor:
         raw = (MODE_GAIN * self.lengths * amounts) @ self.directions
-        offsets = self.largest_offset * torch.tanh(raw / self.largest_offset).unflatten(1, (-1, 3))
+        limit = self.config.largest_offset
+        offsets = limit * torch.tanh(raw / limit).unflatten(1, (-1, 3))
         return offsets - offsets.mean(dim=1, keepdim=True)
 
 

@@ -112,8 +112,15 @@ class AttributeEncoder(nn.Module):
 
     def encode_shape(self, sample: Sample, camera: Camera) -> Float[Tensor, "B V 3"]:
         """Offsets alone, under known cameras."""
+        return self.shape_answers(sample, camera)[-1]
+
+    def shape_answers(self, sample: Sample, camera: Camera) -> list[Float[Tensor, "B V 3"]]:
+        """Offsets alone, under known cameras, after every look of the shape encoder at the photos."""
         self._check(sample, ALL_GROUPS)
-        return self._shape(self._inputs(sample), camera)
+        inputs = self._inputs(sample)
+        if isinstance(self.shape, ModalShapeEncoder):
+            return self.shape.answers(inputs, self.prototype_vertices, camera)
+        return [self._shape(inputs, camera)]
 
     def predict_camera(self, sample: Sample) -> CameraPrediction:
         """Cameras alone, with what they were read from."""
@@ -184,6 +191,8 @@ class AttributeEncoder(nn.Module):
 
     def _shape(self, inputs: Tensor, camera: Camera) -> Tensor:
         prototype = self.prototype
+        if isinstance(self.shape, ModalShapeEncoder):
+            return self.shape(inputs, prototype.vertices, camera)
         seen = self._see(prototype.vertices[None], camera)
         return self.shape(inputs, prototype.vertices, prototype.topology, seen)
 

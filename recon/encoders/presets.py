@@ -45,6 +45,8 @@ def aligned_config(data: str = "people", **changes: Any) -> EncoderConfig:
         "azimuth_head": "bins",
         "texture_source": "blend",
         "shape_space": "modes",
+        "shape_widths": (48, 80, 128),
+        "shape_looks": 3,
         "largest_offset": 1.0,  # a raised arm
     }
     return small_config(data, **{**aligned, **changes})

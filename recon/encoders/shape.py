@@ -13,7 +13,6 @@ from recon.encoders.integration import IntegratedLinear, sampling_matrix
 from recon.encoders.trunks import HRNET_CHANNELS, HrnetTrunk, SmallTrunk
 from recon.geometry import MeshTopology
 
-SMALL_SHAPE_WIDTHS = (32, 48, 64)
 SMALL_HIDDEN = 64
 PAPER_HIDDEN = 256
 
@@ -50,8 +49,8 @@ class ShapeEncoder(nn.Module):
             sampled: Sequence[int] = (HRNET_CHANNELS,)
             hidden = PAPER_HIDDEN
         else:
-            self.trunk = SmallTrunk(SMALL_SHAPE_WIDTHS)
-            sampled = SMALL_SHAPE_WIDTHS[1:]
+            self.trunk = SmallTrunk(config.shape_widths)
+            sampled = config.shape_widths[1:]
             hidden = SMALL_HIDDEN
         overall = sampled[-1]
         if config.integration:

@@ -80,8 +80,9 @@ def supervised_step(
         terms |= _body_terms(learner, batch.sample, known, config, moment)
     elif weights.vertices:
         camera = unsure_camera(known.camera, learner.generator)
-        shaped = encoder.prototype_vertices + encoder.encode_shape(batch.sample, camera)
-        terms["vertices"] = vertices_truth_loss(shaped, known.vertices)
+        answers = encoder.shape_answers(batch.sample, camera)
+        errors = [vertices_truth_loss(encoder.prototype_vertices + each, known.vertices) for each in answers]
+        terms["vertices"] = torch.stack(errors).mean()
 
     loss = weighted_sum(terms, weights)
     learner.optimiser.zero_grad(set_to_none=True)

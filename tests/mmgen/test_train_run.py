@@ -17,7 +17,7 @@ from mmgen.training.clock import Clock, StopSignal, progress_of
 from mmgen.training.folder import MetricsLog, RunFolder, read_metrics
 from mmgen.training.loop import train
 from mmgen.training.recorder import Listener
-from mmgen.training.session import TrainOrder
+from mmgen.training.session import TrainOrder, initialised, make_session
 from mmgen.weights import load_weights
 
 ROOT = Path(__file__).parents[2]
@@ -216,6 +216,29 @@ def test_truth_for_another_template_than_the_weights_is_refused_before_it_is_rea
     )
     with pytest.raises(FatalError, match=r"registered with template 'person' of 1302 vertices, the networks have"):
         train(replace(order, manifest=changed))
+
+
+def session_from(order, weights, out, encoder, *groups):
+    """A session that takes these groups of the weights."""
+    section = replace(order.manifest.pretrained, init=str(weights), groups=groups)
+    manifest = replace(order.manifest, pretrained=section, encoder=replace(order.manifest.encoder, **encoder))
+    return make_session(initialised(replace(order, manifest=manifest)), RunFolder(out))
+
+
+def test_named_groups_are_taken_and_the_others_start_anew(order, whole, tmp_path):
+    weights = RunFolder(whole[0].out).weights_path("last")
+    learned = load_weights(weights).encoder
+    session = session_from(order, weights, tmp_path, {"shape_widths": (16, 32, 32)}, "camera", "texture")
+    encoder = session.learner.encoder
+    for group in ("camera", "texture"):
+        for name, value in getattr(learned, group).state_dict().items():
+            assert torch.equal(getattr(encoder, group).state_dict()[name], value), name
+    assert encoder.config.shape_widths == (16, 32, 32)
+    assert torch.equal(encoder.prototype_vertices, learned.prototype_vertices)
+
+    with pytest.raises(FatalError, match="the weights' shape encoder is not that of this manifest") as caught:
+        session_from(order, weights, tmp_path, {"shape_widths": (16, 32, 32)}, "shape")
+    assert caught.value.code == "init_groups"
 
 
 def test_progress_by_steps_epochs_and_time():

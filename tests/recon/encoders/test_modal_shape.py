@@ -1,0 +1,82 @@
+"""Shapes in modes: further looks must read the photo under the answer so far, wherever the camera puts it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional
+
+from recon.encoders import aligned_config
+from recon.encoders.alignment import image_points
+from recon.encoders.modal_shape import ModalShapeEncoder, PointReader
+from recon.structures import Camera
+from recon.template import ellipsoid_template
+
+SIZE = (64, 32)
+
+
+@pytest.fixture(scope="module")
+def template():
+    return ellipsoid_template(level=2)
+
+
+@pytest.fixture
+def encoder(template):
+    torch.manual_seed(0)
+    made = ModalShapeEncoder(aligned_config(height=64, width=32, offset_rank=4), len(template.vertices)).eval()
+    modes = torch.linalg.qr(torch.randn(3 * len(template.vertices), 4))[0].T * 2
+    made.take(modes.unflatten(1, (-1, 3)))
+    for look in (made.first, *made.further):
+        torch.nn.init.normal_(look.mix[-1].weight, std=0.3)
+    return made
+
+
+def cameras(azimuth_deg=30.0, right=0.1):
+    one = torch.ones(2)
+    return Camera(azimuth_deg * one, 5.0 * one, 2.6 * one, torch.tensor([[right, 0.05]]).expand(2, 2))
+
+
+def test_points_are_read_bilinearly_from_both_maps():
+    torch.manual_seed(0)
+    reader = PointReader((6, 5))
+    maps = torch.randn(2, 6, 16, 8), torch.randn(2, 5, 8, 4)
+    points = torch.rand(2, 7, 2) * 1.6 - 0.8
+    expected = 0
+    for layer, each in zip(reader.reduced, maps, strict=True):
+        sampled = functional.grid_sample(each, points[:, None], align_corners=False)[:, :, 0]
+        weighted = layer(sampled.transpose(1, 2))
+        expected = expected + weighted
+    torch.testing.assert_close(reader(maps, points), functional.leaky_relu(expected, 0.2).flatten(1))
+
+
+def test_every_further_look_reads_under_the_answer_before_it(encoder, template, monkeypatch):
+    seen = []
+    for reader in encoder.readers:
+        reader.register_forward_hook(lambda module, inputs, output: seen.append(inputs[1]))
+    inputs, camera = torch.randn(2, 4, *SIZE), cameras()
+    answers = encoder.answers(inputs, template.vertices, camera)
+    assert len(answers) == 3 and len(seen) == 2
+    for points, before in zip(seen, answers, strict=False):
+        body = (template.vertices + before)[:, encoder.looked_at]
+        torch.testing.assert_close(points, image_points(body, camera, *SIZE))
+    assert float((seen[1] - seen[0]).abs().max()) > 0.01
+    torch.testing.assert_close(encoder(inputs, template.vertices, camera), answers[-1])
+
+
+@torch.no_grad()
+def test_a_further_look_sees_the_photo_move_under_a_body_that_stays(encoder, template):
+    """The same photo and the same first answer, another place in it: only what is read under the body changes."""
+    inputs = torch.randn(2, 4, *SIZE)
+    torch.nn.init.zeros_(encoder.first.view[-1].weight)
+    here, there = (encoder.answers(inputs, template.vertices, cameras(right=right)) for right in (0.0, 0.3))
+    torch.testing.assert_close(here[0], there[0])
+    assert float((here[1] - there[1]).abs().max()) > 1e-4
+
+
+def test_an_image_does_not_depend_on_its_company(encoder, template):
+    inputs, camera = torch.randn(2, 4, *SIZE), cameras()
+    alone = replace(
+        camera, **{name: getattr(camera, name)[:1] for name in ("azimuth_deg", "elevation_deg", "distance", "offset")}
+    )
+    both = encoder(inputs, template.vertices, camera)[:1]
+    torch.testing.assert_close(encoder(inputs[:1], template.vertices, alone), both, atol=1e-5, rtol=1e-5)

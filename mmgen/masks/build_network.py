@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     task.add_argument("--evaluate", type=Path, metavar="DATA", help="measure on the people of this folder")
     parser.add_argument("--out", type=Path, default=NETWORK_FILE, help="network to write")
     parser.add_argument("--checkpoint", type=Path, help="default: --out with the suffix .pt")
-    parser.add_argument("--init", type=Path, help="checkpoint of another course to begin with")
+    parser.add_argument("--init", type=Path, help="checkpoint of another course, or network, to begin with")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--network", type=Path, default=NETWORK_FILE, help="network to measure")

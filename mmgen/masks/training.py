@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmgen.masks.network import read_network
 from mmgen.masks.scenes import Scenes
 from recon.segmentation import MaskNetwork, MaskNetworkConfig, judge_loss, mask_loss, outline_iou
 
+NETWORK_SUFFIX = ".safetensors"
 JUDGE_WEIGHT = 0.1
 WARM_STEPS = 25
 
@@ -67,7 +69,8 @@ def train(
         course: how.
         checkpoint: written every `course.checkpoint_steps` steps, read at the start where it is there.
         report: told at every checkpoint.
-        init: a checkpoint of another course to take the weights from.
+        init: what to take the weights from: a checkpoint of another course, or a finished network, which goes on
+            without batch norms and wants a lower rate.
     """
     torch.manual_seed(course.seed)
     network = _network(config, init)
@@ -96,6 +99,8 @@ def train(
 
 
 def _network(config: MaskNetworkConfig, init: Path | None) -> MaskNetwork:
+    if init is not None and init.suffix == NETWORK_SUFFIX:
+        return read_network(init)
     network = MaskNetwork(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if init is not None:
         network.load_state_dict(torch.load(init, weights_only=True)["network"])

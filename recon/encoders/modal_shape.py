@@ -114,6 +114,7 @@ class ModalShapeEncoder(nn.Module):
         self.register_buffer("lengths", torch.zeros(modes))
         spread = torch.linspace(0, vertex_count - 1, point_count).round().long()
         self.register_buffer("looked_at", spread, persistent=False)
+        self.register_load_state_dict_pre_hook(_with_first_look)
 
     @torch.no_grad()
     def take(self, modes: Float[Tensor, "K V 3"]) -> None:
@@ -161,6 +162,13 @@ class ModalShapeEncoder(nn.Module):
         limit = self.config.largest_offset
         offsets = limit * torch.tanh(raw / limit).unflatten(1, (-1, 3))
         return offsets - offsets.mean(dim=1, keepdim=True)
+
+
+def _with_first_look(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Weights from before there were further looks named the layers of the only one without `first`."""
+    for layer in ("read", "read_norm", "view", "mix"):
+        for name in [name for name in state if name.startswith(f"{prefix}{layer}.")]:
+            state[f"{prefix}first.{name.removeprefix(prefix)}"] = state.pop(name)
 
 
 def harmonic_code(code: Float[Tensor, "B C"]) -> Float[Tensor, "B D"]:

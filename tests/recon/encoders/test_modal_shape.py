@@ -73,6 +73,15 @@ def test_a_further_look_sees_the_photo_move_under_a_body_that_stays(encoder, tem
     assert float((here[1] - there[1]).abs().max()) > 1e-4
 
 
+def test_weights_with_one_unnamed_look_still_load(template):
+    config = replace(aligned_config(height=64, width=32, offset_rank=4), shape_looks=1)
+    old, new = (ModalShapeEncoder(config, len(template.vertices)) for _ in range(2))
+    renamed = {name.removeprefix("first."): value for name, value in old.state_dict().items()}
+    assert "read.weight" in renamed
+    new.load_state_dict(renamed)
+    assert all(torch.equal(value, new.state_dict()[name]) for name, value in old.state_dict().items())
+
+
 def test_an_image_does_not_depend_on_its_company(encoder, template):
     inputs, camera = torch.randn(2, 4, *SIZE), cameras()
     alone = replace(

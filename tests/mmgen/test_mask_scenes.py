@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("cv2", reason="OpenCV is not installed")
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from mmgen.errors import FatalError
 from mmgen.masks.measuring import iou, measure
+from mmgen.masks.network import read_network, write_network
 from mmgen.masks.scenes import Bank, Scenes, joined, load_bank
 from mmgen.masks.scenes.backgrounds import TRAINING_FAMILIES, Picture, Size, random_palette
 from mmgen.masks.scenes.compose import SHARES
@@ -19,7 +21,7 @@ from mmgen.masks.scenes.cutouts import cut_out
 from mmgen.masks.scenes.placing import Placement
 from mmgen.masks.scenes.unseen import unseen_families
 from mmgen.masks.training import Course, Progress, train
-from recon.segmentation import MaskNetworkConfig, folded
+from recon.segmentation import MaskNetwork, MaskNetworkConfig, folded
 
 SIZE = (64, 32)
 NOTHING = dict.fromkeys(SHARES, 0.0)
@@ -110,6 +112,18 @@ def test_iou_of_masks() -> None:
     one, none = np.full((2, 2), 255, np.uint8), np.zeros((2, 2), np.uint8)
     assert (iou(one, one), iou(one, none), iou(none, none)) == (1.0, 0.0, 1.0)
     assert iou(np.uint8([[255, 127]]), np.uint8([[128, 255]])) == 0.5
+
+
+def test_a_finished_network_goes_on_from_what_it_has_learned(bank: Bank, tmp_path: Path) -> None:
+    config = MaskNetworkConfig(*SIZE, (8, 8, 8, 8))
+    torch.manual_seed(5)
+    write_network(tmp_path / "first.safetensors", folded(MaskNetwork(config)), {})
+    scenes, course = Scenes(bank, TRAINING_FAMILIES, SIZE), Course(1, batch=2, learning_rate=1e-6)
+    further = train(scenes, config, course, tmp_path / "course.pt", lambda _: None, tmp_path / "first.safetensors")
+    for name, value in read_network(tmp_path / "first.safetensors").state_dict().items():
+        np.testing.assert_allclose(further.state_dict()[name].numpy(), value.numpy(), atol=1e-5, err_msg=name)
+    write_network(tmp_path / "further.safetensors", folded(further), {})
+    assert read_network(tmp_path / "further.safetensors").config == config
 
 
 @pytest.mark.slow

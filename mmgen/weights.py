@@ -59,14 +59,38 @@ def save_weights(path: Path, encoder: AttributeEncoder, template: Template, abou
     tensors[TEMPLATE + "vertices"] = template.vertices
     tensors[TEMPLATE + "faces"] = template.faces
     tensors[TEMPLATE + "face_uv"] = template.face_uv
-    header = {
+    header: dict[str, Any] = {
         "schema": SCHEMA,
         "encoder": encoder.config.to_dict(),
         "template": {"mirror_axis": template.mirror_axis},
         "versions": {"mmgen": __version__, "torch": str(torch.__version__)},
         **about,
     }
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    _write(path, {name: value.detach().cpu() for name, value in tensors.items()}, header)
+
+
+def save_halved(source: Path, target: Path) -> None:
+    """Write a weights file again in half the size: matrices and filters of the networks as 16-bit floats.
+
+    Coordinates, biases and statistics keep 32 bits; what is loaded has 32 bits everywhere.
+
+    Raises:
+        FatalError: as from `load_weights`.
+    """
+    weights = load_weights(source)
+    tensors = load_tensors(_read(source))
+    small = {
+        name: value.half() if name.startswith(ENCODER) and name not in _EXACT and value.ndim > 1 else value
+        for name, value in tensors.items()
+    }
+    _write(target, small, weights.header)
+
+
+_EXACT = (ENCODER + "prototype_vertices",)
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    plain = {name: value.contiguous() for name, value in tensors.items()}
     write_bytes_atomic(path, save_tensors(plain, {HEADER_KEY: json.dumps(header, sort_keys=True, allow_nan=False)}))
 
 

@@ -1,7 +1,7 @@
 """A training step with truth: camera, shape and texture of generated people are known, so each encoder is told.
 
-The camera encoder learns cameras and nothing else. Shape and texture see the photo through the *true* camera, a little
-off as a predicted one would be, and are drawn under the exact one: neither can hide an error of its own behind a wrong
+The camera encoder learns cameras and nothing else. Shape and texture see the photo through the predicted camera, or the
+*true* one a little off, and are drawn under the exact one: neither can hide an error of its own behind a wrong
 camera. They are drawn once more from a side that the photo does not show, and compared with the truth drawn from there.
 Not in the paper, which has no truth.
 """
@@ -18,6 +18,7 @@ from torch.nn import functional
 from recon.encoders import fixed_statistics
 from recon.encoders.camera import CameraPrediction, bin_centres_deg
 from recon.losses import LossWeights
+from recon.metrics import azimuth_error_deg
 from recon.render import RenderSettings, render
 from recon.render.scene import Rendering
 from recon.structures import Attributes, Camera, Sample, TexturedMesh
@@ -45,6 +46,10 @@ TURNS_DEG = (30.0, 330.0)
 
 EXACT_SHARE = 0.25
 """Share of photos whose camera is given exactly."""
+
+PREDICTED_SHARE = 0.5
+LOST_DEG = 20.0
+"""Share of photos whose camera is the predicted one, if its azimuth is not further off than this."""
 
 
 def learn(learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: Moment) -> StepReport:
@@ -79,7 +84,7 @@ def supervised_step(
     if _draws(weights):
         terms |= _body_terms(learner, batch.sample, known, config, moment)
     elif weights.vertices:
-        camera = unsure_camera(known.camera, learner.generator)
+        camera = told_camera(learner, batch.sample, known.camera)
         answers = encoder.shape_answers(batch.sample, camera)
         errors = [vertices_truth_loss(encoder.prototype_vertices + each, known.vertices) for each in answers]
         terms["vertices"] = torch.stack(errors).mean()
@@ -104,7 +109,7 @@ def _body_terms(
     """Shape and texture, seen through cameras a little off and drawn under the true ones."""
     encoder, weights = learner.encoder, config.losses
     template = encoder.prototype
-    own = encoder.encode_groups(sample, camera=unsure_camera(known.camera, learner.generator))
+    own = encoder.encode_groups(sample, camera=told_camera(learner, sample, known.camera))
     terms: dict[str, Tensor] = {}
     if weights.vertices:
         terms["vertices"] = vertices_truth_loss(template.vertices + own.offsets, known.vertices)
@@ -193,6 +198,26 @@ def texels_truth_loss(texture: Float[Tensor, "B 3 H W"], true: Float[Tensor, "B 
     if (true.shape[2] * factor, true.shape[3] * factor) != tuple(texture.shape[2:]):
         raise ValueError(f"true texels {list(true.shape[2:])} are no whole part of a texture {list(texture.shape[2:])}")
     return (functional.avg_pool2d(texture, factor) - true).abs().mean()
+
+
+def told_camera(learner: Learner, sample: Sample, true: Camera) -> Camera:
+    """What shape and texture are told of the cameras: what the camera encoder says of half of the photos, wherever it
+    is not lost, and the truth, a little off, of the others."""
+    encoder, generator = learner.encoder, learner.generator
+    unsure = unsure_camera(true, generator)
+    with torch.no_grad(), fixed_statistics(encoder):
+        predicted = encoder.predict_camera(sample).camera
+    is_near = azimuth_error_deg(predicted.azimuth_deg, true.azimuth_deg) < LOST_DEG
+    chosen = is_near & (torch.rand(len(true), generator=generator, device=generator.device) < PREDICTED_SHARE).to(
+        is_near.device
+    )
+    return replace(
+        true,
+        azimuth_deg=torch.where(chosen, predicted.azimuth_deg, unsure.azimuth_deg),
+        elevation_deg=torch.where(chosen, predicted.elevation_deg, unsure.elevation_deg),
+        distance=torch.where(chosen, predicted.distance, unsure.distance),
+        offset=torch.where(chosen[:, None], predicted.offset, unsure.offset),
+    )
 
 
 def unsure_camera(camera: Camera, generator: torch.Generator) -> Camera:

@@ -22,6 +22,7 @@ from recon.training.supervised import (
     learn,
     supervised_step,
     texels_truth_loss,
+    told_camera,
     turned_camera,
     turned_view_loss,
     unsure_camera,
@@ -118,6 +119,26 @@ def test_all_terms_fall_when_one_batch_is_learned_again_and_again(scene):
     assert reports[-1].terms["truth_camera"] < 0.6 * reports[0].terms["truth_camera"]
 
 
+def test_half_of_the_photos_come_with_the_predicted_camera_unless_it_is_lost(scene, monkeypatch):
+    learner, _ = scene
+    true = cameras(*[170.0] * 400)
+    sample = Sample(torch.rand(400, 3, 64, 32), torch.ones(400, 64, 32))
+    said = replace(true, azimuth_deg=torch.full((400,), -175.0), distance=torch.full((400,), 3.1))
+    said.azimuth_deg[::2] = -10.0
+    norms = [module for module in learner.encoder.camera.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+
+    def predict_camera(sample):
+        assert not any(norm.training for norm in norms)  # as it answers when it is used
+        return prediction(said)
+
+    monkeypatch.setattr(learner.encoder, "predict_camera", predict_camera)
+    told = told_camera(learner, sample, true)
+    taken = told.distance == 3.1
+    assert not taken[::2].any() and 0.4 < float(taken[1::2].double().mean()) < 0.6
+    assert torch.equal(taken, told.azimuth_deg == -175.0)
+    assert all(norm.training for norm in norms)
+
+
 def test_the_other_side_is_looked_at():
     true = cameras(*[100.0] * 300)
     turned = turned_camera(true, torch.Generator().manual_seed(0))
@@ -160,7 +181,7 @@ def test_shapes_are_combinations_of_given_modes():
     modes[0, :, 1] = template.vertices[:, 1]
     modes[1, :, 0] = template.vertices[:, 0]
     encoder.shape.take(modes)
-    torch.nn.init.normal_(encoder.shape.mix[-1].weight)
+    torch.nn.init.normal_(encoder.shape.first.mix[-1].weight)
     sample = Sample(torch.rand(3, 3, 64, 32), torch.ones(3, 64, 32))
     offsets = encoder(sample).offsets.detach()
     assert float(offsets.abs().max()) > 1e-3

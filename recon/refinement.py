@@ -55,11 +55,11 @@ class RefineConfig:
     """
 
     steps: int = 50
-    camera_share: float = 0.2
+    camera_share: float = 0.1
     softness: tuple[tuple[float, float], ...] = ((3000.0, 0.035), (7000.0, 0.02), (17000.0, 0.014))
-    step_size: float = 0.02
+    step_size: float = 0.025
     camera_step: float = 0.08
-    smoothing: tuple[float, ...] = (12.0, 5.0, 2.0, 0.8, 0.3)
+    smoothing: tuple[float, ...] = (8.0, 3.0, 1.2, 0.5, 0.2, 0.1)
     roughness: float = 0.5
     turn_deg: float = 4.0
     tilt_deg: float = 3.0

@@ -46,6 +46,9 @@ TEXELS = (128, 32)
 NORMAL_LENGTH = 0.05
 CHUNK_MESHES = 8
 
+PRECISION = 1e-7
+"""Of sums of 32-bit products, relative: a mode of less variance is rounding."""
+
 
 @dataclass(frozen=True)
 class TruthPack:
@@ -88,9 +91,9 @@ class TruthPack:
         signs = np.tile([-1.0, 1.0, 1.0], len(self.partners))
         covariance = (covariance + (covariance * signs * signs[:, None])[np.ix_(places, places)]) / 2
         size = len(covariance)
-        largest = (max(size - count, 0), size - 1)
-        variances, vectors = eigh(covariance, subset_by_index=largest)
-        kept = np.flatnonzero(variances > variances.max() * 1e-9)[::-1]
+        most = min(count, 2 * len(off), size)
+        variances, vectors = eigh(covariance, subset_by_index=(size - most, size - 1))
+        kept = np.flatnonzero(variances > variances.max() * PRECISION)[::-1]
         components = vectors[:, kept].T * np.sqrt(variances[kept])[:, None]
         return components.reshape(len(kept), -1, 3).astype(np.float32)
 

@@ -39,7 +39,7 @@ def inspect(path: Path) -> dict[str, Any]:
         raise FatalError(
             "kind_unknown",
             f"{display_name(path)} is nothing that inspect knows",
-            "Name a .glb file or a folder of them.",
+            "Name a .glb or .safetensors file, or a folder that mmgen wrote.",
         )
     return inspect_glb(path)
 

@@ -120,6 +120,28 @@ def read_record(out: Path) -> dict[str, Any] | None:
         return None
 
 
+def shard_facts(out: Path) -> dict[str, Any]:
+    """What the record of a shard folder says: counts, what they came from, settings.
+
+    Raises:
+        FatalError: `unfinished`, where there is no whole record.
+    """
+    record = read_record(out)
+    if record is None:
+        raise FatalError(
+            "unfinished",
+            f"{display_name(out)} has no whole {RECORD_NAME}: the run is not finished",
+            "Run mmgen augment-reid again; it goes on from here.",
+        )
+    shards = record["shards"]
+    return {
+        "kind": "shards",
+        "path": display_name(out),
+        "shards": len(shards),
+        **{name: value for name, value in record.items() if name not in ("shards", "index")},
+    }
+
+
 def is_finished(out: Path, plan: Plan, weights_sha256: str, removed: Sequence[str]) -> bool:
     """Whether the folder is complete, made of this plan and these weights, and every tar and index has its bytes."""
     record = read_record(out)

@@ -1,4 +1,4 @@
-"""`mmgen inspect`: what is in a GLB or a folder."""
+"""`mmgen inspect`: what is in a GLB, a folder or a weights file."""
 
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,34 @@ from mmgen.cli.output import print_json
 @click.argument("path", type=PATH)
 @json_option
 def command(path: Path, as_json: bool) -> None:
-    """Show what is in PATH: a .glb file, a folder that `mmgen reconstruct` wrote, or any folder of meshes.
+    """Show what is in PATH: a .glb file, a folder that `mmgen reconstruct` or `augment-reid` wrote, any folder of
+    meshes, or a weights file.
 
     A mesh: counts, size, texture, material, where it comes from. A run: how many worked, what failed, quality, time.
+    Shards: what their record says. Weights: networks, prototype, metrics, how they were trained.
     """
-    from mmgen.assets.inspection import inspect
-
-    facts = inspect(path)
+    facts = _facts(path)
     if as_json:
         print_json({"schema": "mmgen.inspect/1"} | facts)
         return
     for line in _lines(facts):
         print(line)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    from mmgen.augment.verification import is_shard_folder
+
+    if path.is_file() and path.suffix.lower() == ".safetensors":
+        from mmgen.weights_report import weights_facts
+
+        return weights_facts(path)
+    if is_shard_folder(path):
+        from mmgen.augment.folder import shard_facts
+
+        return shard_facts(path)
+    from mmgen.assets.inspection import inspect
+
+    return inspect(path)
 
 
 def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 @click.option("--template", help="For --rerun: mesh that was fitted, if it was a file of your own.")
 @json_option
 def command(path: Path, rerun: bool, as_json: bool, **whereabouts: Any) -> None:
-    """Check that PATH is sound: a .glb file, or a folder that `reconstruct`, `export` or `augment-reid` wrote.
+    """Check that PATH is sound: a .glb file, a folder that `reconstruct`, `export` or `augment-reid` wrote, or weights.
 
     Meshes are checked by mmgen's own rules (format, geometry, texture, material, feet on the ground, provenance),
     folders against their records (files there, hashes equal, nothing half-written). Where node and the npm package
     gltf-validator are installed, the Khronos validator looks at every mesh too. Of shards, every count and hash is
-    checked, and every sample against the index. Exit code 3 if there are errors.
+    checked, and every sample against the index; of weights, that header, tensors and template fit together and all
+    numbers are finite. Exit code 3 if there are errors.
 
     With --rerun every mesh is also reconstructed again, from the photo, mask, weights and options that its provenance
     names, and must have the same bytes.
@@ -45,6 +46,12 @@ def command(path: Path, rerun: bool, as_json: bool, **whereabouts: Any) -> None:
         if rerun:
             raise click.UsageError("--rerun is for meshes; shards are checked against their own records")
         _finish(_show_shards(verify_shards(path), as_json))
+        return
+
+    if path.is_file() and path.suffix.lower() == ".safetensors":
+        if rerun:
+            raise click.UsageError("--rerun is for meshes; weights are trained, not made again")
+        _finish(_show_weights(path, as_json))
         return
 
     verdict = verify(path)
@@ -87,6 +94,24 @@ def _rerun(verdict: "Verification", whereabouts: dict[str, Any]) -> "Verificatio
 def _finish(errors: int) -> None:
     if errors:
         click.get_current_context().exit(EXIT_ITEMS_FAILED)
+
+
+def _show_weights(path: Path, as_json: bool) -> int:
+    """Print the verdict on weights; returns the number of errors."""
+    from dataclasses import asdict
+
+    from mmgen.assets.findings import Finding
+    from mmgen.weights_report import weights_facts, weights_faults
+
+    findings = [Finding("error", "weights", path.name, fault) for fault in weights_faults(path)]
+    facts = weights_facts(path)
+    if as_json:
+        verdict = {"ok": not findings, "errors": len(findings), "findings": [asdict(finding) for finding in findings]}
+        print_json({"schema": "mmgen.verify/1", "path": facts["path"], "sha256": facts["sha256"], **verdict})
+    else:
+        _print_findings(findings)
+        print(f"{facts['path']}: weights of {facts['parameters']['all']} parameters; {len(findings)} errors")
+    return len(findings)
 
 
 def _show_shards(verdict: "ShardVerification", as_json: bool) -> int:

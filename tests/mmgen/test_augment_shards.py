@@ -289,6 +289,16 @@ def test_verify_on_the_command_line(copy):
     assert result.exit_code == 3 and "virtual-000000.tar" in result.stdout
 
 
+def test_inspect_says_what_the_record_of_the_shards_says(copy):
+    facts = json.loads(CliRunner().invoke(cli, ["inspect", str(copy), "--json"]).stdout)
+    assert facts["kind"] == "shards" and facts["samples"] == len(lines_of(copy))
+    assert facts["shards"] == len(list((copy / "shards").glob("*.tar")))
+    assert facts["accounting"] and facts["generator"]
+    (copy / "record.json").unlink()
+    with pytest.raises(FatalError, match="the run is not finished"):
+        CliRunner().invoke(cli, ["inspect", str(copy)], catch_exceptions=False, standalone_mode=False)
+
+
 def test_removed_people_leave_nothing_behind(copy, base, monkeypatch):
     before = {line["key"]: line for line in lines_of(copy)}
     assert remove_people(copy, ["0002"], None, dry_run=True).samples > 0 and len(lines_of(copy)) == len(before)

@@ -13,8 +13,10 @@ from mmgen.cli.output import print_json
 @click.argument("path", type=PATH)
 @json_option
 def command(path: Path, as_json: bool) -> None:
-    """Show what is in PATH: a .glb file, a folder that `mmgen reconstruct` or `augment-reid` wrote, any folder of
-    meshes, or a weights file.
+    """Show what is in PATH.
+
+    PATH is a .glb file, a folder that `mmgen reconstruct` or `augment-reid` wrote, any folder of meshes, or a weights
+    file.
 
     A mesh: counts, size, texture, material, where it comes from. A run: how many worked, what failed, quality, time.
     Shards: what their record says. Weights: networks, prototype, metrics, how they were trained.

@@ -31,6 +31,9 @@ MASK_ENDINGS = ("_mask", ".mask", "-mask")
 
 MASK_FOLDER = "masks"
 _SKIPPED_FOLDERS = frozenset({MASK_FOLDER, "truth", "__macosx"})
+_OVERVIEWS = {"contact_sheet.jpg": "synth.json"}
+"""Pictures of many photos, by the file that tells whose they are: what `mmgen synth` writes beside its photos."""
+
 _LIST_SUFFIXES = frozenset({".txt", ".jsonl"})
 LEAST_HEIGHT_M, MOST_HEIGHT_M = 0.1, 10.0
 _PATH_KEYS = ("path", "input", "image")
@@ -120,7 +123,8 @@ def _walk(root: Path, recursive: bool) -> Iterator[ImageFile]:
         folders = {entry.name for entry in entries if _is_folder(entry)}
         if recursive:
             pending.extend(folder / name for name in names if name in folders and name.lower() not in _SKIPPED_FOLDERS)
-        for name in photos_among([name for name in names if name not in folders]):
+        files = [name for name in names if name not in folders]
+        for name in photos_among([name for name in files if _OVERVIEWS.get(name) not in files]):
             yield ImageFile((folder / name).relative_to(root), folder / name)
 
 

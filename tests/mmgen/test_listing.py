@@ -34,6 +34,12 @@ def test_masks_and_truth_are_no_photos(tmp_path: Path) -> None:
     assert relatives(tmp_path) == ["C_Mask.png", "a.jpg", "b.jpg", "c.JPG", "face_mask.jpg"]
 
 
+def test_the_overview_of_a_data_set_is_no_photo_but_a_photo_of_that_name_is(tmp_path: Path) -> None:
+    names = ["synth/query/a.jpg", "synth/contact_sheet.jpg", "synth/synth.json", "mine/contact_sheet.jpg"]
+    touch(*(tmp_path / name for name in names))
+    assert relatives(tmp_path) == ["mine/contact_sheet.jpg", "synth/query/a.jpg"]
+
+
 def test_a_folder_named_masks_is_listed_when_it_is_asked_for(tmp_path: Path) -> None:
     touch(tmp_path / "masks" / "a.png")
     assert relatives(tmp_path / "masks") == ["a.png"]

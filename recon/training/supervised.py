@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from recon.encoders import fixed_statistics
+from recon.camera import world_to_camera
+from recon.encoders import ALL_GROUPS, fixed_statistics
 from recon.encoders.camera import CameraPrediction, bin_centres_deg
 from recon.losses import LossWeights
 from recon.metrics import azimuth_error_deg
@@ -28,7 +29,7 @@ from recon.training.known import Known
 from recon.training.learner import Learner
 from recon.training.schedule import render_settings
 from recon.training.step import Batch, Moment, StepReport, draw, train_step, update
-from recon.training.terms import colour_terms, outline_terms, shape_terms, weighted_sum
+from recon.training.terms import colour_terms, shape_terms, weighted_sum
 
 BIN_SHARPNESS = 30.0
 """Concentration (von Mises) of the azimuth's target over the bins: about one bin to either side."""
@@ -43,6 +44,8 @@ CAMERA_NOISE = (6.0, 2.0, 0.02, 0.01)
 
 TURNS_DEG = (30.0, 330.0)
 """How far from the photo's azimuth the body is looked at once more."""
+
+ACROSS_VIEW_WEIGHT = 1.0
 
 EXACT_SHARE = 0.25
 """Share of photos whose camera is given exactly."""
@@ -86,7 +89,8 @@ def supervised_step(
     elif weights.vertices:
         camera = told_camera(learner, batch.sample, known.camera)
         answers = encoder.shape_answers(batch.sample, camera)
-        errors = [vertices_truth_loss(encoder.prototype_vertices + each, known.vertices) for each in answers]
+        bodies = [encoder.prototype_vertices + each for each in answers]
+        errors = [vertices_truth_loss(each, known.vertices, known.camera) for each in bodies]
         terms["vertices"] = torch.stack(errors).mean()
 
     loss = weighted_sum(terms, weights)
@@ -106,23 +110,28 @@ def _draws(weights: LossWeights) -> bool:
 def _body_terms(
     learner: Learner, sample: Sample, known: Known, config: StepConfig, moment: Moment
 ) -> dict[str, Tensor]:
-    """Shape and texture, seen through cameras a little off and drawn under the true ones."""
+    """Shape and texture, seen through cameras a little off and drawn under the true ones.
+
+    Pictures teach texture and light alone. Shapes have their truth; drawings moved them towards what a soft silhouette
+    rewards, which is thinner than anybody is.
+    """
     encoder, weights = learner.encoder, config.losses
     template = encoder.prototype
-    own = encoder.encode_groups(sample, camera=told_camera(learner, sample, known.camera))
+    trainable = ALL_GROUPS if weights.vertices else ALL_GROUPS - {"shape"}
+    own = encoder.encode_groups(sample, trainable, told_camera(learner, sample, known.camera))
     terms: dict[str, Tensor] = {}
     if weights.vertices:
-        terms["vertices"] = vertices_truth_loss(template.vertices + own.offsets, known.vertices)
+        terms["vertices"] = vertices_truth_loss(template.vertices + own.offsets, known.vertices, known.camera)
     if weights.texels:
         terms["texels"] = texels_truth_loss(own.texture, known.texture)
     settings = render_settings(config.soft_mask, moment.progress, config.shade_background)
-    drawn = draw(replace(own, camera=known.camera), template, sample, settings)
-    # Outlines as they should have been; colours where nothing stands before the person and nothing was added to it.
-    terms |= outline_terms(drawn, known.mask, weights)
+    painted = replace(own, camera=known.camera, offsets=own.offsets.detach())
+    # Colours where nothing stands before the person and nothing was added to it.
+    drawn = draw(painted, template, sample, settings)
     terms |= colour_terms(drawn, Sample(sample.image, sample.mask * known.mask), weights)
     if weights.identity:
         turned = turned_camera(known.camera, learner.generator)
-        terms["identity"] = turned_view_loss(own, known, template, turned, settings, weights)
+        terms["identity"] = turned_view_loss(painted, known, template, turned, settings, weights)
     return terms | shape_terms([own.offsets], template, learner.frame, weights)
 
 
@@ -144,7 +153,7 @@ def turned_view_loss(
         template: prototype.
         camera: where from, one per photo.
         settings: of the drawings.
-        weights: of the terms that compare silhouettes and colours.
+        weights: of the terms that compare colours.
     """
     size = (known.mask.shape[1], known.mask.shape[2])
 
@@ -156,8 +165,7 @@ def turned_view_loss(
         truth = seen(known.vertices, known.texture)
     outline = (truth.face_index >= 0).to(truth.mask)
     drawn = seen(template.vertices + own.offsets, own.texture)
-    terms = outline_terms(drawn, outline, weights) | colour_terms(drawn, Sample(truth.image, outline), weights)
-    return weighted_sum(terms, weights)
+    return weighted_sum(colour_terms(drawn, Sample(truth.image, outline), weights), weights)
 
 
 def camera_truth_loss(predicted: CameraPrediction, true: Camera) -> Float[Tensor, ""]:
@@ -183,9 +191,25 @@ def camera_truth_loss(predicted: CameraPrediction, true: Camera) -> Float[Tensor
     return loss + PLACE_SHARE * functional.smooth_l1_loss(error, torch.zeros_like(error)) * len(PLACE_UNITS)
 
 
-def vertices_truth_loss(vertices: Float[Tensor, "B V 3"], true: Float[Tensor, "B V 3"]) -> Float[Tensor, ""]:
-    """Mean distance between corresponding vertices, template units."""
-    return (vertices - true).square().sum(dim=2).add(1e-8).sqrt().mean()
+def vertices_truth_loss(
+    vertices: Float[Tensor, "B V 3"], true: Float[Tensor, "B V 3"], camera: Camera
+) -> Float[Tensor, ""]:
+    """Mean distance between corresponding vertices, template units, and once more the part of it across the view.
+
+    A distance pulls as hard whichever way it points, and most of it points along the view, where one photo says least:
+    what the photo does show needs a pull of its own.
+
+    Args:
+        vertices: predicted.
+        true: as many corresponding ones.
+        camera: true cameras, one per body.
+    """
+    error = (vertices - true) @ world_to_camera(camera)[:, :3, :3].transpose(1, 2)
+    return _length(error).mean() + ACROSS_VIEW_WEIGHT * _length(error[..., :2]).mean()
+
+
+def _length(vectors: Float[Tensor, "B V D"]) -> Float[Tensor, "B V"]:
+    return vectors.square().sum(dim=2).add(1e-8).sqrt()
 
 
 def texels_truth_loss(texture: Float[Tensor, "B 3 H W"], true: Float[Tensor, "B 3 h w"]) -> Float[Tensor, ""]:

@@ -46,6 +46,7 @@ TURNS_DEG = (30.0, 330.0)
 """How far from the photo's azimuth the body is looked at once more."""
 
 ACROSS_VIEW_WEIGHT = 1.0
+"""How much the part of a vertex' error across the view counts beside the whole."""
 
 EXACT_SHARE = 0.25
 """Share of photos whose camera is given exactly."""

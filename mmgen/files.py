@@ -63,6 +63,11 @@ def sha256_or_none(path: Path) -> str | None:
         return None
 
 
+def is_weights_file(path: Path) -> bool:
+    """Whether a file calls itself weights by its ending; what is in it is not looked at."""
+    return path.is_file() and path.suffix.lower() == ".safetensors"
+
+
 def safe_stem(name: str) -> str:
     """A file name without its last suffix, printable and valid UTF-8.
 

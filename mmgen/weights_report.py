@@ -6,17 +6,12 @@ from typing import Any
 import torch
 
 from mmgen.listing import display_name
-from mmgen.weights import load_weights
+from mmgen.weights import Weights
 from recon.encoders import parameter_counts
 
 
-def weights_facts(path: Path) -> dict[str, Any]:
-    """Networks, template, versions, metrics and training of a weights file.
-
-    Raises:
-        FatalError: as from `load_weights`.
-    """
-    weights = load_weights(path)
+def weights_facts(path: Path, weights: Weights) -> dict[str, Any]:
+    """Networks, template, versions, metrics and training of a weights file that was loaded."""
     counts = parameter_counts(weights.encoder)
     prototype = weights.encoder.prototype
     return {
@@ -38,13 +33,8 @@ def weights_facts(path: Path) -> dict[str, Any]:
     }
 
 
-def weights_faults(path: Path) -> list[str]:
-    """What is wrong with the numbers of a weights file that otherwise loads; empty if it is sound.
-
-    Raises:
-        FatalError: as from `load_weights`: its header and tensors are checked against each other there.
-    """
-    weights = load_weights(path)
+def weights_faults(weights: Weights) -> list[str]:
+    """What is wrong with the numbers of weights; empty if they are sound. Loading checked header against tensors."""
     return [
         f"{name} holds numbers that are not finite"
         for name, value in weights.encoder.state_dict().items()

@@ -7,6 +7,7 @@ import click
 
 from mmgen.cli.options import PATH, json_option
 from mmgen.cli.output import print_json
+from mmgen.files import is_weights_file
 
 
 @click.command()
@@ -32,10 +33,11 @@ def command(path: Path, as_json: bool) -> None:
 def _facts(path: Path) -> dict[str, Any]:
     from mmgen.augment.verification import is_shard_folder
 
-    if path.is_file() and path.suffix.lower() == ".safetensors":
+    if is_weights_file(path):
+        from mmgen.weights import load_weights
         from mmgen.weights_report import weights_facts
 
-        return weights_facts(path)
+        return weights_facts(path, load_weights(path))
     if is_shard_folder(path):
         from mmgen.augment.folder import shard_facts
 

@@ -1,4 +1,4 @@
-"""`mmgen verify`: is a GLB or a folder sound?"""
+"""`mmgen verify`: is a GLB, a folder or a weights file sound?"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ import click
 from mmgen.cli import EXIT_ITEMS_FAILED
 from mmgen.cli.options import PATH, json_option
 from mmgen.cli.output import print_json, say
+from mmgen.files import is_weights_file
 from mmgen.listing import display_name
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def command(path: Path, rerun: bool, as_json: bool, **whereabouts: Any) -> None:
         _finish(_show_shards(verify_shards(path), as_json))
         return
 
-    if path.is_file() and path.suffix.lower() == ".safetensors":
+    if is_weights_file(path):
         if rerun:
             raise click.UsageError("--rerun is for meshes; weights are trained, not made again")
         _finish(_show_weights(path, as_json))
@@ -101,10 +102,12 @@ def _show_weights(path: Path, as_json: bool) -> int:
     from dataclasses import asdict
 
     from mmgen.assets.findings import Finding
+    from mmgen.weights import load_weights
     from mmgen.weights_report import weights_facts, weights_faults
 
-    findings = [Finding("error", "weights", path.name, fault) for fault in weights_faults(path)]
-    facts = weights_facts(path)
+    weights = load_weights(path)
+    findings = [Finding("error", "weights", path.name, fault) for fault in weights_faults(weights)]
+    facts = weights_facts(path, weights)
     if as_json:
         verdict = {"ok": not findings, "errors": len(findings), "findings": [asdict(finding) for finding in findings]}
         print_json({"schema": "mmgen.verify/1", "path": facts["path"], "sha256": facts["sha256"], **verdict})

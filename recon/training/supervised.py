@@ -1,8 +1,9 @@
 """A training step with truth: camera, shape and texture of generated people are known, so each encoder is told.
 
 The camera encoder learns cameras and nothing else. Shape and texture see the photo through the predicted camera, or the
-*true* one a little off, and are drawn under the exact one: neither can hide an error of its own behind a wrong
-camera. They are drawn once more from a side that the photo does not show, and compared with the truth drawn from there.
+*true* one a little off: neither can hide an error of its own behind a wrong camera. Shapes learn from registered
+vertices alone, textures and light also from drawings under the exact camera, and from a side that the photo does not
+show, compared with the truth drawn from there.
 Not in the paper, which has no truth.
 """
 
@@ -27,7 +28,6 @@ from recon.template import Template
 from recon.training.config import OptimiserConfig, StepConfig
 from recon.training.known import Known
 from recon.training.learner import Learner
-from recon.training.schedule import render_settings
 from recon.training.step import Batch, Moment, StepReport, draw, train_step, update
 from recon.training.terms import colour_terms, shape_terms, weighted_sum
 
@@ -71,7 +71,7 @@ def supervised_step(
     Args:
         learner: networks and optimisers; changed in place.
         batch: photos with truth, on the learner's device.
-        config: weights of the terms; those that compare drawings with photos count too.
+        config: weights of the terms; those that compare colours count too, those that compare outlines do not.
         optimiser: learning rate and clipping.
         moment: where the training stands.
 
@@ -86,7 +86,7 @@ def supervised_step(
     if weights.camera:
         terms["camera"] = camera_truth_loss(encoder.predict_camera(batch.sample), known.camera)
     if _draws(weights):
-        terms |= _body_terms(learner, batch.sample, known, config, moment)
+        terms |= _body_terms(learner, batch.sample, known, config)
     elif weights.vertices:
         camera = told_camera(learner, batch.sample, known.camera)
         answers = encoder.shape_answers(batch.sample, camera)
@@ -104,13 +104,11 @@ def supervised_step(
 
 def _draws(weights: LossWeights) -> bool:
     """Whether bodies must be painted and drawn: cameras and shapes alone learn several times as fast."""
-    silent = ("camera", "vertices", "gradient_penalty")
+    silent = ("camera", "vertices", "iou", "contour", "gradient_penalty")
     return any(value for name, value in asdict(weights).items() if name not in silent)
 
 
-def _body_terms(
-    learner: Learner, sample: Sample, known: Known, config: StepConfig, moment: Moment
-) -> dict[str, Tensor]:
+def _body_terms(learner: Learner, sample: Sample, known: Known, config: StepConfig) -> dict[str, Tensor]:
     """Shape and texture, seen through cameras a little off and drawn under the true ones.
 
     Pictures teach texture and light alone. Shapes have their truth; drawings moved them towards what a soft silhouette
@@ -125,7 +123,7 @@ def _body_terms(
         terms["vertices"] = vertices_truth_loss(template.vertices + own.offsets, known.vertices, known.camera)
     if weights.texels:
         terms["texels"] = texels_truth_loss(own.texture, known.texture)
-    settings = render_settings(config.soft_mask, moment.progress, config.shade_background)
+    settings = RenderSettings(shade_background=config.shade_background)
     painted = replace(own, camera=known.camera, offsets=own.offsets.detach())
     # Colours where nothing stands before the person and nothing was added to it.
     drawn = draw(painted, template, sample, settings)

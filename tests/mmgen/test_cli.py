@@ -91,7 +91,7 @@ def test_a_bug_shows_its_traceback_and_is_1(command: list[BaseException], capsys
     ("error", "hint"),
     [
         (OSError(28, "No space left on device", "x/manifest.jsonl"), "Free some space"),
-        (PermissionError(13, "Permission denied", "/root/x"), "Check who may read and write there"),
+        (PermissionError(13, "Permission denied", "/locked/x"), "Check who may read and write there"),
     ],
 )
 def test_errors_of_the_file_system_are_no_bugs(

@@ -8,6 +8,8 @@ import pytest
 
 from mmgen.errors import FatalError, ItemError
 from mmgen.images import ImageFile, display_name, list_images, read_image
+from mmgen.synth.dataset import INDEX_NAME
+from mmgen.synth.sheet import SHEET_NAME
 
 
 def touch(*paths: Path) -> None:
@@ -35,9 +37,9 @@ def test_masks_and_truth_are_no_photos(tmp_path: Path) -> None:
 
 
 def test_the_overview_of_a_data_set_is_no_photo_but_a_photo_of_that_name_is(tmp_path: Path) -> None:
-    names = ["synth/query/a.jpg", "synth/contact_sheet.jpg", "synth/synth.json", "mine/contact_sheet.jpg"]
+    names = ["synth/query/a.jpg", f"synth/{SHEET_NAME}", f"synth/{INDEX_NAME}", f"mine/{SHEET_NAME}"]
     touch(*(tmp_path / name for name in names))
-    assert relatives(tmp_path) == ["mine/contact_sheet.jpg", "synth/query/a.jpg"]
+    assert relatives(tmp_path) == [f"mine/{SHEET_NAME}", "synth/query/a.jpg"]
 
 
 def test_a_folder_named_masks_is_listed_when_it_is_asked_for(tmp_path: Path) -> None:

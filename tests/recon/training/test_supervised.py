@@ -158,6 +158,7 @@ def test_a_wrong_back_is_seen_from_behind_alone(scene):
     right = Attributes(known.camera, known.vertices - template.vertices, known.texture, None, None)
     painted = known.texture.clone()
     painted[:, :, : painted.shape[2] // 2] = 0
+    deep = right.offsets + template.vertices * torch.tensor([0.0, 0.0, 0.8])
 
     def loss(own, azimuth_deg):
         camera = replace(cameras(0.0, 0.0, 0.0, 0.0), azimuth_deg=torch.full((4,), azimuth_deg))
@@ -167,6 +168,7 @@ def test_a_wrong_back_is_seen_from_behind_alone(scene):
     wrong_back = replace(right, texture=painted)
     assert loss(wrong_back, 180.0) > 2 * loss(right, 180.0)
     assert loss(wrong_back, 0.0) < loss(wrong_back, 180.0) / 4
+    assert loss(replace(right, offsets=deep), 90.0) > 1.5 * loss(right, 90.0)
 
 
 def test_a_batch_without_truth_is_refused(scene):

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import find_chromium, run_chromium
+from browser import find_chromium, open_page
 from painted import BLUE, RED, count_colour, painted_asset
-from PIL import Image
 
 from mmgen.assets.glb import glb_bytes
 from mmgen.gallery import cards, collect_items, stores
@@ -37,12 +36,11 @@ def items(tmp_path: Path, monkeypatch) -> list:
     return collect_items(tmp_path)
 
 
-def open_page(page: str, folder: Path, **options: object) -> tuple[str, np.ndarray]:
-    """The document after all scripts have run, and the picture of the window."""
-    path, picture = folder / "gallery.html", folder / "shot.png"
+def write_page(folder: Path, page: str) -> str:
+    """Its address."""
+    path = folder / "gallery.html"
     path.write_text(page, encoding="utf-8")
-    document = run_chromium(path, "--dump-dom", f"--screenshot={picture}", **options)
-    return document, np.asarray(Image.open(picture).convert("RGB"))
+    return path.resolve().as_uri()
 
 
 class Tags(HTMLParser):
@@ -63,7 +61,8 @@ class Tags(HTMLParser):
 
 def test_all_models_are_drawn_and_look_at_the_viewer(items: list, tmp_path: Path) -> None:
     built = [cards.make_card(item, rank, stores.EmbeddedStore()) for rank, item in enumerate(items)]
-    document, picture = open_page(render_page("<b>Title</b>", built), tmp_path, window=(1280, 900))
+    page = write_page(tmp_path, render_page("<b>Title</b>", built))
+    document, picture = open_page(page, done="document.documentElement.dataset.state !== 'loading'")
     tags = Tags(document)
     (root,) = tags.named("html")
     assert (root["data-state"], root["data-models-drawn"], root["data-errors"]) == ("ready", "3", "[]")
@@ -162,7 +161,8 @@ def test_large_view_and_list_do_what_hands_ask_and_a_bad_model_spoils_only_its_c
     page = render_page("driven", built)
     page = re.sub(r"<meta http-equiv[^>]*>", "", page)  # the policy would stop the driver, as it should
     page = page.replace("</body>", f"<script>{DRIVER}</script></body>")
-    document, _ = open_page(page, tmp_path, window=(1000, 700), fragment=f"#asset-{names.index('plain')}")
+    address = f"{write_page(tmp_path, page)}#asset-{names.index('plain')}"
+    document, _ = open_page(address, done="'log' in document.documentElement.dataset", window=(1000, 700))
     (root,) = Tags(document).named("html")
     log = json.loads(root["data-log"])
     assert "error" not in log

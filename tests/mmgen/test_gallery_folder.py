@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import find_chromium, run_chromium
+from browser import find_chromium, open_page
 from click.testing import CliRunner
 from painted import BLUE, RED, count_colour, painted_asset
 from PIL import Image
@@ -153,11 +153,9 @@ def test_command_writes_a_folder_or_serves_one(meshes: Path, monkeypatch) -> Non
 
 
 @pytest.mark.slow
-def test_served_page_draws_every_model_in_a_browser(served: GalleryServer, tmp_path: Path) -> None:
+def test_served_page_draws_every_model_in_a_browser(served: GalleryServer) -> None:
     find_chromium()
-    shot = tmp_path / "shot.png"
-    document = run_chromium(served.address, "--dump-dom", f"--screenshot={shot}")
+    document, picture = open_page(served.address, done="document.documentElement.dataset.state !== 'loading'")
     root = document.partition("<html")[2].partition(">")[0]
     assert 'data-state="ready"' in root and 'data-models-drawn="2"' in root and 'data-errors="[]"' in root
-    picture = np.asarray(Image.open(shot).convert("RGB"))
     assert count_colour(picture, RED) > 500 and count_colour(picture, BLUE, 60) > 500  # its front; its photo's side

@@ -41,7 +41,7 @@ class MaskNetworkConfig:
 
     height: int = 256
     width: int = 128
-    widths: tuple[int, int, int, int] = (32, 48, 64, 96)
+    widths: tuple[int, int, int, int] = (40, 72, 104, 144)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -112,7 +112,7 @@ class MaskNetwork(nn.Module):
         rough = functional.pixel_shuffle(self.answer(y), BLOCK)
         both = functional.pixel_unshuffle(torch.cat((photos, torch.tanh(rough / 2)), dim=1), EDGE_BLOCK)
         corrected = self.correction(self.edges(both.contiguous(memory_format=torch.channels_last)))
-        logits = (rough + functional.pixel_shuffle(corrected, EDGE_BLOCK))[:, 0]
+        logits = (rough + functional.pixel_shuffle(corrected, EDGE_BLOCK))[:, 0].float()
         return logits, self._judged(logits.detach(), deepest.detach(), y.detach())
 
     def _judged(self, logits: Tensor, deepest: Tensor, finest: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class MaskNetwork(nn.Module):
         person = functional.avg_pool2d(torch.sigmoid(logits)[:, None], BLOCK)
         inside = (finest * person).sum(dim=(2, 3)) / (person.sum(dim=(2, 3)) + 1)
         figures = torch.stack((expected_iou(logits), person.mean(dim=(1, 2, 3))), dim=1)
-        return self.judge(torch.cat((deepest.mean(dim=(2, 3)), inside, figures), dim=1))[:, 0]
+        return self.judge(torch.cat((deepest.mean(dim=(2, 3)), inside, figures), dim=1))[:, 0].float()
 
     def _block(self, inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
         layer = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=self.is_folded)

@@ -12,6 +12,7 @@ from torch import Tensor
 from mmgen.masks.network import read_network
 from mmgen.masks.scenes import Scenes
 from recon.segmentation import MaskNetwork, MaskNetworkConfig, judge_loss, mask_loss, outline_iou
+from recon.training.precision import has_bfloat16
 
 NETWORK_SUFFIX = ".safetensors"
 JUDGE_WEIGHT = 0.1
@@ -78,12 +79,14 @@ def train(
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=course.weight_decay)
     start = _resume(checkpoint, network, optimizer)
     losses, overlaps = [], []
+    is_quick = has_bfloat16(torch.device("cpu"))
     network.train()
     for step in range(start, course.steps):
         for group in optimizer.param_groups:
             group["lr"] = course.rate_at(step)
         photos, masks = batches.at(step)
-        logits, judged = network(photos)
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_quick):
+            logits, judged = network(photos)
         loss = mask_loss(logits, masks) + JUDGE_WEIGHT * judge_loss(judged, logits, masks)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -37,7 +37,7 @@ from recon.prototype import PrototypeState
 from recon.template import Template, ellipsoid_template
 from recon.training import parallel
 from recon.training.learner import Learner, make_learner
-from recon.training.precision import use_bfloat16
+from recon.training.precision import has_bfloat16, use_bfloat16
 from recon.training.step import Batch
 
 BUNDLED = "bundled"
@@ -309,7 +309,7 @@ def _learner(order: TrainOrder, template: Template) -> Learner:
                 _load_trunk(encoder, group, Path(path))
         if device.type == "cuda" and parallel.world_size() > 1:
             nn.SyncBatchNorm.convert_sync_batchnorm(encoder)
-        if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        if has_bfloat16(device):
             use_bfloat16(encoder)
 
     with needing_timm():

@@ -20,7 +20,6 @@ from recon.encoders.trunks import CAMERA_CHANNELS, PaperCameraTrunk, SmallTrunk
 from recon.structures import Camera, OffsetFrame
 
 AZIMUTH_BINS = 36
-SMALL_CAMERA_WIDTHS = (32, 64, 128)
 SMALL_HIDDEN = 128
 PAPER_HIDDEN = 128
 RAW_COUNT = 6
@@ -140,9 +139,9 @@ class CameraEncoder(nn.Module):
             self.map_pool: nn.Module = MixedPool(2)
             features, channels = 4 * CAMERA_CHANNELS, CAMERA_CHANNELS
         else:
-            self.trunk = SmallTrunk(SMALL_CAMERA_WIDTHS)
+            self.trunk = SmallTrunk(config.camera_widths, config.trunk_depth)
             self.map_pool = nn.Identity()
-            channels = SMALL_CAMERA_WIDTHS[-1]
+            channels = config.camera_widths[-1]
             features = channels * (config.height // 16) * (config.width // 16)
         self.vertex_pool = MixedPool(2) if config.is_published and config.integration else None
         features += 4 * channels if config.integration else 0

@@ -92,7 +92,9 @@ class EncoderConfig:
             also the background.
         shape_space: "free" offsets, or combinations of `offset_rank` "modes" of known shapes, given before training
             (`ModalShapeEncoder.take`); needs alignment to the predicted camera.
-        shape_widths: channels of the small shape trunk at 1/4, 1/8 and 1/16 of the size.
+        camera_widths: channels of the small camera trunk at 1/4, 1/8 and 1/16 of the size.
+        shape_widths: the same for the small shape trunk.
+        trunk_depth: residual blocks of both at 1/8, and again at 1/16.
         shape_looks: how often a shape in modes is read from a photo: once as a whole, then under the last answer.
         largest_offset: vertex offsets end at this per component, template units; published 0.5.
         offset_rank: inner width of the offset output layer, 0 takes the full matrix; or the number of modes.
@@ -114,7 +116,9 @@ class EncoderConfig:
     shape_dropout: float = 0.0
     texture_dropout: float = 0.0
     shape_space: ShapeSpace = "free"
+    camera_widths: tuple[int, int, int] = (32, 64, 128)
     shape_widths: tuple[int, int, int] = (32, 48, 64)
+    trunk_depth: int = 1
     shape_looks: int = 1
     largest_offset: float = 0.5
     offset_rank: int = 128
@@ -128,9 +132,12 @@ class EncoderConfig:
             raise ValueError(f"largest_offset must be positive, not {self.largest_offset}")
         if self.offset_rank < 0:
             raise ValueError(f"offset_rank must not be negative, not {self.offset_rank}")
-        if not 1 <= self.shape_looks <= 8 or min(self.shape_widths) < 1:
-            given = f"{self.shape_looks} and {list(self.shape_widths)}"
-            raise ValueError(f"shape_looks must lie in 1..8 and shape_widths be positive, not {given}")
+        for name in ("shape_looks", "trunk_depth"):
+            if not 1 <= getattr(self, name) <= 8:
+                raise ValueError(f"{name} must lie in 1..8, not {getattr(self, name)}")
+        for name in ("camera_widths", "shape_widths"):
+            if min(getattr(self, name)) < 1:
+                raise ValueError(f"{name} must be positive, not {list(getattr(self, name))}")
         if self.azimuth_head == "bins" and self.ranges.azimuth_scope_deg != 360:
             raise ValueError("azimuth_head 'bins' needs azimuth_scope_deg = 360")
         if self.shape_space == "modes" and not (self.alignment == "predicted_camera" and self.offset_rank):
@@ -177,6 +184,9 @@ class EncoderConfig:
         for name, choices in _CHOICES.items():
             if values.get(name, choices[0]) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, not {values[name]!r}")
-        widths = tuple(int(width) for width in values.get("shape_widths", EncoderConfig.shape_widths))
+        widths = {
+            name: tuple(int(width) for width in values.get(name, getattr(EncoderConfig, name)))
+            for name in ("camera_widths", "shape_widths")
+        }
         ranges = CameraRanges.from_dict(values["ranges"])
-        return EncoderConfig(**{**values, "shape_widths": widths, "ranges": ranges})
+        return EncoderConfig(**{**values, **widths, "ranges": ranges})

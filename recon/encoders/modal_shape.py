@@ -29,7 +29,8 @@ MODE_GAIN = 0.3
 POINTS = 160
 """Vertices under which a further look reads the photo."""
 
-POINT_CHANNELS = 12
+POINT_SHARE = 4
+"""Channels of the finest map per channel that is read under a vertex."""
 
 
 class Look(nn.Module):
@@ -68,11 +69,12 @@ class PointReader(nn.Module):
 
     Args:
         widths: channels of the two maps.
+        channels: what is kept of them.
     """
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], channels: int) -> None:
         super().__init__()
-        self.reduced = nn.ModuleList(linear(width, POINT_CHANNELS) for width in widths)
+        self.reduced = nn.ModuleList(linear(width, channels) for width in widths)
 
     def forward(self, maps: Sequence[Float[Tensor, "B _ _ _"]], points: Float[Tensor, "B P 2"]) -> Float[Tensor, "B F"]:
         """All points' features in a row.
@@ -100,13 +102,13 @@ class ModalShapeEncoder(nn.Module):
     def __init__(self, config: EncoderConfig, vertex_count: int) -> None:
         super().__init__()
         self.config = config
-        self.trunk = SmallTrunk(config.shape_widths)
+        self.trunk = SmallTrunk(config.shape_widths, config.trunk_depth)
         places = (config.height // 16) * (config.width // 16)
         modes, further = config.offset_rank, config.shape_looks - 1
-        point_count = min(POINTS, vertex_count)
+        point_count, channels = min(POINTS, vertex_count), max(config.shape_widths[0] // POINT_SHARE, 1)
         self.first = Look(config.shape_widths[-1] * places, modes)
-        self.readers = nn.ModuleList(PointReader(config.shape_widths[:2]) for _ in range(further))
-        self.further = nn.ModuleList(Look(POINT_CHANNELS * point_count + modes, modes) for _ in range(further))
+        self.readers = nn.ModuleList(PointReader(config.shape_widths[:2], channels) for _ in range(further))
+        self.further = nn.ModuleList(Look(channels * point_count + modes, modes) for _ in range(further))
         self.directions: Tensor
         self.lengths: Tensor
         self.looked_at: Tensor

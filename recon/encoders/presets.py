@@ -36,7 +36,7 @@ def small_config(data: str = "people", **changes: Any) -> EncoderConfig:
 
 
 def aligned_config(data: str = "people", **changes: Any) -> EncoderConfig:
-    """The small networks, with shape and texture aligned to the predicted camera; made for training with known cameras.
+    """Larger small networks, shape and texture aligned to the predicted camera; made for training with known cameras.
 
     Not the paper's independent encoders: shape and texture follow the camera encoder's answer (without gradient to it).
     """
@@ -45,7 +45,9 @@ def aligned_config(data: str = "people", **changes: Any) -> EncoderConfig:
         "azimuth_head": "bins",
         "texture_source": "blend",
         "shape_space": "modes",
-        "shape_widths": (48, 80, 128),
+        "camera_widths": (48, 96, 160),
+        "shape_widths": (80, 128, 192),
+        "trunk_depth": 2,
         "shape_looks": 3,
         "largest_offset": 1.0,  # a raised arm
     }

@@ -49,7 +49,7 @@ class ShapeEncoder(nn.Module):
             sampled: Sequence[int] = (HRNET_CHANNELS,)
             hidden = PAPER_HIDDEN
         else:
-            self.trunk = SmallTrunk(config.shape_widths)
+            self.trunk = SmallTrunk(config.shape_widths, config.trunk_depth)
             sampled = config.shape_widths[1:]
             hidden = SMALL_HIDDEN
         overall = sampled[-1]

@@ -31,23 +31,32 @@ def gathered_blocks(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D h w"]:
 
 
 class SmallTrunk(nn.Module):
-    """Three scales, 1/4, 1/8 and 1/16, from a pixel-unshuffle stem: few, wide steps suit a CPU."""
+    """Three scales, 1/4, 1/8 and 1/16, from a pixel-unshuffle stem: few, wide steps suit a CPU.
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    Args:
+        widths: channels of the scales.
+        depth: residual blocks of the two coarser ones.
+    """
+
+    def __init__(self, widths: Sequence[int], depth: int = 1) -> None:
         super().__init__()
         first, second, third = widths
         self.widths = (first, second, third)
         self.fourth = nn.Sequential(
             *conv_block(4 * STEM_STEP**2, first, kernel=1, coordinates=True), *conv_block(first, first)
         )
-        self.eighth = nn.Sequential(*conv_block(first, second, stride=2), Residual(second))
-        self.sixteenth = nn.Sequential(*conv_block(second, third, stride=2), Residual(third))
+        self.eighth = self._half(first, second, depth)
+        self.sixteenth = self._half(second, third, depth)
 
     def forward(self, x: Float[Tensor, "B 4 H W"]) -> tuple[Tensor, Tensor, Tensor]:
         """Maps at 1/4, 1/8 and 1/16 of the input."""
         fine = self.fourth(gathered_blocks(x))
         middle = self.eighth(fine)
         return fine, middle, self.sixteenth(middle)
+
+    def _half(self, inputs: int, outputs: int, depth: int) -> nn.Sequential:
+        blocks = (Residual(outputs) for _ in range(depth))
+        return nn.Sequential(*conv_block(inputs, outputs, stride=2), *blocks)
 
 
 class PaperCameraTrunk(nn.Module):

@@ -1,4 +1,4 @@
-"""bfloat16 for the convolutions on CUDA; cameras, sampling, renderer and losses stay in float32."""
+"""bfloat16 for the convolutions where hardware has it; cameras, sampling, renderer and losses stay in float32."""
 
 from typing import Any
 
@@ -6,6 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from recon.encoders import AttributeEncoder
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether convolutions in bfloat16 are worth while: on GPUs that have them, and on CPUs with matrix tiles (AMX)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # not every PyTorch can tell
+        return False
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def use_bfloat16(encoder: AttributeEncoder) -> None:

@@ -43,7 +43,7 @@ def test_folding_keeps_the_function_and_drops_the_norms() -> None:
 
 def test_the_default_is_small() -> None:
     plain = MaskNetwork(MaskNetworkConfig(), is_folded=True)
-    assert sum(parameter.numel() for parameter in plain.parameters()) < 450_000
+    assert sum(parameter.numel() for parameter in plain.parameters()) < 990_000  # 2 MB in half precision
 
 
 def test_a_few_steps_find_boxes() -> None:

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from recon.encoders.background import BackgroundEncoder
@@ -7,6 +8,7 @@ from recon.encoders.blocks import (
     DampedResidual,
     DilatedPyramid,
     MixedPool,
+    Residual,
     ResidualHalf,
     as_head,
     coordinate_map,
@@ -14,7 +16,7 @@ from recon.encoders.blocks import (
 from recon.encoders.inputs import network_input
 from recon.encoders.light import LightEncoder
 from recon.encoders.presets import paper_config
-from recon.encoders.trunks import gathered_blocks
+from recon.encoders.trunks import SmallTrunk, gathered_blocks
 from recon.structures import Sample
 
 
@@ -113,3 +115,11 @@ def test_gathered_blocks_hold_the_pixels_of_their_block():
     assert blocks.is_contiguous(memory_format=torch.channels_last)
     expected = torch.nn.functional.pixel_unshuffle(x, 4)
     torch.testing.assert_close(blocks.sort(dim=1).values, expected.sort(dim=1).values)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_small_trunk_has_three_scales_and_its_depth_twice(depth):
+    trunk = SmallTrunk((8, 12, 16), depth)
+    fine, middle, coarse = trunk(torch.randn(2, 4, 64, 32))
+    assert (fine.shape, middle.shape, coarse.shape) == ((2, 8, 16, 8), (2, 12, 8, 4), (2, 16, 4, 2))
+    assert sum(isinstance(module, Residual) for module in trunk.modules()) == 2 * depth

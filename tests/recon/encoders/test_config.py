@@ -38,7 +38,9 @@ def test_smr_is_published_without_integration():
         ({"trunks": "paper", "height": 48}, "height must be a multiple of 32 and at least 64, not 48"),
         ({"shape_dropout": 1.0}, "shape_dropout must lie in 0..1"),
         ({"offset_rank": -1}, "offset_rank must not be negative"),
-        ({"shape_looks": 0}, "shape_looks must lie in 1..8 and shape_widths be positive, not 0 and"),
+        ({"shape_looks": 0}, "shape_looks must lie in 1..8, not 0"),
+        ({"trunk_depth": 9}, "trunk_depth must lie in 1..8, not 9"),
+        ({"camera_widths": (0, 8, 8)}, "camera_widths must be positive, not"),
         ({"conventions": "published"}, "conventions 'published' need alignment 'mean_camera', back 'mirrored'"),
         (
             {"azimuth_head": "bins", "ranges": CameraRanges((-1.0, 1.0), (2.0, 3.0), 180.0)},

@@ -38,7 +38,7 @@ def cameras(azimuth_deg=30.0, right=0.1):
 
 def test_points_are_read_bilinearly_from_both_maps():
     torch.manual_seed(0)
-    reader = PointReader((6, 5))
+    reader = PointReader((6, 5), channels=3)
     maps = torch.randn(2, 6, 16, 8), torch.randn(2, 5, 8, 4)
     points = torch.rand(2, 7, 2) * 1.6 - 0.8
     expected = 0

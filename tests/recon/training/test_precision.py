@@ -2,7 +2,16 @@ import copy
 
 import torch
 
-from recon.training.precision import use_bfloat16
+from recon.training.precision import has_bfloat16, use_bfloat16
+
+
+def test_processors_without_matrix_tiles_keep_float32(monkeypatch):
+    cpu = torch.device("cpu")
+    for found, expected in (({"amx_bf16": True}, True), ({"amx_bf16": False, "avx512_bf16": True}, False), ({}, False)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found, raising=False)
+        assert has_bfloat16(cpu) is expected
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert has_bfloat16(cpu) is False
 
 
 def test_convolutions_compute_in_bfloat16_and_results_are_float32(make_tiny, ellipses):

@@ -1,6 +1,6 @@
 """Where the body lies in the image, and how it is seen: what ties image features to vertices and texels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,9 @@ from recon.structures import Camera
 
 VIEW_CODE_SIZE = 6
 
+CAMERA_STEPS = 5
+"""What a camera can be moved by: azimuth and elevation (degrees), log of the distance, offset right and up."""
+
 
 def mean_camera(ranges: CameraRanges, like: Tensor) -> Camera:
     """One camera in front, mid-range: what an untrained camera encoder predicts."""
@@ -22,6 +25,24 @@ def mean_camera(ranges: CameraRanges, like: Tensor) -> Camera:
         elevation_deg=like.new_full((1,), elevation_deg),
         distance=like.new_full((1,), distance),
         offset=like.new_zeros(1, 2),
+    )
+
+
+def moved(camera: Camera, steps: Float[Tensor, "B 5"]) -> Camera:
+    """The cameras, moved; azimuths stay within a turn.
+
+    Args:
+        camera: B cameras.
+        steps: `CAMERA_STEPS` numbers each.
+    """
+    turned = camera.azimuth_deg + steps[:, 0]
+    too_far = (turned > 180).to(turned) - (turned < -180).to(turned)
+    return replace(
+        camera,
+        azimuth_deg=turned - 360 * too_far,
+        elevation_deg=camera.elevation_deg + steps[:, 1],
+        distance=camera.distance * steps[:, 2].exp(),
+        offset=camera.offset + steps[:, 3:],
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 Trunks = Literal["small", "paper"]
 Conventions = Literal["corrected", "published"]
-Alignment = Literal["mean_camera", "predicted_camera"]
+Alignment = Literal["mean_camera", "predicted_camera", "corrected_camera"]
 AzimuthHead = Literal["vector", "bins"]
 BackHalf = Literal["independent", "mirrored"]
 TextureSource = Literal["flow", "blend"]
@@ -16,7 +16,7 @@ InputBackground = Literal["grey", "white", "real"]
 _CHOICES: dict[str, tuple[str, ...]] = {
     "trunks": ("small", "paper"),
     "conventions": ("corrected", "published"),
-    "alignment": ("mean_camera", "predicted_camera"),
+    "alignment": ("mean_camera", "predicted_camera", "corrected_camera"),
     "azimuth_head": ("vector", "bins"),
     "back": ("independent", "mirrored"),
     "texture_source": ("flow", "blend"),
@@ -81,7 +81,8 @@ class EncoderConfig:
             depends on the order of the vertices, flow without a base grid, bicubic samples, upper half predicted,
             look-at offset in the world frame, arbitrary initial azimuth.
         alignment: where image features meet vertices and texels: under the "mean_camera" (encoders are independent, as
-            in the paper) or the "predicted_camera" (shape and texture see where the predicted camera puts the body).
+            in the paper), the "predicted_camera" (shape and texture see where the predicted camera puts the body), or
+            the "corrected_camera" (every further look of the shape encoder at the body in its place corrects it).
         azimuth_head: a (cos, sin) "vector", or 36 "bins" beside the vector.
         back: back half of the texture "independent" or "mirrored" from the front.
         texture_source: colours copied along a "flow", or a "blend" of those with directly predicted colours.
@@ -91,7 +92,7 @@ class EncoderConfig:
         camera_dropout, shape_dropout, texture_dropout: probabilities; camera's also serves light, texture's (halved)
             also the background.
         shape_space: "free" offsets, or combinations of `offset_rank` "modes" of known shapes, given before training
-            (`ModalShapeEncoder.take`); needs alignment to the predicted camera.
+            (`ModalShapeEncoder.take`); needs alignment to the predicted or corrected camera.
         camera_widths: channels of the small camera trunk at 1/4, 1/8 and 1/16 of the size.
         shape_widths: the same for the small shape trunk.
         trunk_depth: residual blocks of both at 1/8, and again at 1/16.
@@ -140,8 +141,10 @@ class EncoderConfig:
                 raise ValueError(f"{name} must be positive, not {list(getattr(self, name))}")
         if self.azimuth_head == "bins" and self.ranges.azimuth_scope_deg != 360:
             raise ValueError("azimuth_head 'bins' needs azimuth_scope_deg = 360")
-        if self.shape_space == "modes" and not (self.alignment == "predicted_camera" and self.offset_rank):
-            raise ValueError("shape_space 'modes' needs alignment 'predicted_camera' and a positive offset_rank")
+        if self.shape_space == "modes" and not (self.is_aligned and self.offset_rank):
+            raise ValueError("shape_space 'modes' needs alignment to the photo's camera and a positive offset_rank")
+        if self.alignment == "corrected_camera" and self.shape_space != "modes":
+            raise ValueError("alignment 'corrected_camera' needs shape_space 'modes', whose looks correct the camera")
         asked = (self.alignment, self.back, self.texture_source, self.azimuth_head)
         if self.is_published and asked != ("mean_camera", "mirrored", "flow", "vector"):
             raise ValueError(
@@ -160,6 +163,16 @@ class EncoderConfig:
     def is_published(self) -> bool:
         """True when the paper's code is to be reproduced."""
         return self.conventions == "published"
+
+    @property
+    def is_aligned(self) -> bool:
+        """True when shape and texture see where each photo's own camera puts the body."""
+        return self.alignment != "mean_camera"
+
+    @property
+    def corrects_camera(self) -> bool:
+        """True when there are further looks that correct the camera."""
+        return self.alignment == "corrected_camera" and self.shape_looks > 1
 
     @property
     def texture_size(self) -> tuple[int, int]:

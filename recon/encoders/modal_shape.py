@@ -6,12 +6,13 @@ Loop", 2021): features under the mesh of the last answer tell how far it lies be
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.encoders.alignment import VIEW_CODE_SIZE, image_points, view_code
+from recon.encoders.alignment import CAMERA_STEPS, VIEW_CODE_SIZE, image_points, moved, view_code
 from recon.encoders.blocks import LEAK, as_head, batch_norm_1d, leaky, linear
 from recon.encoders.config import EncoderConfig
 from recon.encoders.integration import as_rows, sampling_matrix
@@ -29,19 +30,39 @@ MODE_GAIN = 0.3
 POINTS = 160
 """Vertices under which a further look reads the photo."""
 
+CAMERA_UNITS = (6.0, 2.0, 0.02, 0.01, 0.01)
+"""Camera step per unit of output, about what a predicted camera is off by: see `recon.encoders.alignment.moved`."""
+
+LARGEST_STEP = 3.0
+"""Units that one look can move a camera by."""
+
 POINT_SHARE = 4
 """Channels of the finest map per channel that is read under a vertex."""
 
 
+@dataclass(frozen=True)
+class ShapeAnswer:
+    """What a look at a photo says.
+
+    Attributes:
+        offsets: [B, V, 3] with zero mean.
+        camera_steps: [B, 5] from the camera that was given to the one that fits better, see
+            `recon.encoders.alignment.moved`; zero where the configuration corrects no cameras.
+    """
+
+    offsets: Float[Tensor, "B V 3"]
+    camera_steps: Float[Tensor, "B 5"]
+
+
 class Look(nn.Module):
-    """What was read to modes; the camera scales and shifts it before it is mixed.
+    """What was read to numbers; the camera scales and shifts it before it is mixed.
 
     Args:
         features: length of what is read.
-        modes: number of modes.
+        outputs: how many numbers.
     """
 
-    def __init__(self, features: int, modes: int) -> None:
+    def __init__(self, features: int, outputs: int) -> None:
         super().__init__()
         self.read = linear(features, HIDDEN)
         self.read_norm = batch_norm_1d(HIDDEN)
@@ -55,11 +76,11 @@ class Look(nn.Module):
             linear(HIDDEN, HIDDEN),
             batch_norm_1d(HIDDEN),
             leaky(),
-            as_head(nn.Linear(HIDDEN, modes)),
+            as_head(nn.Linear(HIDDEN, outputs)),
         )
 
     def forward(self, features: Float[Tensor, "B F"], code: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:
-        """Amounts of the modes, in units of `MODE_GAIN`."""
+        """The numbers; the first are amounts of the modes, in units of `MODE_GAIN`."""
         scale, shift = self.view(code).chunk(2, dim=1)
         return self.mix(self.read_norm(self.read(features)) * (1 + scale) + shift)
 
@@ -96,7 +117,8 @@ class ModalShapeEncoder(nn.Module):
 
     The first look reads the last feature map as a whole, place by place: averaged over places it would not tell a
     raised left arm from a raised right one. Further looks read finer maps under the vertices of the answer so far and
-    correct it. The modes are constants and part of the state.
+    correct it, and the camera with it where the configuration says so: that an answer lies beside the person can have
+    either cause, and only the photo under it tells which. The modes are constants and part of the state.
     """
 
     def __init__(self, config: EncoderConfig, vertex_count: int) -> None:
@@ -108,7 +130,8 @@ class ModalShapeEncoder(nn.Module):
         point_count, channels = min(POINTS, vertex_count), max(config.shape_widths[0] // POINT_SHARE, 1)
         self.first = Look(config.shape_widths[-1] * places, modes)
         self.readers = nn.ModuleList(PointReader(config.shape_widths[:2], channels) for _ in range(further))
-        self.further = nn.ModuleList(Look(channels * point_count + modes, modes) for _ in range(further))
+        outputs = modes + (CAMERA_STEPS if config.corrects_camera else 0)
+        self.further = nn.ModuleList(Look(channels * point_count + modes, outputs) for _ in range(further))
         self.directions: Tensor
         self.lengths: Tensor
         self.looked_at: Tensor
@@ -131,33 +154,40 @@ class ModalShapeEncoder(nn.Module):
         self.lengths.zero_()[: len(modes)] = lengths
         self.directions.zero_()[: len(modes)] = modes.flatten(1) / lengths[:, None]
 
-    def forward(
-        self, inputs: Float[Tensor, "B 4 H W"], prototype: Float[Tensor, "V 3"], camera: Camera
-    ) -> Float[Tensor, "B V 3"]:
-        """Predict offsets with zero mean, each component within `largest_offset` before the mean is removed.
+    def forward(self, inputs: Float[Tensor, "B 4 H W"], prototype: Float[Tensor, "V 3"], camera: Camera) -> ShapeAnswer:
+        """Predict offsets, each component within `largest_offset` before the mean is removed.
 
         Args:
             inputs: normalised RGB and mask.
             prototype: template vertices, world frame.
-            camera: how each photo sees the body.
+            camera: how each photo sees the body, as far as is known.
         """
         return self.answers(inputs, prototype, camera)[-1]
 
     def answers(
         self, inputs: Float[Tensor, "B 4 H W"], prototype: Float[Tensor, "V 3"], camera: Camera
-    ) -> list[Float[Tensor, "B V 3"]]:
-        """The offsets after every look, the best last; arguments as of `forward`."""
+    ) -> list[ShapeAnswer]:
+        """What every look says, the best last; arguments as of `forward`."""
         fine, middle, coarse = self.trunk(inputs)
-        code = harmonic_code(view_code(camera, self.config.ranges))
-        amounts = self.first(coarse.flatten(1), code)
-        answers = [self._offsets(amounts)]
+        amounts = self.first(coarse.flatten(1), self._code(camera))
+        steps = amounts.new_zeros(len(amounts), CAMERA_STEPS)
+        answers = [ShapeAnswer(self._offsets(amounts), steps)]
         for reader, look in zip(self.readers, self.further, strict=True):
             with torch.no_grad():
-                body = (prototype + answers[-1])[:, self.looked_at]
-                points = image_points(body, camera, self.config.height, self.config.width)
-            amounts = amounts + look(torch.cat((reader((fine, middle), points), amounts), dim=1), code)
-            answers.append(self._offsets(amounts))
+                seen = moved(camera, steps)
+                body = (prototype + answers[-1].offsets)[:, self.looked_at]
+                points = image_points(body, seen, self.config.height, self.config.width)
+                code = self._code(seen)
+            said = look(torch.cat((reader((fine, middle), points), amounts), dim=1), code)
+            amounts = amounts + said[:, : amounts.shape[1]]
+            if self.config.corrects_camera:
+                limited = LARGEST_STEP * torch.tanh(said[:, amounts.shape[1] :] / LARGEST_STEP)
+                steps = steps + limited * limited.new_tensor(CAMERA_UNITS)
+            answers.append(ShapeAnswer(self._offsets(amounts), steps))
         return answers
+
+    def _code(self, camera: Camera) -> Tensor:
+        return harmonic_code(view_code(camera, self.config.ranges))
 
     def _offsets(self, amounts: Tensor) -> Tensor:
         raw = (MODE_GAIN * self.lengths * amounts) @ self.directions

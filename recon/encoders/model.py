@@ -7,14 +7,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.encoders.alignment import View, image_points, mean_camera, published_points, view_of
+from recon.encoders.alignment import (
+    CAMERA_STEPS,
+    View,
+    image_points,
+    mean_camera,
+    moved,
+    published_points,
+    view_of,
+)
 from recon.encoders.background import BackgroundEncoder
 from recon.encoders.blocks import untracked_statistics
 from recon.encoders.camera import CameraEncoder, CameraPrediction
 from recon.encoders.config import EncoderConfig
 from recon.encoders.inputs import network_input, over_white
 from recon.encoders.light import LightEncoder
-from recon.encoders.modal_shape import ModalShapeEncoder
+from recon.encoders.modal_shape import ModalShapeEncoder, ShapeAnswer
 from recon.encoders.shape import ShapeEncoder
 from recon.encoders.texture import TextureEncoder
 from recon.encoders.trunks import HrnetTrunk, ResnetTrunk, load_trunk
@@ -87,7 +95,7 @@ class AttributeEncoder(nn.Module):
         Args:
             sample: photos of the configured size.
             trainable: names out of `GROUPS`.
-            camera: known cameras to take instead of predicting them.
+            camera: cameras to start from instead of predicting them.
 
         Raises:
             ValueError: photos of another size, or unknown groups.
@@ -98,7 +106,11 @@ class AttributeEncoder(nn.Module):
             with self._as_trainable("camera", trainable):
                 camera = self.camera(inputs, self.prototype_vertices).camera
         with self._as_trainable("shape", trainable):
-            offsets = self._shape(inputs, camera)
+            shape = self._shape(inputs, camera)
+        offsets = shape.offsets
+        if self.config.corrects_camera:
+            # Pictures teach the camera encoder; what corrects its answers learns from known cameras alone.
+            camera = moved(camera, shape.camera_steps.detach())
         with self._as_trainable("texture", trainable):
             fields = self._fields(inputs, self.prototype_vertices + offsets.detach(), camera)
             texture = self._paint(fields, sample)
@@ -110,12 +122,8 @@ class AttributeEncoder(nn.Module):
                 background = self.background(sample)
         return Attributes(camera, offsets, texture, light, background)
 
-    def encode_shape(self, sample: Sample, camera: Camera) -> Float[Tensor, "B V 3"]:
-        """Offsets alone, under known cameras."""
-        return self.shape_answers(sample, camera)[-1]
-
-    def shape_answers(self, sample: Sample, camera: Camera) -> list[Float[Tensor, "B V 3"]]:
-        """Offsets alone, under known cameras, after every look of the shape encoder at the photos."""
+    def shape_answers(self, sample: Sample, camera: Camera) -> list[ShapeAnswer]:
+        """Shapes alone, under given cameras, after every look of the shape encoder at the photos."""
         self._check(sample, ALL_GROUPS)
         inputs = self._inputs(sample)
         if isinstance(self.shape, ModalShapeEncoder):
@@ -189,12 +197,13 @@ class AttributeEncoder(nn.Module):
         vertices = vertices.expand(len(camera), -1, -1)
         return view_of(vertices, self.prototype.faces, camera, config.ranges, size)
 
-    def _shape(self, inputs: Tensor, camera: Camera) -> Tensor:
+    def _shape(self, inputs: Tensor, camera: Camera) -> ShapeAnswer:
         prototype = self.prototype
         if isinstance(self.shape, ModalShapeEncoder):
             return self.shape(inputs, prototype.vertices, camera)
         seen = self._see(prototype.vertices[None], camera)
-        return self.shape(inputs, prototype.vertices, prototype.topology, seen)
+        offsets = self.shape(inputs, prototype.vertices, prototype.topology, seen)
+        return ShapeAnswer(offsets, offsets.new_zeros(len(offsets), CAMERA_STEPS))
 
     def _fields(self, inputs: Tensor, vertices: Tensor, camera: Camera) -> TextureFields:
         seen = self._see(vertices, camera)

@@ -41,7 +41,7 @@ def aligned_config(data: str = "people", **changes: Any) -> EncoderConfig:
     Not the paper's independent encoders: shape and texture follow the camera encoder's answer (without gradient to it).
     """
     aligned: dict[str, Any] = {
-        "alignment": "predicted_camera",
+        "alignment": "corrected_camera",
         "azimuth_head": "bins",
         "texture_source": "blend",
         "shape_space": "modes",

@@ -54,8 +54,7 @@ class ShapeEncoder(nn.Module):
             hidden = SMALL_HIDDEN
         overall = sampled[-1]
         if config.integration:
-            aligned = config.alignment == "predicted_camera"
-            seen = (VIEW_CODE_SIZE, 1) if aligned else (0, 0)
+            seen = (VIEW_CODE_SIZE, 1) if config.is_aligned else (0, 0)
             self.integrated = IntegratedLinear(sampled, overall + seen[0], 3 + seen[1], hidden)
             self.per_vertex = nn.Sequential(
                 VertexNorm(hidden),

@@ -144,10 +144,10 @@ class TextureEncoder(nn.Module):
         super().__init__()
         self.config = config
         per_half = 6 if config.texture_source == "blend" else 2
-        self.halves = 1 if config.back == "mirrored" or config.alignment == "predicted_camera" else 2
+        self.halves = 1 if config.back == "mirrored" or config.is_aligned else 2
         channels, dropout = per_half * self.halves, config.texture_dropout
         self.net: nn.Module
-        if config.alignment == "predicted_camera":
+        if config.is_aligned:
             self.net = SurfaceTextureNet(channels, dropout)
         else:
             network = PaperTextureNet if config.trunks == "paper" else SmallTextureNet

@@ -26,7 +26,7 @@ class LossWeights:
         depth_rim: `depth_rim_loss`.
         depth_quadratic: `depth_quadratic_loss`.
         identity: `identity_loss`; with truth `turned_view_loss` of `recon.training.supervised`.
-        camera, vertices, texels: of truth, where photos have it; see `recon.training.supervised`.
+        camera, correction, vertices, texels: of truth, where photos have it; see `recon.training.supervised`.
     """
 
     image: float = 2.0
@@ -46,6 +46,7 @@ class LossWeights:
     depth_quadratic: float = 0.0
     identity: float = 0.0
     camera: float = 0.0
+    correction: float = 0.0
     vertices: float = 0.0
     texels: float = 0.0
 
@@ -74,6 +75,7 @@ LOSS_PRESETS: Mapping[str, LossWeights] = MappingProxyType(
             iou=0.0,
             structure=0.5,
             camera=1.0,
+            correction=0.1,
             vertices=10.0,
             texels=4.0,
         ),
@@ -91,6 +93,7 @@ LOSS_PRESETS: Mapping[str, LossWeights] = MappingProxyType(
             edge=0.0,
             deformation=0.0,
             camera=1.0,
+            correction=0.1,
             vertices=10.0,
             texels=4.0,
         ),

@@ -2,22 +2,23 @@
 
 The camera encoder learns cameras and nothing else. Shape and texture see the photo through the predicted camera, or the
 *true* one a little off: neither can hide an error of its own behind a wrong camera. Shapes learn from registered
-vertices alone, textures and light also from drawings under the exact camera, and from a side that the photo does not
-show, compared with the truth drawn from there.
+vertices alone, what corrects a predicted camera from the true one, textures and light from drawings under the exact
+camera, and from a side that the photo does not show, compared with the truth drawn from there.
 Not in the paper, which has no truth.
 """
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
 from recon.camera import world_to_camera
-from recon.encoders import ALL_GROUPS, fixed_statistics
+from recon.encoders import ALL_GROUPS, AttributeEncoder, fixed_statistics
+from recon.encoders.alignment import moved
 from recon.encoders.camera import CameraPrediction, bin_centres_deg
 from recon.losses import LossWeights
 from recon.metrics import azimuth_error_deg
@@ -29,7 +30,7 @@ from recon.training.config import OptimiserConfig, StepConfig
 from recon.training.known import Known
 from recon.training.learner import Learner
 from recon.training.step import Batch, Moment, StepReport, draw, train_step, update
-from recon.training.terms import colour_terms, shape_terms, weighted_sum
+from recon.training.terms import colour_terms, weighted_sum
 
 BIN_SHARPNESS = 30.0
 """Concentration (von Mises) of the azimuth's target over the bins: about one bin to either side."""
@@ -51,9 +52,20 @@ ACROSS_VIEW_WEIGHT = 1.0
 EXACT_SHARE = 0.25
 """Share of photos whose camera is given exactly."""
 
-PREDICTED_SHARE = 0.5
+CORRECTION_UNITS = (2.0, *PLACE_UNITS)
+"""What counts as one unit of error of corrected cameras: azimuth in degrees, then as above."""
+
+PREDICTED_SHARE = 0.75
 LOST_DEG = 20.0
 """Share of photos whose camera is the predicted one, if its azimuth is not further off than this."""
+
+
+@dataclass(frozen=True)
+class ToldCamera:
+    """What shape and texture are told of cameras, and which of them the camera encoder said."""
+
+    camera: Camera
+    is_predicted: Bool[Tensor, " B"]
 
 
 def learn(learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: Moment) -> StepReport:
@@ -85,14 +97,12 @@ def supervised_step(
     terms: dict[str, Tensor] = {}
     if weights.camera:
         terms["camera"] = camera_truth_loss(encoder.predict_camera(batch.sample), known.camera)
-    if _draws(weights):
-        terms |= _body_terms(learner, batch.sample, known, config)
-    elif weights.vertices:
-        camera = told_camera(learner, batch.sample, known.camera)
-        answers = encoder.shape_answers(batch.sample, camera)
-        bodies = [encoder.prototype_vertices + each for each in answers]
-        errors = [vertices_truth_loss(each, known.vertices, known.camera) for each in bodies]
-        terms["vertices"] = torch.stack(errors).mean()
+    if weights.vertices or _draws(weights):
+        told = told_camera(learner, batch.sample, known.camera)
+        if weights.vertices:
+            terms |= _shape_terms(encoder, batch.sample, known, told, weights)
+        if _draws(weights):
+            terms |= _colour_terms(learner, batch.sample, known, told.camera, config)
 
     loss = weighted_sum(terms, weights)
     learner.optimiser.zero_grad(set_to_none=True)
@@ -104,34 +114,48 @@ def supervised_step(
 
 def _draws(weights: LossWeights) -> bool:
     """Whether bodies must be painted and drawn: cameras and shapes alone learn several times as fast."""
-    silent = ("camera", "vertices", "iou", "contour", "gradient_penalty")
+    silent = ("camera", "correction", "vertices", "iou", "contour", "gradient_penalty")
     return any(value for name, value in asdict(weights).items() if name not in silent)
 
 
-def _body_terms(learner: Learner, sample: Sample, known: Known, config: StepConfig) -> dict[str, Tensor]:
-    """Shape and texture, seen through cameras a little off and drawn under the true ones.
+def _shape_terms(
+    encoder: AttributeEncoder, sample: Sample, known: Known, told: ToldCamera, weights: LossWeights
+) -> dict[str, Tensor]:
+    """What every look at a photo says of shapes, and the further ones of cameras."""
+    answers = encoder.shape_answers(sample, told.camera)
+    bodies = [encoder.prototype_vertices + each.offsets for each in answers]
+    errors = [vertices_truth_loss(each, known.vertices, known.camera) for each in bodies]
+    terms = {"vertices": torch.stack(errors).mean()}
+    if weights.correction and encoder.config.corrects_camera:
+        cameras = [moved(told.camera, each.camera_steps) for each in answers[1:]]
+        misses = [corrected_camera_loss(each, known.camera, told.is_predicted) for each in cameras]
+        terms["correction"] = torch.stack(misses).mean()
+    return terms
 
-    Pictures teach texture and light alone. Shapes have their truth; drawings moved them towards what a soft silhouette
-    rewards, which is thinner than anybody is.
+
+def _colour_terms(
+    learner: Learner, sample: Sample, known: Known, told: Camera, config: StepConfig
+) -> dict[str, Tensor]:
+    """Texture and light, seen through the cameras that were told and drawn under the true ones.
+
+    Shapes have their truth; drawings moved them towards what a soft silhouette rewards, which is thinner than anybody
+    is.
     """
     encoder, weights = learner.encoder, config.losses
     template = encoder.prototype
-    trainable = ALL_GROUPS if weights.vertices else ALL_GROUPS - {"shape"}
-    own = encoder.encode_groups(sample, trainable, told_camera(learner, sample, known.camera))
+    own = encoder.encode_groups(sample, ALL_GROUPS - {"shape"}, told)
     terms: dict[str, Tensor] = {}
-    if weights.vertices:
-        terms["vertices"] = vertices_truth_loss(template.vertices + own.offsets, known.vertices, known.camera)
     if weights.texels:
         terms["texels"] = texels_truth_loss(own.texture, known.texture)
     settings = RenderSettings(shade_background=config.shade_background)
-    painted = replace(own, camera=known.camera, offsets=own.offsets.detach())
+    painted = replace(own, camera=known.camera)
     # Colours where nothing stands before the person and nothing was added to it.
     drawn = draw(painted, template, sample, settings)
     terms |= colour_terms(drawn, Sample(sample.image, sample.mask * known.mask), weights)
     if weights.identity:
         turned = turned_camera(known.camera, learner.generator)
         terms["identity"] = turned_view_loss(painted, known, template, turned, settings, weights)
-    return terms | shape_terms([own.offsets], template, learner.frame, weights)
+    return terms
 
 
 def turned_camera(camera: Camera, generator: torch.Generator) -> Camera:
@@ -190,6 +214,22 @@ def camera_truth_loss(predicted: CameraPrediction, true: Camera) -> Float[Tensor
     return loss + PLACE_SHARE * functional.smooth_l1_loss(error, torch.zeros_like(error)) * len(PLACE_UNITS)
 
 
+def corrected_camera_loss(corrected: Camera, true: Camera, is_predicted: Bool[Tensor, " B"]) -> Float[Tensor, ""]:
+    """Smooth L1 of azimuth, elevation, distance and offset in `CORRECTION_UNITS`, of predicted cameras alone.
+
+    How a camera must be moved back that was put off at random is another lesson than how a predicted one errs.
+
+    Args:
+        corrected: with gradient.
+        true: as many cameras.
+        is_predicted: which of them were predicted.
+    """
+    turn = (corrected.azimuth_deg - true.azimuth_deg + 180).remainder(360) - 180
+    error = torch.cat((turn[:, None], _place(corrected) - _place(true)), dim=1) / turn.new_tensor(CORRECTION_UNITS)
+    each = functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none").sum(dim=1)
+    return (each * is_predicted).sum() / is_predicted.sum().clamp(min=1)
+
+
 def vertices_truth_loss(
     vertices: Float[Tensor, "B V 3"], true: Float[Tensor, "B V 3"], camera: Camera
 ) -> Float[Tensor, ""]:
@@ -223,9 +263,9 @@ def texels_truth_loss(texture: Float[Tensor, "B 3 H W"], true: Float[Tensor, "B 
     return (functional.avg_pool2d(texture, factor) - true).abs().mean()
 
 
-def told_camera(learner: Learner, sample: Sample, true: Camera) -> Camera:
-    """What shape and texture are told of the cameras: what the camera encoder says of half of the photos, wherever it
-    is not lost, and the truth, a little off, of the others."""
+def told_camera(learner: Learner, sample: Sample, true: Camera) -> ToldCamera:
+    """What the camera encoder says of most photos, wherever it is not lost, and the truth, a little off, of the
+    others."""
     encoder, generator = learner.encoder, learner.generator
     unsure = unsure_camera(true, generator)
     with torch.no_grad(), fixed_statistics(encoder):
@@ -234,13 +274,14 @@ def told_camera(learner: Learner, sample: Sample, true: Camera) -> Camera:
     chosen = is_near & (torch.rand(len(true), generator=generator, device=generator.device) < PREDICTED_SHARE).to(
         is_near.device
     )
-    return replace(
+    camera = replace(
         true,
         azimuth_deg=torch.where(chosen, predicted.azimuth_deg, unsure.azimuth_deg),
         elevation_deg=torch.where(chosen, predicted.elevation_deg, unsure.elevation_deg),
         distance=torch.where(chosen, predicted.distance, unsure.distance),
         offset=torch.where(chosen[:, None], predicted.offset, unsure.offset),
     )
+    return ToldCamera(camera, chosen)
 
 
 def unsure_camera(camera: Camera, generator: torch.Generator) -> Camera:

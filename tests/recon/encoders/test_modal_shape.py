@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional
 
 from recon.encoders import aligned_config
-from recon.encoders.alignment import image_points
-from recon.encoders.modal_shape import ModalShapeEncoder, PointReader
+from recon.encoders.alignment import image_points, moved
+from recon.encoders.modal_shape import CAMERA_UNITS, LARGEST_STEP, ModalShapeEncoder, PointReader
 from recon.structures import Camera
 from recon.template import ellipsoid_template
 
@@ -57,10 +57,40 @@ def test_every_further_look_reads_under_the_answer_before_it(encoder, template, 
     answers = encoder.answers(inputs, template.vertices, camera)
     assert len(answers) == 3 and len(seen) == 2
     for points, before in zip(seen, answers, strict=False):
-        body = (template.vertices + before)[:, encoder.looked_at]
-        torch.testing.assert_close(points, image_points(body, camera, *SIZE))
+        body = (template.vertices + before.offsets)[:, encoder.looked_at]
+        torch.testing.assert_close(points, image_points(body, moved(camera, before.camera_steps), *SIZE))
     assert float((seen[1] - seen[0]).abs().max()) > 0.01
-    torch.testing.assert_close(encoder(inputs, template.vertices, camera), answers[-1])
+    torch.testing.assert_close(encoder(inputs, template.vertices, camera).offsets, answers[-1].offsets)
+
+
+@torch.no_grad()
+def test_further_looks_move_the_camera_a_little_and_only_where_they_may(encoder, template):
+    inputs, camera = torch.randn(2, 4, *SIZE), cameras()
+    first, *further = (each.camera_steps for each in encoder.answers(inputs, template.vertices, camera))
+    assert torch.equal(first, torch.zeros(2, 5))
+    assert float(further[0].abs().min()) > 0 and not torch.equal(further[0], further[1])
+    for look in encoder.further:
+        look.mix[-1].weight.mul_(1e4)
+    loud = encoder(inputs, template.vertices, camera).camera_steps.abs()
+    assert bool((loud <= 2 * LARGEST_STEP * torch.tensor(CAMERA_UNITS) * 1.0001).all())
+    torch.manual_seed(0)
+    fixed = aligned_config(height=64, width=32, offset_rank=4, alignment="predicted_camera")
+    plain = ModalShapeEncoder(fixed, len(template.vertices)).eval()
+    torch.nn.init.normal_(plain.further[0].mix[-1].weight)
+    assert torch.equal(plain(inputs, template.vertices, camera).camera_steps, torch.zeros(2, 5))
+
+
+def test_moved_cameras_stay_within_a_turn_and_keep_their_frame():
+    camera = replace(cameras(azimuth_deg=179.0), offset_frame="world")
+    steps = torch.tensor([[3.0, -1.0, 0.1, 0.2, 0.3], [-3.0, 0.0, 0.0, 0.0, 0.0]])
+    after = moved(camera, steps)
+    torch.testing.assert_close(after.azimuth_deg, torch.tensor([-178.0, 176.0]))
+    torch.testing.assert_close(after.elevation_deg, torch.tensor([4.0, 5.0]))
+    torch.testing.assert_close(after.distance, 2.6 * torch.tensor([0.1, 0.0]).exp())
+    torch.testing.assert_close(after.offset, torch.tensor([[0.3, 0.35], [0.1, 0.05]]))
+    assert after.offset_frame == "world"
+    assert all(torch.equal(getattr(moved(camera, 0 * steps), name), getattr(camera, name)) for name in
+               ("azimuth_deg", "elevation_deg", "distance", "offset"))  # fmt: skip
 
 
 @torch.no_grad()
@@ -69,8 +99,8 @@ def test_a_further_look_sees_the_photo_move_under_a_body_that_stays(encoder, tem
     inputs = torch.randn(2, 4, *SIZE)
     torch.nn.init.zeros_(encoder.first.view[-1].weight)
     here, there = (encoder.answers(inputs, template.vertices, cameras(right=right)) for right in (0.0, 0.3))
-    torch.testing.assert_close(here[0], there[0])
-    assert float((here[1] - there[1]).abs().max()) > 1e-4
+    torch.testing.assert_close(here[0].offsets, there[0].offsets)
+    assert float((here[1].offsets - there[1].offsets).abs().max()) > 1e-4
 
 
 def test_weights_with_one_unnamed_look_still_load(template):
@@ -87,5 +117,5 @@ def test_an_image_does_not_depend_on_its_company(encoder, template):
     alone = replace(
         camera, **{name: getattr(camera, name)[:1] for name in ("azimuth_deg", "elevation_deg", "distance", "offset")}
     )
-    both = encoder(inputs, template.vertices, camera)[:1]
-    torch.testing.assert_close(encoder(inputs[:1], template.vertices, alone), both, atol=1e-5, rtol=1e-5)
+    both = encoder(inputs, template.vertices, camera).offsets[:1]
+    torch.testing.assert_close(encoder(inputs[:1], template.vertices, alone).offsets, both, atol=1e-5, rtol=1e-5)

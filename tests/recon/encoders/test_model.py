@@ -18,6 +18,7 @@ SMALL_KINDS = {
     "default": {},
     "mirrored": {"back": "mirrored"},
     "aligned": {"alignment": "predicted_camera", "azimuth_head": "bins", "texture_source": "blend"},
+    "corrected": {"alignment": "corrected_camera", "shape_space": "modes", "shape_looks": 3, "offset_rank": 4},
     "aligned mirrored": {"alignment": "predicted_camera", "back": "mirrored"},
     "no integration": {"integration": False, "background": True},
     "published": {"conventions": "published", "back": "mirrored", "input_background": "white"},
@@ -125,6 +126,16 @@ def test_frozen_groups_have_no_gradient_and_keep_their_buffers(tiny_template, ph
             assert torch.equal(value, before[name]), name
         else:
             assert not torch.equal(value, before[name]), name
+
+
+def test_cameras_are_corrected_and_pictures_do_not_teach_how(tiny_template, photos):
+    encoder = loudened(build(tiny_template, **SMALL_KINDS["corrected"])).train()
+    sample = photos(encoder.config)
+    corrected, first = encoder(sample).camera, encoder.predict_camera(sample).camera
+    assert bool(((corrected.offset - first.offset).abs() > 1e-4).all())
+    (corrected.distance.sum() + corrected.azimuth_deg.sum()).backward()
+    assert all(parameter.grad is None for parameter in encoder.shape.parameters())
+    assert any(parameter.grad is not None for parameter in encoder.camera.parameters())
 
 
 @pytest.mark.slow

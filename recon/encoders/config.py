@@ -82,7 +82,8 @@ class EncoderConfig:
             look-at offset in the world frame, arbitrary initial azimuth.
         alignment: where image features meet vertices and texels: under the "mean_camera" (encoders are independent, as
             in the paper), the "predicted_camera" (shape and texture see where the predicted camera puts the body), or
-            the "corrected_camera" (every further look of the shape encoder at the body in its place corrects it).
+            the "corrected_camera" (every further look of the shape encoder at the body in its place corrects it; shapes
+            in modes alone have further looks).
         azimuth_head: a (cos, sin) "vector", or 36 "bins" beside the vector.
         back: back half of the texture "independent" or "mirrored" from the front.
         texture_source: colours copied along a "flow", or a "blend" of those with directly predicted colours.
@@ -143,8 +144,6 @@ class EncoderConfig:
             raise ValueError("azimuth_head 'bins' needs azimuth_scope_deg = 360")
         if self.shape_space == "modes" and not (self.is_aligned and self.offset_rank):
             raise ValueError("shape_space 'modes' needs alignment to the photo's camera and a positive offset_rank")
-        if self.alignment == "corrected_camera" and self.shape_space != "modes":
-            raise ValueError("alignment 'corrected_camera' needs shape_space 'modes', whose looks correct the camera")
         asked = (self.alignment, self.back, self.texture_source, self.azimuth_head)
         if self.is_published and asked != ("mean_camera", "mirrored", "flow", "vector"):
             raise ValueError(
@@ -171,8 +170,8 @@ class EncoderConfig:
 
     @property
     def corrects_camera(self) -> bool:
-        """True when there are further looks that correct the camera."""
-        return self.alignment == "corrected_camera" and self.shape_looks > 1
+        """True when there are further looks, and they correct the camera."""
+        return self.alignment == "corrected_camera" and self.shape_space == "modes" and self.shape_looks > 1
 
     @property
     def texture_size(self) -> tuple[int, int]:

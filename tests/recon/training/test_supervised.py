@@ -101,7 +101,8 @@ def test_given_cameras_are_off_but_not_all_and_not_far():
 def scene():
     """A learner, and photos drawn from the very truth that goes with them."""
     template = ellipsoid_template(level=2)
-    encoder_config = aligned_config(height=64, width=32, offset_rank=8)
+    sizes = {"camera_widths": (32, 64, 128), "shape_widths": (48, 80, 128), "trunk_depth": 1}
+    encoder_config = aligned_config(height=64, width=32, offset_rank=8, **sizes)
     learner = make_learner(encoder_config, template, OptimiserConfig(), seed=0)
     directions = torch.linalg.qr(
         torch.randn(3 * len(template.vertices), 8, generator=torch.Generator().manual_seed(3))

@@ -155,7 +155,9 @@ def test_a_network_that_cannot_be_read_is_named(tmp_path: Path, fault: str) -> N
     elif fault == "of another kind":
         path.write_bytes(data.replace(network.SCHEMA.encode(), b"mmgen.mask-network/9"))
     elif fault == "of another size":
-        path.write_bytes(data.replace(b'\\"widths\\": [32', b'\\"widths\\": [16'))
+        first = f'\\"widths\\": [{network.bundled_network().config.widths[0]}'
+        assert first.encode() in data
+        path.write_bytes(data.replace(first.encode(), b'\\"widths\\": [16'))
     with pytest.raises(FatalError, match=r"mask network .*broken\.safetensors cannot be used") as caught:
         network.read_network(path)
     assert caught.value.code == "mask_network_unusable"

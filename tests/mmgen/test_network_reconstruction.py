@@ -47,7 +47,7 @@ def weights(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Pat
     encoder = AttributeEncoder(aligned_config(height=SIZE[0], width=SIZE[1], shape_space="free"), template).eval()
     with torch.no_grad():
         encoder.camera.heads.layers[-1].bias[6 + 30] = 9.0
-        encoder.shape.offsets[-1].weight.normal_(0, 0.001)
+        encoder.shape.offsets[-1].weight.normal_(0, 0.0005)
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
     save_weights(path, encoder, template, {})
     return path

@@ -36,9 +36,10 @@ def small_config(data: str = "people", **changes: Any) -> EncoderConfig:
 
 
 def aligned_config(data: str = "people", **changes: Any) -> EncoderConfig:
-    """Larger small networks, shape and texture aligned to the predicted camera; made for training with known cameras.
+    """Small networks with larger trunks, shape and texture aligned to the camera; made for training with known cameras.
 
-    Not the paper's independent encoders: shape and texture follow the camera encoder's answer (without gradient to it).
+    Not the paper's independent encoders: shape and texture follow the camera encoder's answer (without gradient to it),
+    and further looks of the shape encoder correct it.
     """
     aligned: dict[str, Any] = {
         "alignment": "corrected_camera",

@@ -63,10 +63,10 @@ def open_page(address: str, done: str, window: tuple[int, int] = (1280, 900)) ->
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
         _browser(Path(profile), window) as port_file,
     ):
-        port, path = _wait(
-            lambda: port_file.exists() and port_file.read_text().split(), deadline_s, "the browser's port"
-        )
-        with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, proxy=None) as socket:
+        port, path = _wait(lambda: _port_and_path(port_file), deadline_s, "the browser's port")
+        address_of_browser = f"ws://127.0.0.1:{port}{path}"
+        patience = {"open_timeout": TIMEOUT_S, "ping_interval": None, "proxy": None, "max_size": None}
+        with connect(address_of_browser, **patience) as socket:
             browser = _Session(socket)
             target = browser.ask("Target.createTarget", url="about:blank")["targetId"]
             tab = browser.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -74,6 +74,7 @@ def open_page(address: str, done: str, window: tuple[int, int] = (1280, 900)) ->
             _wait(lambda: browser.value(tab, f"document.readyState === 'complete' && ({done})"), deadline_s, done)
             document = browser.value(tab, "document.documentElement.outerHTML")
             shot = browser.ask("Page.captureScreenshot", tab, format="png")["data"]
+            browser.ask("Browser.close")
     return document, np.asarray(Image.open(io.BytesIO(base64.b64decode(shot))).convert("RGB"))
 
 
@@ -86,6 +87,12 @@ def _browser(profile: Path, window: tuple[int, int]) -> Iterator[Path]:
             yield profile / "DevToolsActivePort"
         finally:
             process.kill()
+
+
+def _port_and_path(file: Path) -> list[str] | None:
+    """Both lines of the file, once it is there and whole."""
+    lines = file.read_text().split() if file.exists() else []
+    return lines if len(lines) == 2 else None
 
 
 def _wait(look: Any, deadline_s: float, what: str) -> Any:

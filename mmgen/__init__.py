@@ -1,5 +1,5 @@
 """mmgen: photos of dressed people to textured 3D meshes, and larger re-identification data sets."""
 
-from mmgen.version import __version__
+from mmgen.core.version import __version__
 
 __all__ = ["__version__"]

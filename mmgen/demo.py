@@ -13,17 +13,17 @@ from PIL import Image
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.glb import read_glb
-from mmgen.batch import Batch, Listener, Summary, run_batch
-from mmgen.files import write_bytes_atomic
+from mmgen.core.files import write_bytes_atomic
 from mmgen.gallery import build_gallery, collect_items
-from mmgen.images import read_image
-from mmgen.inputs import list_inputs
-from mmgen.job import Job
-from mmgen.locks import STATE_FOLDER
 from mmgen.masks import MaskSource
+from mmgen.photos.images import read_image
+from mmgen.photos.inputs import list_inputs
 from mmgen.previews import SheetRow, View, contact_sheet, save_animation, sweep_frames
-from mmgen.reconstruction import build_reconstructor, default_options
+from mmgen.reconstruct.batch import Batch, Listener, Summary, run_batch
+from mmgen.reconstruct.choose import build_reconstructor, default_options
+from mmgen.reconstruct.job import Job
 from mmgen.samples import SAMPLES_FOLDER
+from mmgen.work.locks import STATE_FOLDER
 
 TURNTABLE_FRAMES = 24
 TURNTABLE_SIZE = (360, 240)

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 
 Status = Literal["ok", "missing", "broken"]
 
@@ -157,7 +157,7 @@ def _devices() -> Check:
 
 def _person_networks() -> Check:
     from mmgen.bundled import required_weights
-    from mmgen.weights import load_weights
+    from mmgen.models.weights import load_weights
 
     path = required_weights()
     load_weights(path)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 
 FOOT_FRACTION = 0.05
 """The lowest part of the body, as a fraction of its height, that counts as feet when the pivot is placed."""

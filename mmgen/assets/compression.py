@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mmgen.errors import FatalError, ItemError
+from mmgen.core.errors import FatalError, ItemError
 
 Compression = Literal["meshopt", "draco"]
 TIMEOUT_S = 120

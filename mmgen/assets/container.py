@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 
 MAGIC = b"glTF"
 JSON_CHUNK = 0x4E4F534A

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mmgen.files import sha256_file, write_text_atomic
-from mmgen.runs import Shard
+from mmgen.core.files import sha256_file, write_text_atomic
+from mmgen.work.records import Shard
 
 RECORD_NAME = "export.jsonl"
 _NAMES = re.compile(r"^export(-\d+-of-\d+)?\.jsonl$")

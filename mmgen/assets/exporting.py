@@ -24,14 +24,14 @@ from mmgen.assets.formats import ExportFormat, ExportOptions, export_files, outp
 from mmgen.assets.glb import asset_from_container, main_primitive, read_file, texture_bytes
 from mmgen.assets.textures import stored_texture
 from mmgen.assets.tree import GlbFile
-from mmgen.engine import Callbacks, into_chunks, run_chunks
-from mmgen.errors import FatalError, ItemError
-from mmgen.files import collision_key, sha256_bytes, sha256_file
-from mmgen.listing import display_name
-from mmgen.locks import run_lock
-from mmgen.outputs import write_output
-from mmgen.runs import Shard
-from mmgen.version import __version__
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import collision_key, sha256_bytes, sha256_file
+from mmgen.core.listing import display_name
+from mmgen.core.outputs import write_output
+from mmgen.core.version import __version__
+from mmgen.work.engine import Callbacks, into_chunks, run_chunks
+from mmgen.work.locks import run_lock
+from mmgen.work.records import Shard
 
 Outcome = Literal["done", "skipped", "failed"]
 CHUNK_JOBS = 16

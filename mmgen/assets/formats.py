@@ -11,9 +11,9 @@ from mmgen.assets.glb import glb_bytes, invalid_provenance
 from mmgen.assets.gltf import MaterialStyle, ascii_name, build_gltf
 from mmgen.assets.obj import mtl_text, obj_text
 from mmgen.assets.polygons import ply_bytes, stl_bytes
+from mmgen.assets.seams import tidy
 from mmgen.assets.textures import SUFFIXES, EncodedTexture, TextureCodec, encode_texture, resize_texture
 from mmgen.assets.usdz import usdz_bytes
-from mmgen.assets.wedges import tidy
 
 ExportFormat = Literal["glb", "gltf", "obj", "ply", "stl", "usdz"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)

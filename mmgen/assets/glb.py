@@ -8,10 +8,10 @@ import numpy as np
 from mmgen.assets.asset import Asset
 from mmgen.assets.container import Container, child, malformed, parse_glb, unsupported
 from mmgen.assets.gltf import SEEN, VARIANTS, WEBP, MaterialStyle, build_gltf
+from mmgen.assets.seams import weld
 from mmgen.assets.textures import EncodedTexture, TextureCodec, decode_texture, encode_texture
-from mmgen.assets.wedges import weld
-from mmgen.errors import ItemError
-from mmgen.listing import display_name
+from mmgen.core.errors import ItemError
+from mmgen.core.listing import display_name
 
 MAX_GLB_BYTES = 1 << 30
 

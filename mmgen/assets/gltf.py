@@ -9,9 +9,9 @@ import pygltflib
 from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset
+from mmgen.assets.seams import Wedges, split_wedges, tidy
 from mmgen.assets.textures import MIME_TYPES, EncodedTexture, TextureCodec
-from mmgen.assets.wedges import Wedges, split_wedges, tidy
-from mmgen.version import __version__
+from mmgen.core.version import __version__
 
 GENERATOR = f"mmgen {__version__}"
 UNLIT = "KHR_materials_unlit"

@@ -15,10 +15,10 @@ from mmgen.assets.gltf import UNLIT, VARIANTS
 from mmgen.assets.polygons import open_edges
 from mmgen.assets.textures import stored_texture
 from mmgen.assets.tree import GlbFile, list_glbs
-from mmgen.errors import FatalError, ItemError
-from mmgen.files import sha256_bytes
-from mmgen.listing import display_name
-from mmgen.runs import Record, manifest_files, read_records
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import sha256_bytes
+from mmgen.core.listing import display_name
+from mmgen.work.records import Record, manifest_files, read_records
 
 HISTOGRAM_BINS = 10
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmgen.assets.findings import Finding
-from mmgen.errors import FatalError
+from mmgen.core.errors import FatalError
 
 SCRIPT = Path(__file__).with_name("khronos_validate.js")
 FOLDER_VARIABLE = "MMGEN_GLTF_VALIDATOR"

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from mmgen.assets.asset import EXPORT_KEY, Asset
-from mmgen.assets.wedges import tidy, unique_rows
-from mmgen.errors import ItemError
+from mmgen.assets.seams import tidy, unique_rows
+from mmgen.core.errors import ItemError
 
 SHARE_PER_ROUND = 0.3
 """Of the collapses that are possible, the cheapest that one round may choose from."""

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.gltf import GENERATOR, ascii_name
-from mmgen.assets.wedges import smooth_normals
+from mmgen.assets.seams import smooth_normals
 
 
 def obj_text(asset: Asset, material_file: str) -> str:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from mmgen.assets.asset import Asset
 from mmgen.assets.gltf import GENERATOR
 from mmgen.assets.textures import sample_texture
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 
 MILLIMETRES_PER_METRE = 1000
 

@@ -15,9 +15,9 @@ from mmgen.assets.container import COMPONENT_TYPES, Container, child, listing, m
 from mmgen.assets.findings import Finding, Severity
 from mmgen.assets.glb import asset_from_container, main_primitive, provenance_of, texture_bytes
 from mmgen.assets.gltf import SEEN, UNLIT, VARIANTS, WEBP
+from mmgen.assets.seams import has_repeated_corner
 from mmgen.assets.textures import decode_texture
-from mmgen.assets.wedges import has_repeated_corner
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 
 UNIT_TOLERANCE = 1e-4
 GROUND_TOLERANCE = 1e-4

@@ -10,8 +10,8 @@ from typing import Any
 from mmgen.assets.export_record import ExportRecord
 from mmgen.assets.findings import Finding
 from mmgen.assets.tree import REJECTED_FOLDER
-from mmgen.files import TEMP_NAME, process_is_alive, sha256_file
-from mmgen.runs import Record, manifest_files
+from mmgen.core.files import TEMP_NAME, process_is_alive, sha256_file
+from mmgen.work.records import Record, manifest_files
 
 SHARED_HASHES = ("input_sha256", "mask_sha256", "weights_sha256", "options_sha256")
 """Fields that stand in a record and, under the same name, in the mesh's provenance."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 
 TextureCodec = Literal["png", "jpeg", "webp"]
 MIME_TYPES: dict[TextureCodec, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}

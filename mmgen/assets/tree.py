@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
 
 REJECTED_FOLDER = "rejected"
 """Where `mmgen reconstruct` puts meshes that are below the quality limits, at the top of its output folder."""

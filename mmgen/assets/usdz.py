@@ -11,9 +11,9 @@ import numpy as np
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.gltf import GENERATOR, ascii_name, printable
+from mmgen.assets.seams import smooth_normals
 from mmgen.assets.textures import SUFFIXES, EncodedTexture
-from mmgen.assets.wedges import smooth_normals
-from mmgen.errors import FatalError
+from mmgen.core.errors import FatalError
 
 ALIGNMENT = 64
 """Every file in the archive starts at a multiple of this, so that readers can map it into memory."""

@@ -13,9 +13,9 @@ from mmgen.assets.khronos import KhronosSummary, find_validator, run_validator
 from mmgen.assets.rules import check_glb
 from mmgen.assets.run_checks import CheckedGlb, check_exports, check_run, stray_temp_files
 from mmgen.assets.tree import GlbFile, list_glbs
-from mmgen.errors import FatalError, ItemError
-from mmgen.files import sha256_bytes
-from mmgen.runs import manifest_files, read_records
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import sha256_bytes
+from mmgen.work.records import manifest_files, read_records
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgen.augment.accounting import PUBLISHED
-from mmgen.files import write_text_atomic
+from mmgen.core.files import write_text_atomic
 
 CARD_NAME = "README.md"
 LABELS = {key: label for key, label, _ in PUBLISHED.rows()}

@@ -10,7 +10,7 @@ from mmgen.augment.card import write_card
 from mmgen.augment.folder import INDEX_NAME, RECORD_NAME, RECORD_SCHEMA, SHARDS_FOLDER, sweep_shards
 from mmgen.augment.shards import ShardEntry, ShardName, index_path
 from mmgen.augment.sheet import write_sheet
-from mmgen.files import sha256_bytes, sweep_temp_files, write_bytes_atomic, write_text_atomic
+from mmgen.core.files import sha256_bytes, sweep_temp_files, write_bytes_atomic, write_text_atomic
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mmgen.augment.mixing import mixed, textures, upper_share
 from mmgen.augment.plan import Plan, VirtualSet, generator_of
 from mmgen.augment.quality import view_consistency
 from mmgen.augment.store import StoreReader
-from mmgen.weights import Weights
+from mmgen.models.weights import Weights
 from recon.camera import project
 from recon.geometry import face_normals
 from recon.render.api import rasterize

@@ -14,10 +14,10 @@ from mmgen.augment.plan import Plan
 from mmgen.augment.plates import without_person
 from mmgen.augment.sources import Source
 from mmgen.augment.store import BLOCK_PHOTOS, Lens, PhotoNote, Store, block_type, mask_source
-from mmgen.errors import ItemError
-from mmgen.images import read_image
+from mmgen.core.errors import ItemError
 from mmgen.masks import MaskSource, find_mask
-from mmgen.weights import Weights, load_weights
+from mmgen.models.weights import Weights, load_weights
+from mmgen.photos.images import read_image
 from recon.geometry import face_normals
 from recon.metrics import mask_iou
 from recon.render.scene import render

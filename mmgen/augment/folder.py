@@ -10,10 +10,10 @@ from typing import Any
 from mmgen.augment.plan import Plan
 from mmgen.augment.shards import SHARDS_FOLDER, ShardName
 from mmgen.augment.store import Store
-from mmgen.errors import FatalError
-from mmgen.files import sha256_bytes, sha256_file, write_bytes_atomic, write_text_atomic
-from mmgen.listing import display_name
-from mmgen.version import __version__
+from mmgen.core.errors import FatalError
+from mmgen.core.files import sha256_bytes, sha256_file, write_bytes_atomic, write_text_atomic
+from mmgen.core.listing import display_name
+from mmgen.core.version import __version__
 
 PLAN_NAME, SOURCES_NAME, INDEX_NAME, RECORD_NAME = "plan.json", "sources.jsonl", "index.jsonl", "record.json"
 SHARD_SUFFIXES = (".tar", ".jsonl", ".idx")

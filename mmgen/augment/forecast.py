@@ -15,8 +15,8 @@ from mmgen.augment.running import Request, settle
 from mmgen.augment.samples import describe_view, index_line, line_bytes, member_bytes, view_key
 from mmgen.augment.store import BLOCK_PHOTOS, StoreReader, store_of
 from mmgen.augment.tar import TarBuilder
-from mmgen.engine import one_thread
-from mmgen.weights import load_weights
+from mmgen.models.weights import load_weights
+from mmgen.work.engine import one_thread
 
 MEASURED_SETS = 24
 

@@ -32,10 +32,10 @@ from mmgen.augment.shards import (
 )
 from mmgen.augment.store import Store, StoreReader
 from mmgen.augment.tar import TarBuilder
-from mmgen.errors import ItemError
-from mmgen.files import sha256_file
-from mmgen.images import read_image
-from mmgen.weights import Weights, load_weights
+from mmgen.core.errors import ItemError
+from mmgen.core.files import sha256_file
+from mmgen.models.weights import Weights, load_weights
+from mmgen.photos.images import read_image
 
 
 @dataclass(frozen=True)

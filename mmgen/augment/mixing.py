@@ -13,7 +13,7 @@ from mmgen.augment.options import Draw
 from mmgen.augment.plan import Plan
 from mmgen.augment.store import StoreReader
 from recon.template import Template
-from recon.texture import TexelInterpolator
+from recon.texturing.fields import TexelInterpolator
 
 WAIST = 0.56
 """Height of the waist as a share of the body's height from the soles: jackets end above, trousers begin below."""

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from mmgen.inputs import UsageError
+from mmgen.photos.inputs import UsageError
 
 PartnerLevel = Literal["image", "identity"]
 Selection = Literal["all", "hardest-half"]

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from mmgen.augment.options import AugmentOptions
 from mmgen.augment.sources import Source
-from mmgen.files import sha256_bytes
+from mmgen.core.files import sha256_bytes
 
 SCHEMA = "mmgen.augment.plan/1"
 Item = TypeVar("Item")

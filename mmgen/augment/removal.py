@@ -19,11 +19,11 @@ from mmgen.augment.shards import (
     write_shard_files,
 )
 from mmgen.augment.tar import TarBuilder, read_samples
-from mmgen.errors import FatalError
-from mmgen.files import sha256_bytes, write_bytes_atomic, write_text_atomic
-from mmgen.listing import display_name
-from mmgen.locks import STATE_FOLDER, run_lock
-from mmgen.runs import Shard
+from mmgen.core.errors import FatalError
+from mmgen.core.files import sha256_bytes, write_bytes_atomic, write_text_atomic
+from mmgen.core.listing import display_name
+from mmgen.work.locks import STATE_FOLDER, run_lock
+from mmgen.work.records import Shard
 
 JOURNAL_NAME = "removal.json"
 """In the state folder while a removal is under way: the record before it. Whoever finds it goes on from there."""

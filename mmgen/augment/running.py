@@ -23,12 +23,12 @@ from mmgen.augment.mixing import texture_changes
 from mmgen.augment.plan import Plan, SettledPlan, choose_hardest_half, chosen_without_looking
 from mmgen.augment.shards import SHARDS_FOLDER, ShardEntry, ShardName
 from mmgen.augment.store import PhotoNote, Store, StoreReader, store_of
-from mmgen.engine import Callbacks, Ending, run_chunks
-from mmgen.errors import FatalError, ItemError
-from mmgen.files import sha256_bytes, sweep_temp_files
-from mmgen.locks import run_lock
-from mmgen.runs import Shard
-from mmgen.version import __version__
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import sha256_bytes, sweep_temp_files
+from mmgen.core.version import __version__
+from mmgen.work.engine import Callbacks, Ending, run_chunks
+from mmgen.work.locks import run_lock
+from mmgen.work.records import Shard
 
 FINISHED = Ending()
 WHOLE = Shard()

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mmgen.augment.tar import Member
-from mmgen.files import sha256_bytes
-from mmgen.version import __version__
+from mmgen.core.files import sha256_bytes
+from mmgen.core.version import __version__
 
 if TYPE_CHECKING:
     from mmgen.augment.drawing import View

@@ -72,8 +72,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmgen.augment.tar import TarBuilder
-from mmgen.files import sha256_bytes, write_bytes_atomic, write_text_atomic
-from mmgen.locks import STATE_FOLDER
+from mmgen.core.files import sha256_bytes, write_bytes_atomic, write_text_atomic
+from mmgen.work.locks import STATE_FOLDER
 
 SHARDS_FOLDER = "shards"
 TAR_NAME = re.compile(r"shards/(real|virtual)-([0-9]{6})\.tar")

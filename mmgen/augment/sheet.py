@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mmgen.files import write_bytes_atomic
+from mmgen.core.files import write_bytes_atomic
 
 SHEET_NAME = "contact_sheet.jpg"
 PEOPLE, PEOPLE_PER_ROW = 20, 2

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
 from mmgen.datasets import market
 from mmgen.datasets.index import INDEX_NAME, read_index
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
 
 TEST_SPLITS = frozenset({"query", "gallery", "test"})
 FEWEST_IDENTITIES = 2

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 import mmgen.masks.lookup as lookup
 from mmgen.augment.plan import Plan
 from mmgen.augment.sources import Source
-from mmgen.errors import FatalError
-from mmgen.files import write_bytes_atomic, write_text_atomic
-from mmgen.listing import MASK_ENDINGS, MASK_FOLDER
-from mmgen.locks import STATE_FOLDER
+from mmgen.core.errors import FatalError
+from mmgen.core.files import write_bytes_atomic, write_text_atomic
+from mmgen.core.listing import MASK_ENDINGS, MASK_FOLDER
 from mmgen.masks import MaskSource
 from mmgen.masks.maskers import masker_title
+from mmgen.work.locks import STATE_FOLDER
 
 STORE_VERSION = 2
 BLOCK_PHOTOS = 64

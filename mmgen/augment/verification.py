@@ -19,8 +19,8 @@ from mmgen.augment.folder import (
 from mmgen.augment.samples import descends_from, index_line
 from mmgen.augment.shards import SHARDS_FOLDER, ShardName, dali_path, index_path, shard_named
 from mmgen.augment.tar import Member, TarBuilder, read_samples
-from mmgen.errors import FatalError
-from mmgen.files import sha256_bytes
+from mmgen.core.errors import FatalError
+from mmgen.core.files import sha256_bytes
 
 MOST_PER_SHARD = 5
 """Findings about single samples of one tar; the rest is counted."""

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from mmgen.bench.timing import machine, versions
-from mmgen.errors import FatalError
+from mmgen.core.errors import FatalError
+from mmgen.core.files import write_text_atomic
+from mmgen.core.listing import display_name
+from mmgen.core.version import __version__
 from mmgen.evaluation.photos import list_items
 from mmgen.evaluation.running import CHUNK_PHOTOS, summed_up
 from mmgen.evaluation.scoring import ItemScore, Scorer, ScoringPlan
 from mmgen.evaluation.sources import SourceSpec
-from mmgen.files import write_text_atomic
-from mmgen.listing import display_name
-from mmgen.manifest import Length, Manifest, read_manifest
 from mmgen.training.folder import RunFolder
 from mmgen.training.loop import train
+from mmgen.training.manifest import Length, Manifest, read_manifest
 from mmgen.training.recorder import Listener
 from mmgen.training.session import TrainOrder
-from mmgen.version import __version__
 from recon.training.config import Interval
 
 SCHEMA = "mmgen.ablations/1"

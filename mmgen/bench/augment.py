@@ -11,11 +11,11 @@ from mmgen.augment.running import Listener, Outcome, Request, run_augmentation
 from mmgen.augment.sources import find_sources
 from mmgen.bench.timing import machine, versions
 from mmgen.bundled import required_weights
-from mmgen.files import sha256_file
+from mmgen.core.files import sha256_file
+from mmgen.core.version import __version__
 from mmgen.synth.crowd import CrowdOptions
 from mmgen.synth.dataset import CrowdWriter, claim_folder, write_index
 from mmgen.synth.layout import entries, make_plan
-from mmgen.version import __version__
 
 VIEWS = 4
 SAMPLES_PER_SHARD = 64

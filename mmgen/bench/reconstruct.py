@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmgen.batch import CHUNK_ITEMS, Batch, Listener, Summary, run_batch
 from mmgen.bench.timing import machine, versions
-from mmgen.files import sha256_file
-from mmgen.inputs import list_inputs
-from mmgen.job import Job
+from mmgen.core.files import sha256_file
+from mmgen.core.version import __version__
 from mmgen.masks import MaskSource
-from mmgen.planning import peak_memory_bytes
-from mmgen.reconstruction import build_reconstructor, default_options
-from mmgen.runs import Record
+from mmgen.photos.inputs import list_inputs
+from mmgen.reconstruct.batch import CHUNK_ITEMS, Batch, Listener, Summary, run_batch
+from mmgen.reconstruct.choose import build_reconstructor, default_options
+from mmgen.reconstruct.job import Job
+from mmgen.reconstruct.planning import peak_memory_bytes
 from mmgen.synth.crowd import CrowdOptions, people
-from mmgen.version import __version__
+from mmgen.work.records import Record
 
 PHOTO_SIZE = (256, 128)
 TEXTURE_SIZE = (256, 128)

@@ -14,7 +14,7 @@ from mmgen.bench import deodr
 from mmgen.bench.limits import estimated_limit
 from mmgen.bench.scenes import SCENES, Scene, SceneSpec, build_scene
 from mmgen.bench.timing import Task, interleaved, machine, one_thread, per_item_ms, versions
-from mmgen.version import __version__
+from mmgen.core.version import __version__
 from recon.render import RenderSettings, render
 from recon.render.api import dibr_rasterization
 

@@ -12,15 +12,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmgen.bench.timing import machine, versions
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
+from mmgen.core.listing import display_name
+from mmgen.core.version import __version__
 from mmgen.evaluation.photos import Loaded, list_items
 from mmgen.evaluation.running import CHUNK_PHOTOS
 from mmgen.evaluation.scoring import Scorer, ScoringPlan, photo_row
 from mmgen.evaluation.sources import SourceSpec
-from mmgen.listing import display_name
-from mmgen.version import __version__
 from recon import metrics
-from recon.answers import Answer, draw_answer
+from recon.evaluation.answers import Answer, draw_answer
 
 SCHEMA = "mmgen.robustness/1"
 CROP_SHARE = 0.15

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from mmgen.bench.timing import machine, versions
+from mmgen.core.version import __version__
 from mmgen.synth.crowd import CrowdOptions, people
 from mmgen.training.batches import BatchPlan, PhotoStore, make_batch
 from mmgen.training.loop import flushed_denormals
-from mmgen.version import __version__
 from recon.encoders import small_config
 from recon.losses import LOSS_PRESETS
 from recon.structures import Attributes, Camera

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmgen.errors import FatalError
+from mmgen.core.errors import FatalError
 
 PEOPLE_FILE = Path(__file__).with_name("people.safetensors")
 

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from mmgen.bundled import PEOPLE_FILE
-from mmgen.errors import FatalError
-from mmgen.weights import save_halved
+from mmgen.core.errors import FatalError
+from mmgen.models.weights import save_halved
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:

@@ -9,8 +9,8 @@ import sys
 import click
 
 from mmgen.cli.output import say
-from mmgen.errors import FatalError, ItemError, MmgenError
-from mmgen.version import __version__
+from mmgen.core.errors import FatalError, ItemError, MmgenError
+from mmgen.core.version import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("mmgen.cli.demo", "The whole tour on bundled photos: GLBs, a contact sheet, a gallery."),

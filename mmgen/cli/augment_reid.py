@@ -27,7 +27,7 @@ from mmgen.cli.options import (
 )
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import Reporter, duration, progress
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
     from mmgen.augment.accounting import Accounting
@@ -223,10 +223,10 @@ def _options(options: dict[str, Any]) -> "AugmentOptions":
 def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "Request":
     from mmgen.augment.running import Request
     from mmgen.bundled import required_weights
-    from mmgen.devices import resolve_device
-    from mmgen.engine import default_workers
-    from mmgen.files import sha256_file
-    from mmgen.weights import read_header
+    from mmgen.core.devices import resolve_device
+    from mmgen.core.files import sha256_file
+    from mmgen.models.weights import read_header
+    from mmgen.work.engine import default_workers
 
     device = resolve_device(options["device"])
     weights = required_weights(options["weights"])
@@ -333,7 +333,7 @@ def _forecast(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> int:
     from mmgen.augment.accounting import account, account_before
     from mmgen.augment.forecast import forecast
     from mmgen.augment.plan import SettledPlan, chosen_without_looking
-    from mmgen.errors import MmgenError
+    from mmgen.core.errors import MmgenError
 
     pairs = chosen_without_looking(plan)
     accounting = account_before(plan) if pairs is None else account(SettledPlan(plan, pairs))

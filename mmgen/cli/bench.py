@@ -65,8 +65,8 @@ def bench_reconstruct(photos: tuple[int, ...], workers: int | None, device: str,
     Procedural people of 256 x 128 pixels to GLBs with textures of 256 x 128 texels, by the bundled networks.
     """
     from mmgen.bench.reconstruct import measure
-    from mmgen.devices import resolve_device
-    from mmgen.engine import default_workers
+    from mmgen.core.devices import resolve_device
+    from mmgen.work.engine import default_workers
 
     device = resolve_device(device)
     say(f"reconstructing {min(photos)} procedural people twice")
@@ -96,8 +96,8 @@ def bench_reconstruct(photos: tuple[int, ...], workers: int | None, device: str,
 def bench_augment(identities: int, workers: int | None, device: str, as_json: bool) -> None:
     """Speed of `mmgen augment-reid`: one process, then several; also checks that their bytes are equal."""
     from mmgen.bench.augment import measure
-    from mmgen.devices import resolve_device
-    from mmgen.engine import default_workers
+    from mmgen.core.devices import resolve_device
+    from mmgen.work.engine import default_workers
 
     device = resolve_device(device)
     say(f"augmenting {identities} procedural people twice")

@@ -17,15 +17,15 @@ from mmgen.cli.options import (
     weights_option,
 )
 from mmgen.cli.output import print_json, say
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mmgen.assets.tree import GlbFile
-    from mmgen.camera_stats import CameraRow
-    from mmgen.errors import ItemError
-    from mmgen.inputs import InputItem
+    from mmgen.core.errors import ItemError
+    from mmgen.photos.inputs import InputItem
+    from mmgen.reconstruct.camera_stats import CameraRow
 
 TITLES = {
     "azimuth_deg": ("Azimuth, degrees (0 = front)", "front {front:.0%}, sides {sides:.0%}, back {back:.0%}"),
@@ -66,8 +66,8 @@ def command(
     Exit codes: 0 all good, 3 some items were left out, 4 nothing could be done.
     """
     from mmgen.bundled import bundled_weights_path
-    from mmgen.camera_stats import known_prototypes, rows_of_meshes, rows_of_photos, summary
     from mmgen.cli.progress import progress
+    from mmgen.reconstruct.camera_stats import known_prototypes, rows_of_meshes, rows_of_photos, summary
 
     glbs, photos = _contents(source, limit)
     if dry_run:
@@ -99,8 +99,8 @@ def command(
 def _contents(source: Path, limit: int | None) -> "tuple[list[GlbFile], list[InputItem]]":
     """Meshes where there are some, else photos."""
     from mmgen.assets.tree import list_glbs
-    from mmgen.camera_stats import photos_of
-    from mmgen.errors import FatalError
+    from mmgen.core.errors import FatalError
+    from mmgen.reconstruct.camera_stats import photos_of
 
     if source.suffix.lower() == ".glb" or not source.is_file():
         try:
@@ -112,8 +112,8 @@ def _contents(source: Path, limit: int | None) -> "tuple[list[GlbFile], list[Inp
 
 
 def _reconstructor(weights: Path | None, masks: str, device: str) -> Any:
-    from mmgen.devices import resolve_device
-    from mmgen.reconstruction import build_reconstructor, default_options
+    from mmgen.core.devices import resolve_device
+    from mmgen.reconstruct.choose import build_reconstructor, default_options
 
     chosen = {} if weights is None else {"weights": weights}
     return build_reconstructor(default_options(masks=masks, device=resolve_device(device), **chosen))
@@ -124,9 +124,9 @@ def _finish(rows: "list[CameraRow]", figures: "Mapping[str, Any]", out: Path, so
 
     from PIL import Image
 
-    from mmgen.camera_stats import warnings_of
-    from mmgen.files import write_bytes_atomic
+    from mmgen.core.files import write_bytes_atomic
     from mmgen.previews.histograms import Histogram, histogram_sheet
+    from mmgen.reconstruct.camera_stats import warnings_of
 
     panels = []
     for name, (title, remark) in TITLES.items():

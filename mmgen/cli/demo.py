@@ -10,7 +10,7 @@ import click
 from mmgen.cli.options import dry_run_option, json_option, out_option, workers_option
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import progress
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 
 @click.command()
@@ -27,9 +27,9 @@ def command(out: Path, workers: int | None, dry_run: bool, as_json: bool) -> Non
         say(f"would reconstruct the bundled photos into {display_name(out)}")
         return
     say("mmgen demo: about half a minute, and some ten seconds more the first time, to compile the renderer")
-    from mmgen.batch import Listener
     from mmgen.demo import run_demo
-    from mmgen.engine import default_workers
+    from mmgen.reconstruct.batch import Listener
+    from mmgen.work.engine import default_workers
 
     with ExitStack() as stack:
         reporters: list[Any] = []

@@ -16,8 +16,8 @@ def command(as_json: bool) -> None:
 
     Exit code 0 if the core commands work; optional parts may be missing.
     """
+    from mmgen.core.version import __version__
     from mmgen.doctor import core_works, examine
-    from mmgen.version import __version__
 
     checks = examine()
     works = core_works(checks)

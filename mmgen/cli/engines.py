@@ -20,14 +20,14 @@ def chosen_engine(options: Mapping[str, Any], shared: Path | None, device: str =
     Raises:
         UsageError: an address without `--engine ray`.
     """
-    from mmgen.engine import working_on
+    from mmgen.work.engine import working_on
 
     if options["engine"] == "local":
         if options["ray_address"]:
             raise click.UsageError("--ray-address goes with --engine ray")
         yield
         return
-    from mmgen.ray_engine import RayEngine
+    from mmgen.work.ray_engine import RayEngine
 
     with working_on(RayEngine(shared, options["ray_address"], device.startswith("cuda"))):
         yield

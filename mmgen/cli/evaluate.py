@@ -23,7 +23,7 @@ from mmgen.cli.options import (
 )
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import Reporter, progress
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,11 +101,11 @@ def _source(options: dict[str, Any]) -> "SourceSpec":
 
 
 def _order(options: dict[str, Any]) -> "Order":
-    from mmgen.devices import resolve_device
-    from mmgen.engine import default_workers
-    from mmgen.errors import FatalError
+    from mmgen.core.devices import resolve_device
+    from mmgen.core.errors import FatalError
     from mmgen.evaluation.running import Order
     from mmgen.evaluation.scoring import ScoringPlan
+    from mmgen.work.engine import default_workers
 
     source = _source(options)
     if source.kind == "weights" and options["size"]:
@@ -145,7 +145,7 @@ def _part(order: "Order", out: Path | None, listener: "Listener") -> "Evaluation
     """Score one part; the whole evaluation where all others are there."""
     from mmgen.evaluation.parts import put_together, write_part
     from mmgen.evaluation.running import evaluate
-    from mmgen.locks import run_lock
+    from mmgen.work.locks import run_lock
 
     assert out is not None
     with run_lock(out, order.shard):

@@ -20,7 +20,7 @@ from mmgen.cli.options import (
     workers_option,
 )
 from mmgen.cli.output import print_json, say
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
     from mmgen.assets.exporting import ExportRun, Job, Result
@@ -141,7 +141,7 @@ def command(
 def _run(jobs: "list[Job]", run: "ExportRun", workers: int | None, as_json: bool) -> None:
     from mmgen.assets.exporting import run_jobs
     from mmgen.cli.progress import progress
-    from mmgen.engine import default_workers
+    from mmgen.work.engine import default_workers
 
     started = time.monotonic()
     with progress("export", len(jobs)) as reporter:

@@ -10,7 +10,7 @@ from mmgen.cli import EXIT_ITEMS_FAILED
 from mmgen.cli.options import PATH, dry_run_option, json_option, limit_option
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import progress
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
     from mmgen.gallery import Gallery
@@ -84,7 +84,7 @@ def command(
 
 
 def _write(out: Path, is_page: bool, heading: str, items: "list[GalleryItem]") -> "Gallery":
-    from mmgen.files import write_bytes_atomic
+    from mmgen.core.files import write_bytes_atomic
     from mmgen.gallery import build_gallery, write_gallery_folder
 
     with progress("gallery", len(items)) as reporter:

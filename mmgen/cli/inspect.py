@@ -7,7 +7,7 @@ import click
 
 from mmgen.cli.options import PATH, json_option
 from mmgen.cli.output import print_json
-from mmgen.files import is_weights_file
+from mmgen.core.files import is_weights_file
 
 
 @click.command()
@@ -34,8 +34,8 @@ def _facts(path: Path) -> dict[str, Any]:
     from mmgen.augment.verification import is_shard_folder
 
     if is_weights_file(path):
-        from mmgen.weights import load_weights
-        from mmgen.weights_report import weights_facts
+        from mmgen.models.weights import load_weights
+        from mmgen.models.weights_report import weights_facts
 
         return weights_facts(path, load_weights(path))
     if is_shard_folder(path):

@@ -10,7 +10,7 @@ import click
 
 from mmgen.cli import EXIT_READER_LEFT, cli, drop_stdout
 from mmgen.cli.output import say
-from mmgen.startup import end_without_search
+from mmgen.core.startup import end_without_search
 
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130

@@ -24,12 +24,12 @@ from mmgen.cli.options import (
 )
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import Reporter, duration, progress
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
-    from mmgen.batch import Batch, Summary
-    from mmgen.planning import Plan
-    from mmgen.runs import Record
+    from mmgen.reconstruct.batch import Batch, Summary
+    from mmgen.reconstruct.planning import Plan
+    from mmgen.work.records import Record
 
 SHOWN_FAILURES = 100
 
@@ -69,9 +69,9 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
 
 
 def _batch(sources: tuple[Path, ...], out: Path, options: dict[str, Any]) -> "Batch":
-    from mmgen.engine import default_workers
     from mmgen.masks import MaskSource
-    from mmgen.masks.making import MaskOrder, mask_batch
+    from mmgen.reconstruct.mask_run import MaskOrder, mask_batch
+    from mmgen.work.engine import default_workers
 
     return mask_batch(
         MaskOrder(
@@ -87,7 +87,7 @@ def _batch(sources: tuple[Path, ...], out: Path, options: dict[str, Any]) -> "Ba
 
 
 def _run(batch: "Batch", as_json: bool) -> int:
-    from mmgen.batch import Listener, run_batch
+    from mmgen.reconstruct.batch import Listener, run_batch
 
     with ExitStack() as stack:
         talk = _Talk(stack)
@@ -171,8 +171,8 @@ def _tell(batch: "Batch", summary: "Summary", doubtful: int) -> None:
 
 
 def _show_plan(batch: "Batch", as_json: bool) -> int:
-    from mmgen.planning import cheap_problems, make_plan
-    from mmgen.runs import read_records
+    from mmgen.reconstruct.planning import cheap_problems, make_plan
+    from mmgen.work.records import read_records
 
     records = read_records(batch.job.out)
     plan = make_plan(batch.items, records, batch.job, batch.job.build().weights_sha256, batch.redo)

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
-from mmgen.listing import display_name
-from mmgen.runs import Shard
+from mmgen.core.listing import display_name
+from mmgen.work.records import Shard
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]

@@ -19,7 +19,7 @@ from mmgen.cli.options import (
 )
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import Reporter, progress
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
     from mmgen.datasets.preparation import Order, Summary
@@ -69,8 +69,8 @@ def command(dry_run: bool, as_json: bool, **options: Any) -> None:
 
 def _order(options: dict[str, Any]) -> "Order":
     from mmgen.datasets.preparation import Order
-    from mmgen.engine import default_workers
     from mmgen.masks import MaskSource
+    from mmgen.work.engine import default_workers
 
     if options["upscaler"] is not None and options["upscale"] < 2:
         raise click.UsageError("--upscaler needs --upscale 2 or more.")

@@ -28,12 +28,12 @@ from mmgen.cli.options import (
 )
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import Reporter, duration, progress
-from mmgen.listing import display_name
-from mmgen.runs import Record, Shard
+from mmgen.core.listing import display_name
+from mmgen.work.records import Record, Shard
 
 if TYPE_CHECKING:
-    from mmgen.batch import Batch, Summary
-    from mmgen.planning import Forecast, Plan
+    from mmgen.reconstruct.batch import Batch, Summary
+    from mmgen.reconstruct.planning import Forecast, Plan
 
 SHOWN_FAILURES = 100
 DEFAULT_HEIGHT_M = 1.70
@@ -115,10 +115,10 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
     """
     if options["retry_failed"] and options["overwrite"]:
         raise click.UsageError("--retry-failed and --overwrite exclude each other")
-    from mmgen.startup import only_growing
+    from mmgen.core.startup import only_growing
 
     with only_growing():
-        from mmgen.devices import resolve_device
+        from mmgen.core.devices import resolve_device
 
         options["device"] = resolve_device(options["device"])
         batch = _batch(sources, out, options)
@@ -133,14 +133,14 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
 def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> "Batch":
     from functools import partial
 
-    from mmgen.batch import Batch
-    from mmgen.engine import default_workers
-    from mmgen.identities import by_identity
-    from mmgen.inputs import list_inputs, select
-    from mmgen.job import Job
-    from mmgen.locks import STATE_FOLDER
     from mmgen.masks import MaskSource
-    from mmgen.reconstruction import build_reconstructor
+    from mmgen.photos.inputs import list_inputs, select
+    from mmgen.reconstruct.batch import Batch
+    from mmgen.reconstruct.choose import build_reconstructor
+    from mmgen.reconstruct.identities import by_identity
+    from mmgen.reconstruct.job import Job
+    from mmgen.work.engine import default_workers
+    from mmgen.work.locks import STATE_FOLDER
 
     masks = MaskSource.parse(options["masks"])
     method = _method_options(options)
@@ -165,7 +165,7 @@ def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> 
 
 
 def _run(batch: "Batch", as_json: bool) -> int:
-    from mmgen.batch import Listener, run_batch
+    from mmgen.reconstruct.batch import Listener, run_batch
 
     with ExitStack() as stack:
         talk = _Talk(stack)
@@ -194,7 +194,7 @@ class _Talk:
         self._reporter = self._stack.enter_context(progress("reconstruct", len(plan.todo) + len(plan.moves)))
 
     def finished(self, record: Record) -> None:
-        from mmgen.job import doubt
+        from mmgen.reconstruct.job import doubt
 
         assert self._reporter is not None
         self._reporter.advance(record.status == "failed")
@@ -261,8 +261,8 @@ def _tell(batch: "Batch", summary: "Summary", doubtful: int) -> None:
 
 
 def _show_plan(batch: "Batch", as_json: bool) -> int:
-    from mmgen.planning import cheap_problems, make_plan, measure
-    from mmgen.runs import read_records
+    from mmgen.reconstruct.planning import cheap_problems, make_plan, measure
+    from mmgen.work.records import read_records
 
     reconstructor = batch.job.build()
     records = read_records(batch.job.out)
@@ -304,7 +304,7 @@ def _tell_plan(plan: "Plan", problems: list[Record], forecast: "Forecast", batch
 
 
 def _method_options(options: Mapping[str, Any]) -> Any:
-    from mmgen.reconstruction import ReconstructOptions
+    from mmgen.reconstruct.result import ReconstructOptions
 
     height = options["height"]
     chosen = {

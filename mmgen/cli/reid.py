@@ -10,7 +10,7 @@ import click
 from mmgen.cli.options import PATH, device_option, dry_run_option, json_option, seed_option
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import Reporter, progress
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
     from mmgen.reid_runs.comparison import ComparisonOrder, Run
@@ -93,7 +93,7 @@ def evaluate_command(weights: Path, as_json: bool, **options: Any) -> None:
     mAP is printed twice: plain, as most projects report it, and by the trapezoid rule of Market-1501's own code, which
     is lower. Gallery photos of the same person and camera and junk (-1) take no part; distractors (0000) do.
     """
-    from mmgen.devices import resolve_device
+    from mmgen.core.devices import resolve_device
     from mmgen.reid_runs.evaluation import evaluate_weights, search_task
     from mmgen.reid_runs.manifest import DataSection
     from mmgen.reid_runs.problems import reid_problems
@@ -130,7 +130,7 @@ def compare_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any
     settings is not taken for one from data. Gains come with 95 % intervals from resampled queries and seeds, and from
     resampled people. Run it again after an interruption: it goes on. --set changes the comparison, e.g. seeds=5.
     """
-    from mmgen.devices import resolve_device
+    from mmgen.core.devices import resolve_device
     from mmgen.reid_runs.comparison import ComparisonOrder
     from mmgen.reid_runs.comparison_manifest import read_comparison
     from mmgen.reid_runs.problems import reid_problems
@@ -203,10 +203,10 @@ def _plan_comparison(order: "ComparisonOrder", as_json: bool) -> int:
 
 
 def _compare(order: "ComparisonOrder", as_json: bool) -> int:
-    from mmgen.locks import run_lock
     from mmgen.reid_runs.comparison import run_comparison, runs_of
     from mmgen.reid_runs.comparison_result import write_result
-    from mmgen.runs import Shard
+    from mmgen.work.locks import run_lock
+    from mmgen.work.records import Shard
 
     runs = runs_of(order)
     say(f"{sum(not run.is_done for run in runs)} of {len(runs)} runs to do")
@@ -258,10 +258,10 @@ def _show_result(result: "SearchResult", weights: Path, reranking: bool, as_json
 def _train(order: "TrainOrder", as_json: bool) -> int:
     from dataclasses import replace
 
-    from mmgen.locks import run_lock
     from mmgen.reid_runs.training import Listener, train
-    from mmgen.runs import Shard
     from mmgen.training.distributed import joined_processes
+    from mmgen.work.locks import run_lock
+    from mmgen.work.records import Shard
 
     with ExitStack() as stack:
         device, rank = stack.enter_context(joined_processes(order.device))
@@ -319,7 +319,7 @@ def _report(order: "TrainOrder", outcome: "Outcome", as_json: bool) -> int:
 
 
 def _forecast(order: "TrainOrder", as_json: bool) -> int:
-    from mmgen.devices import resolve_device
+    from mmgen.core.devices import resolve_device
     from mmgen.reid_runs.sources import read_dataset, training_photos
     from mmgen.reid_runs.training import batch_order, steps_of
 

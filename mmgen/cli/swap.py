@@ -8,13 +8,13 @@ import click
 from mmgen.cli import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE
 from mmgen.cli.options import PATH, dry_run_option, json_option, limit_option, out_option
 from mmgen.cli.output import print_json, say
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
+    from mmgen.assets.swap import Wearer
     from mmgen.assets.tree import GlbFile
     from mmgen.cli.progress import Reporter
-    from mmgen.errors import ItemError
-    from mmgen.swapping import Wearer
+    from mmgen.core.errors import ItemError
 
 PICTURE = "swap.png"
 
@@ -39,8 +39,8 @@ def command(
 
     Exit codes: 0 all good, 3 some meshes were left out, 4 nothing could be done.
     """
+    from mmgen.assets.swap import list_wearers
     from mmgen.previews.grid import LARGEST_GRID
-    from mmgen.swapping import list_wearers
 
     listed = list_wearers(meshes, limit)
     if len(listed) > LARGEST_GRID:
@@ -52,8 +52,8 @@ def command(
     if dry_run:
         _report([out / name for name in _file_names(names, writes_glbs)], [], as_json)
         return
+    from mmgen.assets.swap import weights_of
     from mmgen.cli.progress import progress
-    from mmgen.swapping import weights_of
 
     wearers, failures = _read(listed)
     for error in failures:
@@ -71,15 +71,15 @@ def command(
 
 
 def _file_names(names: list[str], writes_glbs: bool) -> list[str]:
-    from mmgen.swapping import swap_name
+    from mmgen.assets.swap import swap_name
 
     pairs = [(body, clothes) for body in names for clothes in names if body != clothes] if writes_glbs else []
     return [*(f"{swap_name(*pair)}.glb" for pair in pairs), PICTURE]
 
 
 def _read(listed: "list[tuple[str, GlbFile]]") -> "tuple[list[Wearer], list[ItemError]]":
-    from mmgen.errors import ItemError
-    from mmgen.swapping import check_layout, read_wearer
+    from mmgen.assets.swap import check_layout, read_wearer
+    from mmgen.core.errors import ItemError
 
     wearers: list[Wearer] = []
     failures: list[ItemError] = []
@@ -101,9 +101,9 @@ def _write(wearers: "list[Wearer]", out: Path, writes_glbs: bool, reporter: "Rep
 
     from mmgen.assets.asset import Asset
     from mmgen.assets.glb import glb_bytes
-    from mmgen.files import write_bytes_atomic
+    from mmgen.assets.swap import dressed
+    from mmgen.core.files import write_bytes_atomic
     from mmgen.previews.grid import FRONT_AND_BACK_DEG, exchange_grid
-    from mmgen.swapping import dressed
 
     written = []
 

@@ -21,12 +21,12 @@ from mmgen.cli.options import (
 )
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import Reporter, duration, progress
-from mmgen.listing import display_name
-from mmgen.runs import Shard
+from mmgen.core.listing import display_name
+from mmgen.work.records import Shard
 
 if TYPE_CHECKING:
-    from mmgen.engine import Ending
     from mmgen.synth.layout import CrowdPlan, Entry
+    from mmgen.work.engine import Ending
 
 EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 3, 4, 130
 
@@ -76,7 +76,7 @@ def command(out: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
     The same arguments give the same bytes. Run it again after an interruption: what is finished is not done again.
     Train and test people are drawn from different random streams and never coincide, whatever the seeds.
     """
-    from mmgen.engine import default_workers
+    from mmgen.work.engine import default_workers
 
     plan = _plan(options)
     if plan.options.bodies == "anny":
@@ -121,9 +121,9 @@ def _plan(options: dict[str, Any]) -> "CrowdPlan":
 
 
 def _run(out: Path, plan: "CrowdPlan", effort: "_Effort", as_json: bool) -> int:
-    from mmgen.locks import run_lock
     from mmgen.synth.dataset import claim_folder, unfinished, write_index
     from mmgen.synth.sheet import write_sheet
+    from mmgen.work.locks import run_lock
 
     started = time.monotonic()
     claim_folder(out, plan)
@@ -146,10 +146,10 @@ def _run(out: Path, plan: "CrowdPlan", effort: "_Effort", as_json: bool) -> int:
 
 
 def _work(out: Path, plan: "CrowdPlan", todo: "list[Entry]", workers: int) -> "tuple[Ending, int]":
-    from mmgen.engine import Callbacks, run_chunks
-    from mmgen.errors import ItemError
+    from mmgen.core.errors import ItemError
     from mmgen.synth.crowd import compile_once
     from mmgen.synth.dataset import CrowdWriter
+    from mmgen.work.engine import Callbacks, run_chunks
 
     if min(workers, len(todo)) > 1:
         compile_once()

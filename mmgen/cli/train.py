@@ -13,11 +13,11 @@ import click
 from mmgen.cli.options import PATH, device_option, dry_run_option, json_option, seed_option
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import PLAIN_INTERVAL_S, progress
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
-    from mmgen.manifest import Manifest
     from mmgen.training.loop import Outcome
+    from mmgen.training.manifest import Manifest
     from mmgen.training.session import TrainOrder
 
 EXIT_INTERRUPTED = 130
@@ -50,7 +50,7 @@ def command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> Non
     changes = list(options["changes"])
     if options["init"]:
         changes.append(f"pretrained.init={options['init']}")
-    from mmgen.manifest import read_manifest
+    from mmgen.training.manifest import read_manifest
 
     settings = read_manifest(manifest, changes)
     if options["minutes"]:
@@ -62,7 +62,7 @@ def command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> Non
 def _with_minutes(manifest: "Manifest", minutes: float) -> "Manifest":
     from dataclasses import replace
 
-    from mmgen.manifest import Length
+    from mmgen.training.manifest import Length
 
     return replace(manifest, length=Length(minutes=minutes))
 
@@ -85,11 +85,11 @@ def _order(manifest: "Manifest", path: Path, options: dict[str, Any]) -> "TrainO
 
 
 def _run(order: "TrainOrder", as_json: bool) -> int:
-    from mmgen.locks import run_lock
-    from mmgen.runs import Shard
     from mmgen.training.distributed import joined_processes
     from mmgen.training.loop import train
     from mmgen.training.recorder import Listener
+    from mmgen.work.locks import run_lock
+    from mmgen.work.records import Shard
 
     with ExitStack() as stack:
         device, rank = stack.enter_context(joined_processes(order.device))
@@ -165,7 +165,7 @@ def _report(order: "TrainOrder", outcome: "Outcome", as_json: bool) -> int:
 
 
 def _forecast(order: "TrainOrder", as_json: bool) -> int:
-    from mmgen.devices import resolve_device
+    from mmgen.core.devices import resolve_device
     from mmgen.training.photos import find_photos, hold_out
 
     listed, fixed = find_photos(order.data)

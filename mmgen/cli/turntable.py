@@ -8,14 +8,14 @@ import click
 from mmgen.cli import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE
 from mmgen.cli.options import PATH, PixelSizeType, dry_run_option, json_option, limit_option, out_option
 from mmgen.cli.output import print_json, say
-from mmgen.listing import display_name
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mmgen.assets.asset import Asset
     from mmgen.assets.tree import GlbFile
-    from mmgen.errors import ItemError
+    from mmgen.core.errors import ItemError
     from mmgen.previews.sweeps import Sweep
     from mmgen.previews.views import Image8
 
@@ -112,7 +112,7 @@ def _animate(
 ) -> "list[tuple[Path, ItemError]]":
     from mmgen.assets.glb import read_glb
     from mmgen.cli.progress import progress
-    from mmgen.errors import ItemError
+    from mmgen.core.errors import ItemError
     from mmgen.previews import check_animation, save_animation
 
     check_animation(targets[0])

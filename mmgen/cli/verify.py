@@ -9,8 +9,8 @@ import click
 from mmgen.cli import EXIT_ITEMS_FAILED
 from mmgen.cli.options import PATH, json_option
 from mmgen.cli.output import print_json, say
-from mmgen.files import is_weights_file
-from mmgen.listing import display_name
+from mmgen.core.files import is_weights_file
+from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
     from mmgen.assets.findings import Finding
@@ -72,8 +72,8 @@ def _rerun(verdict: "Verification", whereabouts: dict[str, Any]) -> "Verificatio
     from mmgen.assets.findings import Finding
     from mmgen.assets.tree import list_glbs
     from mmgen.cli.progress import progress
-    from mmgen.errors import ItemError
-    from mmgen.rerun import Rerunner, Whereabouts
+    from mmgen.core.errors import ItemError
+    from mmgen.reconstruct.rerun import Rerunner, Whereabouts
 
     rerunner = Rerunner(Whereabouts(**whereabouts))
     files = list_glbs(verdict.path, with_rejected=True) if verdict.glb_files else []
@@ -102,8 +102,8 @@ def _show_weights(path: Path, as_json: bool) -> int:
     from dataclasses import asdict
 
     from mmgen.assets.findings import Finding
-    from mmgen.weights import load_weights
-    from mmgen.weights_report import weights_facts, weights_faults
+    from mmgen.models.weights import load_weights
+    from mmgen.models.weights_report import weights_facts, weights_faults
 
     weights = load_weights(path)
     findings = [Finding("error", "weights", path.name, fault) for fault in weights_faults(weights)]

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.listing import display_name, photos_among
 from mmgen.datasets.structures import Scan, Skip, SourceImage, wrong_layout
-from mmgen.errors import FatalError, ItemError
-from mmgen.listing import display_name, photos_among
 
 IMAGES, LABELS = "JPEGImages", "SegmentationClassAug"
 

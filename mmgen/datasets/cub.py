@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mmgen.crops import CropBox
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.listing import display_name
 from mmgen.datasets.structures import Scan, Skip, SourceImage, wrong_layout
-from mmgen.errors import FatalError, ItemError
-from mmgen.listing import display_name
+from mmgen.photos.crops import CropBox
 
 MARGIN = 0.10
 """Added to the bird's box on each side, as a share of its width or height."""

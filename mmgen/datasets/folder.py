@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from mmgen.core.listing import display_name, list_images
 from mmgen.datasets.structures import Scan, SourceImage, truth_of, wrong_layout
-from mmgen.listing import display_name, list_images
 
 
 def scan(source: Path) -> Scan:

@@ -6,9 +6,9 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from mmgen.errors import FatalError
-from mmgen.files import write_text_atomic
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.files import write_text_atomic
+from mmgen.core.listing import display_name
 
 INDEX_NAME = "index.jsonl"
 

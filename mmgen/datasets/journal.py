@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mmgen.core.errors import FatalError
+from mmgen.core.files import sha256_file, write_text_atomic
 from mmgen.datasets.index import IndexRow, row_from_json
-from mmgen.errors import FatalError
-from mmgen.files import sha256_file, write_text_atomic
-from mmgen.locks import STATE_FOLDER
+from mmgen.work.locks import STATE_FOLDER
 
 JOURNAL_NAME = "prepare.jsonl"
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.listing import IMAGE_SUFFIXES, display_name, photos_among
 from mmgen.datasets.structures import Scan, Skip, SourceImage, truth_of, wrong_layout
-from mmgen.errors import FatalError, ItemError
-from mmgen.listing import IMAGE_SUFFIXES, display_name, photos_among
 
 NAME = re.compile(
     r"(?P<identity>-1|\d{4,})_c(?P<camera>[1-9]\d*)s(?P<sequence>\d+)_(?P<frame>\d{6})_(?P<box>\d{2})"

@@ -8,19 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import collision_key, sha256_file, write_text_atomic
+from mmgen.core.listing import display_name
 from mmgen.datasets import atr, cub, folder, market
 from mmgen.datasets.index import INDEX_NAME, IndexRow, write_index
 from mmgen.datasets.journal import journal_line, journal_path, read_journal, write_journal
 from mmgen.datasets.preparing import Outcome, Preparer, Settings, mask_name
 from mmgen.datasets.structures import PROFILES, Foreground, Scan, Skip, SourceImage
 from mmgen.datasets.upscaling import check_upscaler
-from mmgen.engine import Callbacks, Ending, into_chunks, run_chunks
-from mmgen.errors import FatalError, ItemError
-from mmgen.files import collision_key, sha256_file, write_text_atomic
-from mmgen.listing import display_name
-from mmgen.locks import run_lock
 from mmgen.masks import MaskSource
-from mmgen.runs import Shard
+from mmgen.work.engine import Callbacks, Ending, into_chunks, run_chunks
+from mmgen.work.locks import run_lock
+from mmgen.work.records import Shard
 
 SKIPPED_NAME = "skipped.jsonl"
 SUMMARY_NAME = "dataset.json"

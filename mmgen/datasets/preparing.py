@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmgen.crops import CropBox
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import sha256_bytes, sha256_file, write_bytes_atomic
+from mmgen.core.listing import MASK_FOLDER, display_name
+from mmgen.core.version import __version__
 from mmgen.datasets import atr, cub
 from mmgen.datasets.index import IndexRow
 from mmgen.datasets.journal import Done, result_key
 from mmgen.datasets.structures import TRUTH_FOLDER, Profile, Skip, SourceImage
 from mmgen.datasets.upscaling import enlarged
-from mmgen.decoding import decode_file
-from mmgen.errors import FatalError, ItemError
-from mmgen.files import sha256_bytes, sha256_file, write_bytes_atomic
-from mmgen.images import Photo, read_image
-from mmgen.listing import MASK_FOLDER, display_name
 from mmgen.masks import MaskSource, find_mask, lookup
 from mmgen.masks.maskers import masker_title
-from mmgen.version import __version__
+from mmgen.photos.crops import CropBox
+from mmgen.photos.decoding import decode_file
+from mmgen.photos.images import Photo, read_image
 
 JPEG_QUALITY = 97
 THRESHOLD = 128

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mmgen.crops import CropBox
-from mmgen.errors import FatalError, ItemError
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.photos.crops import CropBox
 
 TRUTH_FOLDER = "truth"
 

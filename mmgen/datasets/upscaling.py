@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
 
 Pixels = NDArray[np.uint8]
 

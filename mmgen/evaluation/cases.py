@@ -10,13 +10,13 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 from mmgen.evaluation.photos import Item, Loaded
 from mmgen.evaluation.scoring import ItemScore, Scorer, predicted_mask
-from recon.answers import Answer, draw_answer
+from recon.evaluation.answers import Answer, draw_answer
+from recon.evaluation.surfaces import Surface, draw
+from recon.evaluation.truth import VIEW_DISTANCE, VIEW_FOCAL, beside_truth, comparison_cameras, with_photo_colours
 from recon.structures import Camera
-from recon.surfaces import Surface, draw
-from recon.truth import VIEW_DISTANCE, VIEW_FOCAL, beside_truth, comparison_cameras, with_photo_colours
 
 PER_GROUP = 3
 TURNS_DEG = (-120.0, -90.0, -60.0, -30.0, 0.0, 30.0, 60.0, 90.0, 120.0, 180.0)

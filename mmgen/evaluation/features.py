@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
 
 Features = Callable[[Tensor], Tensor]
 """[N, 3, H, W] images, 0..1, to [N, D]."""

@@ -11,14 +11,14 @@ import torch
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.glb import read_glb
-from mmgen.errors import FatalError, ItemError
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.listing import display_name
 from mmgen.evaluation.photos import Item, Loaded
-from mmgen.inputs import REJECTED_FOLDER
-from mmgen.listing import display_name
-from mmgen.runs import PhotoRecord, Record, read_records
-from recon.answers import Answer
+from mmgen.photos.inputs import REJECTED_FOLDER
+from mmgen.work.records import PhotoRecord, Record, read_records
+from recon.evaluation.answers import Answer
+from recon.evaluation.surfaces import Surface
 from recon.structures import Camera
-from recon.surfaces import Surface
 
 ASPECT_TOLERANCE = 0.02
 

@@ -10,15 +10,15 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mmgen.engine import Ending
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
+from mmgen.core.files import sha256_bytes, sha256_file, write_bytes_atomic
+from mmgen.core.listing import display_name
+from mmgen.core.version import __version__
 from mmgen.evaluation.photos import Item
 from mmgen.evaluation.running import Evaluation, Order, plan, summed_up
 from mmgen.evaluation.scoring import ItemScore
-from mmgen.files import sha256_bytes, sha256_file, write_bytes_atomic
-from mmgen.listing import display_name
-from mmgen.runs import Shard
-from mmgen.version import __version__
+from mmgen.work.engine import Ending
+from mmgen.work.records import Shard
 
 PARTS_FOLDER = "parts"
 HEADER = "header"

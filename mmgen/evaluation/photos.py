@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.listing import MASK_FOLDER, display_name, list_images
 from mmgen.datasets.index import INDEX_NAME, read_index
 from mmgen.datasets.market import JUNK
 from mmgen.datasets.structures import truth_of
-from mmgen.decoding import decode_file
-from mmgen.errors import FatalError, ItemError
-from mmgen.evaluation.truth_file import read_truth
-from mmgen.images import Photo, read_image
-from mmgen.listing import MASK_FOLDER, display_name, list_images
-from mmgen.manifest import DataSection
+from mmgen.datasets.truth_file import read_truth
 from mmgen.masks import lookup
 from mmgen.masks.values import fit_to_photo, mask_values
+from mmgen.photos.decoding import decode_file
+from mmgen.photos.images import Photo, read_image
+from mmgen.training.manifest import DataSection
 from mmgen.training.photos import TRAIN, find_photos, hold_out
-from recon.truth import Truth
+from recon.evaluation.truth import Truth
 
 Fit = Literal["stretch", "pad"]
 

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
+from mmgen.core.files import write_text_atomic
+from mmgen.core.listing import display_name
+from mmgen.core.version import __version__
 from mmgen.evaluation.azimuth_plot import azimuth_plot
 from mmgen.evaluation.cases import TURNS_DEG, Case, chosen_cases, draw_case
 from mmgen.evaluation.figures import HEADINGS, lines_of, shown
 from mmgen.evaluation.running import Evaluation
 from mmgen.evaluation.scoring import ItemScore, Scorer
-from mmgen.files import write_text_atomic
-from mmgen.listing import display_name
-from mmgen.version import __version__
 
 CASE_FIGURES = {
     "mask_iou": "MaskIoU",

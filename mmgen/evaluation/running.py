@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmgen.engine import Callbacks, Ending, run_chunks
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
+from mmgen.core.files import write_text_atomic
+from mmgen.core.listing import display_name
 from mmgen.evaluation.photos import Item, list_items
 from mmgen.evaluation.scoring import TRUE_AZIMUTH, ItemScore, Scorer, ScoringPlan, finite_or_none
-from mmgen.files import write_text_atomic
-from mmgen.listing import display_name
-from mmgen.runs import Shard
-from recon.evaluate import Scores
-from recon.frechet import feature_statistics, frechet_distance
+from mmgen.work.engine import Callbacks, Ending, run_chunks
+from mmgen.work.records import Shard
+from recon.evaluation.frechet import feature_statistics, frechet_distance
+from recon.evaluation.scores import Scores
 
 SCHEMA = "mmgen.evaluate/1"
 METRICS_NAME, ITEMS_NAME, REPORT_NAME = "metrics.json", "per_item.jsonl", "report.html"
@@ -167,7 +167,7 @@ def plan(order: Order) -> tuple[list[Item], str]:
 
 
 def summed_up(scores: Sequence[ItemScore], plan: ScoringPlan) -> dict[str, float]:
-    """Figures over all photos: those of `recon.evaluate.Scores.summary`, and Frechet distances."""
+    """Figures over all photos: those of `recon.evaluation.scores.Scores.summary`, and Frechet distances."""
     rows = [score.row for score in scores if score.error is None]
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if name != TRUE_AZIMUTH]
     columns = {name: tuple(row[name] for row in rows if name in row) for name in names}

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
+from mmgen.core.listing import display_name
 from mmgen.evaluation.features import Features, colour_edge_features, inception_features
 from mmgen.evaluation.photos import Item, Loaded, Sizing, load, mirrored, read_mask
 from mmgen.evaluation.sources import Source, SourceSpec, open_source
-from mmgen.images import read_image
-from mmgen.listing import display_name
+from mmgen.photos.images import read_image
 from recon import metrics
-from recon.answers import Answer, draw_answer
-from recon.evaluate import truth_row
+from recon.evaluation.answers import Answer, draw_answer
+from recon.evaluation.scores import truth_row
 
 SIDE_TURNS_DEG = (90.0, -90.0)
 COVERED = 0.998

@@ -7,22 +7,22 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 from mmgen.evaluation.mesh_answers import MeshFolder
 from mmgen.evaluation.photos import Fit, Loaded, Sizing
 from mmgen.templates import named_template
-from recon.answers import Answer, answers_of
 from recon.batching import separated
-from recon.blending import TextureBlender, painted_in_light
 from recon.camera import in_camera_frame
-from recon.descent import SurfaceSmoother
+from recon.evaluation.answers import Answer, answers_of
+from recon.evaluation.baselines import billboard_answer, template_answer
 from recon.exposure import exposed, exposure_gain, unexposed
-from recon.fitting import frontal_camera
-from recon.refinement import RefineConfig, refine_shape
+from recon.fitting.descent import SurfaceSmoother
+from recon.fitting.fit_mask import frontal_camera
+from recon.fitting.refine import RefineConfig, refine_shape
 from recon.structures import Attributes, Camera, Sample
 from recon.template import Template
-from recon.texel_layout import TexelLayout
-from recon.trivial import billboard_answer, template_answer
+from recon.texturing.blend import TextureBlender, painted_in_light
+from recon.texturing.layout import TexelLayout
 
 SourceKind = Literal["weights", "meshes", "predicted-masks", "trivial"]
 
@@ -82,7 +82,7 @@ class WeightsSource:
     """Predictions of trained networks; with refinement steps, fitted further to each photo and textured from it."""
 
     def __init__(self, path: Path, device: str, refine_steps: int = 0) -> None:
-        from mmgen.weights import load_weights
+        from mmgen.models.weights import load_weights
 
         weights = load_weights(path, device)
         self._device = device

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmgen.errors import ItemError
-from mmgen.files import write_bytes_atomic
+from mmgen.core.errors import ItemError
+from mmgen.core.files import write_bytes_atomic
 from mmgen.gallery.cards import make_card
 from mmgen.gallery.items import GalleryItem, collect_items
 from mmgen.gallery.page import render_page

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.glb import read_file, read_glb
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 from mmgen.gallery.figures import details, short_figures
 from mmgen.gallery.items import GalleryItem
 from mmgen.gallery.pictures import home_view, person_box

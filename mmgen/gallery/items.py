@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from mmgen.assets.tree import list_glbs
-from mmgen.errors import FatalError
-from mmgen.inputs import with_person
-from mmgen.job import doubt
-from mmgen.listing import display_name
-from mmgen.runs import PhotoRecord, Record, read_records
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
+from mmgen.photos.inputs import with_person
+from mmgen.reconstruct.job import doubt
+from mmgen.work.records import PhotoRecord, Record, read_records
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 
+from mmgen.core.version import __version__
 from mmgen.gallery.cards import CHECK, FAILED, GOOD, GOOD_MASK_IOU, Card
-from mmgen.version import __version__
 
 CHIP_LABELS = {"all": "All", GOOD: "Good", CHECK: "To check", FAILED: "Failed"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from mmgen.assets.asset import Asset
-from mmgen.images import read_image
+from mmgen.photos.images import read_image
 from mmgen.previews import View, render_cutout
 
 POSTER_SIZE = (528, 330)

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from mmgen.errors import FatalError
+from mmgen.core.errors import FatalError
 from mmgen.gallery import PAGE_NAME
 from mmgen.gallery.stores import FILE_NAME, FILES_FOLDER
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from mmgen.assets.asset import Asset
-from mmgen.errors import ItemError
-from mmgen.files import sha256_bytes, sha256_file, write_bytes_atomic
+from mmgen.core.errors import ItemError
+from mmgen.core.files import sha256_bytes, sha256_file, write_bytes_atomic
+from mmgen.core.version import __version__
 from mmgen.gallery.pictures import PHOTO_HEIGHT, POSTER_SIZE, Box, photo_jpeg, poster_webp
 from mmgen.previews import View
-from mmgen.version import __version__
 
 FILES_FOLDER = "files"
 FILE_NAME = re.compile(r"^[0-9a-f]{20}\.(glb|webp|jpg)$")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 
 THRESHOLD = 128
 MIN_AREA_FRACTION = 0.002

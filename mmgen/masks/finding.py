@@ -11,13 +11,13 @@ import mmgen.masks.grabcut as grabcut
 import mmgen.masks.lookup as lookup
 import mmgen.masks.maskers as maskers
 import mmgen.masks.network as network
-from mmgen.decoding import decode_file
-from mmgen.errors import ItemError
-from mmgen.images import Photo
-from mmgen.listing import display_name
+from mmgen.core.errors import ItemError
+from mmgen.core.listing import display_name
 from mmgen.masks.cleaning import CleanMask, clean_mask, clean_people
 from mmgen.masks.structures import DOUBTFUL_QUALITY, MaskResult, MaskSource
 from mmgen.masks.values import fit_to_photo, mask_values
+from mmgen.photos.decoding import decode_file
+from mmgen.photos.images import Photo
 
 _CURES = "Give masks with --masks DIR, photos with an alpha channel, or let them be guessed with --masks auto."
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import label
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 from mmgen.masks.structures import Guess
 
 MIN_QUALITY = 0.35

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from mmgen.listing import IMAGE_SUFFIXES, MASK_ENDINGS, MASK_FOLDER
+from mmgen.core.listing import IMAGE_SUFFIXES, MASK_ENDINGS, MASK_FOLDER
 
 _SUFFIXES = (".png", *sorted(IMAGE_SUFFIXES - {".png"}))
 _TREES = (("pytorch", "seg_hmr"), ("JPEGImages", "Seg"), ("JPEGImages", "SegmentationClassAug"))

@@ -22,9 +22,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mmgen.errors import FatalError, ItemError
-from mmgen.files import sha256_bytes, sha256_file
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import sha256_bytes, sha256_file
+from mmgen.core.listing import display_name
 from mmgen.masks.structures import Guess, MaskSource
 
 GROUP = "mmgen.maskers"

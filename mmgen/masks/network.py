@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import label
 
-from mmgen.errors import FatalError, ItemError
-from mmgen.files import sha256_file
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import sha256_file
+from mmgen.core.listing import display_name
 from mmgen.masks.framing import Window, box_around, framed, unframed, window_on
 from mmgen.masks.searching import SURE_QUALITY, people_in
 from mmgen.masks.structures import Guess
@@ -142,7 +142,7 @@ def write_network(path: Path, network: "MaskNetwork", about: dict[str, Any]) -> 
     """
     from safetensors.torch import save
 
-    from mmgen.files import write_bytes_atomic
+    from mmgen.core.files import write_bytes_atomic
 
     header = {"schema": SCHEMA, "config": network.config.to_dict(), **about}
     tensors = {name: value.detach().half().contiguous() for name, value in network.state_dict().items()}

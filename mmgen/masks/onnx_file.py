@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmgen.errors import ItemError
+from mmgen.core.errors import ItemError
 from mmgen.masks.maskers import expected_iou
 
 FREE_SIZE = 512

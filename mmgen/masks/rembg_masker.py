@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmgen.errors import ItemError
-from mmgen.files import sha256_file
+from mmgen.core.errors import ItemError
+from mmgen.core.files import sha256_file
 from mmgen.masks.maskers import Masker, expected_iou
 
 MODEL = "u2net_human_seg"

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmgen.errors import ItemError
-from mmgen.images import Photo
-from mmgen.pixels import is_deep, scale_to_8bit
+from mmgen.core.errors import ItemError
+from mmgen.photos.images import Photo
+from mmgen.photos.pixels import is_deep, scale_to_8bit
 
 Mask = NDArray[np.uint8]
 

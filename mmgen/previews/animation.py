@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmgen.errors import FatalError
-from mmgen.files import write_bytes_atomic
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.files import write_bytes_atomic
+from mmgen.core.listing import display_name
 from mmgen.previews.views import Image8
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mmgen.decoding import decode_file
-from mmgen.errors import FatalError, ItemError
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.listing import display_name
+from mmgen.photos.decoding import decode_file
 from mmgen.previews.sheet import GAP, INK, MARGIN, PAPER
 from mmgen.previews.views import Image8
 

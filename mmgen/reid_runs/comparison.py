@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mmgen.errors import FatalError
-from mmgen.files import write_bytes_atomic, write_text_atomic
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.files import write_bytes_atomic, write_text_atomic
+from mmgen.core.listing import display_name
 from mmgen.reid_runs.comparison_manifest import Arm, ComparisonManifest, Protocol
 from mmgen.reid_runs.evaluation import SearchTask, evaluate_weights, search_task
 from mmgen.reid_runs.manifest import BatchSection, LengthSection, ReidManifest, read_reid_manifest

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
-from mmgen.settings import SettingError, build, checked_value
-from mmgen.tables import read_tables
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
+from mmgen.core.settings import SettingError, build, checked_value
+from mmgen.core.tables import read_tables
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 """Of arms and protocols: they become folders."""

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from mmgen.files import write_text_atomic
+from mmgen.core.files import write_text_atomic
 from mmgen.reid_runs.comparison import ComparisonOrder, scored_runs
 from mmgen.reid_runs.comparison_table import comparison_data, table_lines
 

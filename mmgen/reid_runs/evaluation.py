@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
 from mmgen.reid_runs.manifest import DataSection
 from mmgen.reid_runs.sources import read_dataset
 from mmgen.reid_runs.weights import load_reid_weights

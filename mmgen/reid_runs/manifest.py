@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
-from mmgen.settings import SettingError, build, checked_value
-from mmgen.tables import read_tables
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
+from mmgen.core.settings import SettingError, build, checked_value
+from mmgen.core.tables import read_tables
 from reid.config import AveragingConfig, LearnConfig, LossConfig, OptimiserConfig, Precision
 from reid.data.augmentation import Augmentation
 from reid.data.folders import Cameras

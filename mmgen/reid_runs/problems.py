@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
 from reid.errors import ReidError
 
 

@@ -5,9 +5,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmgen.errors import FatalError
-from mmgen.files import write_text_atomic
-from mmgen.listing import MASK_FOLDER, display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.files import write_text_atomic
+from mmgen.core.listing import MASK_FOLDER, display_name
 from reid.data.market import TRAIN, read_market
 from reid.data.photos import Photo
 from reid.data.selection import identity_subset, of_identities

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
 from mmgen.reid_runs.manifest import ReidManifest
 from mmgen.reid_runs.sources import TrainingPhotos, read_dataset, training_photos
 from mmgen.reid_runs.weights import read_backbone_tensors, save_reid_weights

@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from mmgen.errors import FatalError
-from mmgen.files import write_bytes_atomic
-from mmgen.listing import display_name
-from mmgen.settings import SettingError, build
+from mmgen.core.errors import FatalError
+from mmgen.core.files import write_bytes_atomic
+from mmgen.core.listing import display_name
+from mmgen.core.settings import SettingError, build
 from reid.models.network import ModelConfig, ReidNetwork, make_network
 
 SCHEMA = "mmgen.reid/1"

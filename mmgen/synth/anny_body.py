@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import binary_closing, binary_dilation, binary_fill_holes, label
 from scipy.spatial import cKDTree
 
-from mmgen.errors import FatalError
+from mmgen.core.errors import FatalError
 from mmgen.synth.body import cloth_thickness_m
 from mmgen.synth.field import FAR, fill_grid
 from mmgen.synth.identity import Build

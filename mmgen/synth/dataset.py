@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmgen.errors import FatalError
-from mmgen.files import write_text_atomic
+from mmgen.core.errors import FatalError
+from mmgen.core.files import write_text_atomic
 from mmgen.synth.archive import Member, npz_bytes, pack_array
 from mmgen.synth.crowd import CrowdOptions, Person, person_pictures
 from mmgen.synth.identity import identity

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mmgen.errors import MmgenError
+from mmgen.core.errors import MmgenError
 from mmgen.synth.crowd import CrowdOptions, cameras_of
 from mmgen.synth.streams import stream
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmgen.files import write_bytes_atomic
+from mmgen.core.files import write_bytes_atomic
 from mmgen.synth.dataset import read_picture
 from mmgen.synth.layout import CrowdPlan, entries, image_paths
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmgen.errors import FatalError
-from mmgen.files import sha256_file
-from mmgen.listing import display_name
+from mmgen.core.errors import FatalError
+from mmgen.core.files import sha256_file
+from mmgen.core.listing import display_name
 from mmgen.templates.build_person import PERSON_FILE
 from recon.template import Template, ellipsoid_template, template_from_arrays
 
@@ -21,12 +21,12 @@ def named_template(name: str) -> Template:
         name: `person` (a neutral body, bundled), `ellipsoid` (the paper's), or the path of a closed mesh.
 
     Raises:
-        FatalError: `template_missing`, or the file is no usable template; see `mmgen.template_file.load_template`.
+        FatalError: `template_missing`, or the file is no usable template; see `mesh_file.load_template`.
     """
     if name == "ellipsoid":
         return ellipsoid_template()
     if name != "person":
-        from mmgen.template_file import load_template  # trimesh takes a while to load
+        from mmgen.templates.mesh_file import load_template  # trimesh takes a while to load
 
         return load_template(_file(name))
     with np.load(PERSON_FILE, allow_pickle=False) as arrays:

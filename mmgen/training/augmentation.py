@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmgen.manifest import Augmentation
+from mmgen.training.manifest import Augmentation
 
 Pictures = NDArray[np.uint8]
 
@@ -17,7 +17,7 @@ def augmented(pictures: Pictures, kind: Augmentation, shift_px: int, generator: 
 
     Args:
         pictures: [B, H, W, 4] RGB and mask.
-        kind: see `mmgen.manifest.DataSection`.
+        kind: see `mmgen.training.manifest.DataSection`.
         shift_px: largest move of "shift" and "pad_crop", pixels.
         generator: source of randomness.
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmgen.manifest import Augmentation
 from mmgen.training.augmentation import augmented
 from mmgen.training.known_batches import known_batch
+from mmgen.training.manifest import Augmentation
 from mmgen.training.packing import Packed
 from mmgen.training.truth_pack import TruthPack
 from recon.structures import Sample
@@ -53,7 +53,7 @@ class BatchPlan:
 
     Attributes:
         size: photos per batch and process.
-        augmentation: see `mmgen.manifest.DataSection`.
+        augmentation: see `mmgen.training.manifest.DataSection`.
         shift_px: likewise.
         pairs: two photos of each identity in a batch.
         seed: of order and augmentation.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from mmgen.manifest import Length
+from mmgen.training.manifest import Length
 
 
 class Clock:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import torch
 from torch import distributed
 
-from mmgen.devices import resolve_device
-from mmgen.errors import FatalError
+from mmgen.core.devices import resolve_device
+from mmgen.core.errors import FatalError
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import torch
 
-from mmgen.errors import FatalError
-from mmgen.files import write_bytes_atomic, write_text_atomic
-from mmgen.listing import display_name
-from mmgen.settings import to_toml
-from mmgen.version import __version__
+from mmgen.core.errors import FatalError
+from mmgen.core.files import write_bytes_atomic, write_text_atomic
+from mmgen.core.listing import display_name
+from mmgen.core.settings import to_toml
+from mmgen.core.version import __version__
 
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, PICTURES = (
     "config.toml",

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmgen.decoding import decode_file
-from mmgen.errors import FatalError, ItemError
-from mmgen.images import read_image
-from mmgen.locks import STATE_FOLDER
-from mmgen.manifest import Fit
+from mmgen.core.errors import FatalError, ItemError
 from mmgen.masks.values import mask_values
+from mmgen.photos.decoding import decode_file
+from mmgen.photos.images import read_image
+from mmgen.training.manifest import Fit
 from mmgen.training.photos import Photo
+from mmgen.work.locks import STATE_FOLDER
 
 PACK_VERSION = 1
 MASK_THRESHOLD = 127

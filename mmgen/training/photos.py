@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
 from mmgen.datasets import market
 from mmgen.datasets.index import INDEX_NAME, read_index
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
 
 TRAIN, VALIDATION = "train", "val"
 MASKS_FOLDER = "masks"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from mmgen.files import write_bytes_atomic
+from mmgen.core.files import write_bytes_atomic
 from recon.encoders import AttributeEncoder
 from recon.encoders.inputs import over_white
 from recon.render import render

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from mmgen.models.weights import save_weights
 from mmgen.training.batches import as_batch, batches_per_epoch, draw_batches, on_device
 from mmgen.training.folder import METRICS, PICTURES, MetricsLog
 from mmgen.training.pictures import photo_grid, template_turntable, write_png
 from mmgen.training.session import Session
 from mmgen.training.tensorboard import Board, open_board
 from mmgen.training.validation import Validation, spread_choice, validate
-from mmgen.weights import save_weights
 from recon.encoders import AttributeEncoder
 from recon.training import parallel
 from recon.training.collapse import collapse_warnings

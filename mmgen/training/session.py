@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mmgen.bundled import required_weights
-from mmgen.errors import FatalError
-from mmgen.listing import display_name
-from mmgen.manifest import Manifest, TruthSection
+from mmgen.core.errors import FatalError
+from mmgen.core.listing import display_name
+from mmgen.models.weights import load_weights, needing_timm, read_header
 from mmgen.templates import named_template
 from mmgen.training.batches import (
     BatchPlan,
@@ -26,11 +26,11 @@ from mmgen.training.batches import (
 )
 from mmgen.training.clock import Clock
 from mmgen.training.folder import RunFolder
+from mmgen.training.manifest import Manifest, TruthSection
 from mmgen.training.packing import foreground_fractions, pack
 from mmgen.training.photos import Photo, find_photos, hold_out
 from mmgen.training.truth_pack import TruthPack, pack_truth
 from mmgen.training.window import Window
-from mmgen.weights import load_weights, needing_timm, read_header
 from recon.encoders import AttributeEncoder, EncoderConfig
 from recon.encoders.modal_shape import ModalShapeEncoder
 from recon.prototype import PrototypeState

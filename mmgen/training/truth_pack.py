@@ -1,6 +1,6 @@
 """Truth of training photos in the template's terms: cameras, registered shapes, textures; made once, kept in a file.
 
-Photos of one person in one pose share a mesh; each mesh is registered once (`recon.registration`).
+Photos of one person in one pose share a mesh; each mesh is registered once (`recon.fitting.registration`).
 """
 
 import hashlib
@@ -18,24 +18,24 @@ from scipy.linalg import eigh
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from mmgen.decoding import decode_file
-from mmgen.engine import Callbacks, default_workers, into_chunks, run_chunks
-from mmgen.errors import FatalError, ItemError
-from mmgen.evaluation.truth_file import read_truth
-from mmgen.images import read_image
-from mmgen.listing import display_name
-from mmgen.locks import STATE_FOLDER
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.listing import display_name
+from mmgen.datasets.truth_file import read_truth
 from mmgen.masks.values import mask_values
+from mmgen.photos.decoding import decode_file
+from mmgen.photos.images import read_image
 from mmgen.templates import named_template
 from mmgen.training.packing import whole_file
 from mmgen.training.photos import Photo
+from mmgen.work.engine import Callbacks, default_workers, into_chunks, run_chunks
+from mmgen.work.locks import STATE_FOLDER
+from recon.evaluation.surfaces import Surface
+from recon.evaluation.truth import Truth, photo_gain
+from recon.fitting.registration import Registration
 from recon.geometry import vertex_normals
-from recon.registration import Registration
 from recon.structures import DEFAULT_FOCAL
-from recon.surfaces import Surface
 from recon.template import PERSON_HALF_EXTENTS
-from recon.texture import TexelInterpolator
-from recon.truth import Truth, photo_gain
+from recon.texturing.fields import TexelInterpolator
 
 VERSION = 2
 TRUTH_FOLDER = "truth"

@@ -10,7 +10,7 @@ import torch
 from mmgen.training.batches import PhotoStore, as_batch, on_device
 from mmgen.training.truth_pack import TruthPack
 from recon.encoders import AttributeEncoder
-from recon.evaluate import Scores, score_batch
+from recon.evaluation.scores import Scores, score_batch
 from recon.metrics import azimuth_error_deg
 from recon.structures import Attributes
 from recon.training.collapse import CollapseFigures, collapse_figures

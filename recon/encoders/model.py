@@ -28,7 +28,7 @@ from recon.encoders.texture import TextureEncoder
 from recon.encoders.trunks import HrnetTrunk, ResnetTrunk, load_trunk
 from recon.structures import Attributes, Camera, Sample
 from recon.template import Template
-from recon.texture import (
+from recon.texturing.fields import (
     TexelInterpolator,
     TextureFields,
     assemble_halves,

@@ -8,7 +8,7 @@ from torch.nn import functional
 from recon.encoders.blocks import DilatedPyramid, Residual, as_head, conv, conv_block, upsampled
 from recon.encoders.config import EncoderConfig
 from recon.encoders.trunks import RESNET_CHANNELS, ResnetTrunk, SmallTrunk
-from recon.texture import TextureFields, assemble_halves, enlarged
+from recon.texturing.fields import TextureFields, assemble_halves, enlarged
 
 SMALL_TEXTURE_WIDTHS = (32, 48, 64)
 SURFACE_WIDTHS = (32, 48)

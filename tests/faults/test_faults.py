@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import HELPERS
+from batch_runs import tree
 from fakes import make_photos
-from test_batch import tree
 
-from mmgen.batch import CHUNK_ITEMS
-from mmgen.runs import read_records
+from mmgen.reconstruct.batch import CHUNK_ITEMS
+from mmgen.work.records import read_records
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +27,7 @@ PATIENCE_S = 300.0
 def start(source: Path, out: Path, *words: str, seconds: float = 0.1, now: str = "") -> subprocess.Popen[str]:
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join((HELPERS, str(TOOL.parents[2]))),
+        "PYTHONPATH": os.pathsep.join((str(TOOL.parents[1] / "support"), str(TOOL.parents[2]))),
         "FAULT_SECONDS": str(seconds),
         "FAULT_NOW": now,
     }

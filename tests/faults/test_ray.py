@@ -6,23 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_runs import make_job, run, tree
 from click.testing import CliRunner
 from evaluation_scenes import write_data, write_meshes
 from fakes import FakeReconstructor, make_photos
-from test_batch import make_job, run, tree
 
-from mmgen import ray_engine
-from mmgen.batch import Batch, Listener, Summary, run_batch
 from mmgen.cli import cli
-from mmgen.engine import working_on
-from mmgen.errors import FatalError
-from mmgen.inputs import list_inputs
-from mmgen.job import Job
-from mmgen.locks import STATE_FOLDER
+from mmgen.core.errors import FatalError
+from mmgen.core.version import __version__
 from mmgen.masks import MaskSource
-from mmgen.ray_engine import RayEngine, _judge
-from mmgen.runs import Record, Shard, read_records
-from mmgen.version import __version__
+from mmgen.photos.inputs import list_inputs
+from mmgen.reconstruct.batch import Batch, Listener, Summary, run_batch
+from mmgen.reconstruct.job import Job
+from mmgen.work import ray_engine
+from mmgen.work.engine import working_on
+from mmgen.work.locks import STATE_FOLDER
+from mmgen.work.ray_engine import RayEngine, _judge
+from mmgen.work.records import Record, Shard, read_records
 
 ATTEMPTS = 3
 PHOTOS = [*(f"{number:02}.png" for number in range(30)), "once.png"]

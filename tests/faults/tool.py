@@ -7,24 +7,24 @@ import os
 import sys
 from types import SimpleNamespace
 
-from fakes import FakeReconstructor
-from test_reconstruct_command import FakeOptions
+from fakes import FakeOptions, FakeReconstructor
 
-import mmgen.job
+import mmgen.reconstruct.job
 from mmgen.cli.main import main
-from mmgen.planning import peak_memory_bytes
+from mmgen.reconstruct.planning import peak_memory_bytes
 
 
 def build(options: FakeOptions) -> FakeReconstructor:
-    """In the place of `mmgen.reconstruction.build_reconstructor`."""
+    """In the place of `mmgen.reconstruct.choose.build_reconstructor`."""
     if now := os.environ.get("FAULT_NOW"):
-        mmgen.job.utc_now = lambda: now
+        mmgen.reconstruct.job.utc_now = lambda: now
     return FakeReconstructor(float(os.environ.get("FAULT_SECONDS", "0")))
 
 
 if __name__ == "__main__":
     stand_in = SimpleNamespace(ReconstructOptions=FakeOptions, build_reconstructor=build)
-    sys.modules["mmgen.reconstruction"] = stand_in  # type: ignore[assignment]
+    for name in ("mmgen.reconstruct.choose", "mmgen.reconstruct.result"):
+        sys.modules[name] = stand_in  # type: ignore[assignment]
     code = main()
     if sys.argv[-1] == "--json":
         sys.stderr.write(f"peak memory {peak_memory_bytes()}\n")

@@ -1,6 +1,6 @@
 """Files from strangers, damaged at random: the tool's own errors, and nothing else comes out.
 
-Photos and GLBs have theirs beside their other tests: tests/mmgen/test_images.py, tests/mmgen/test_assets_hostile.py.
+Photos and GLBs have theirs beside their other tests, in tests/mmgen/photos and tests/mmgen/assets.
 """
 
 import copy
@@ -23,11 +23,11 @@ from PIL import Image
 from safetensors.torch import load, save
 
 from mmgen.augment.tar import SUFFIXES, TarBuilder, read_samples
-from mmgen.decoding import decode_file
-from mmgen.errors import FatalError, ItemError
-from mmgen.manifest import Manifest, known_keys, read_manifest
+from mmgen.core.errors import FatalError, ItemError
 from mmgen.masks.values import mask_values
-from mmgen.weights import load_weights, save_weights
+from mmgen.models.weights import load_weights, save_weights
+from mmgen.photos.decoding import decode_file
+from mmgen.training.manifest import Manifest, known_keys, read_manifest
 from recon.encoders import AttributeEncoder, small_config
 from recon.template import ellipsoid_template
 from reid.data.shards import read_shards

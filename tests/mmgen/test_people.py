@@ -14,18 +14,18 @@ from PIL import Image
 
 from mmgen.assets.glb import glb_bytes
 from mmgen.assets.verification import verify
-from mmgen.batch import Batch, Listener, Summary, run_batch
 from mmgen.gallery.cards import CHECK, GOOD, make_card
 from mmgen.gallery.figures import details
 from mmgen.gallery.items import collect_items
 from mmgen.gallery.stores import EmbeddedStore
-from mmgen.images import read_image
-from mmgen.inputs import UsageError, list_inputs
-from mmgen.job import Job
 from mmgen.masks import MaskSource, find_people
 from mmgen.masks.cleaning import clean_people
-from mmgen.masks.making import MaskOrder, mask_batch
-from mmgen.runs import Record, read_records
+from mmgen.photos.images import read_image
+from mmgen.photos.inputs import UsageError, list_inputs
+from mmgen.reconstruct.batch import Batch, Listener, Summary, run_batch
+from mmgen.reconstruct.job import Job
+from mmgen.reconstruct.mask_run import MaskOrder, mask_batch
+from mmgen.work.records import Record, read_records
 
 
 def canvas(*placed: tuple[int, int, int], size: tuple[int, int] = (120, 240)) -> np.ndarray:

@@ -240,7 +240,7 @@ def test_larger_photos_give_larger_textures(tiny_template, photos):
         attributes = encoder(sample)
         large = torch.nn.functional.interpolate(sample.image, scale_factor=4.0)
         assert encoder.paint_from(sample, attributes, large, 512, 128).shape == (3, 3, 512, 128)
-        from recon.texture import fill_background
+        from recon.texturing.fields import fill_background
 
         again = encoder.paint_from(sample, attributes, fill_background(sample.image, sample.mask), 128, 32)
         torch.testing.assert_close(again, attributes.texture)

@@ -13,7 +13,7 @@ from tiny import ellipse_photos, tiny_learner
 from recon.prototype import OffsetSum
 from recon.training import parallel
 
-HERE = Path(__file__).parent
+SUPPORT = Path(__file__).parents[2] / "support"
 LOSS_TOLERANCE = 2e-4
 """Relative. Sums over the batch are rounded in another order; Adam makes much of gradients that are nearly zero."""
 
@@ -21,8 +21,8 @@ LOSS_TOLERANCE = 2e-4
 @pytest.mark.slow
 def test_two_processes_train_like_one_with_the_double_batch(tmp_path):
     outs = [tmp_path / f"{rank}.pt" for rank in (0, 1)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[2]), "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, str(HERE / "one_of_two.py")]
+    environment = {**os.environ, "PYTHONPATH": str(SUPPORT.parents[1]), "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, str(SUPPORT / "one_of_two.py")]
     both = [
         subprocess.Popen([*words, str(rank), str(tmp_path / "store"), str(out)], env=environment)
         for rank, out in enumerate(outs)

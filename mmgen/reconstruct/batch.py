@@ -1,0 +1,236 @@
+"""A whole batch run: plan, work, records, summary."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import sweep_temp_files
+from mmgen.photos.inputs import InputItem, without_person
+from mmgen.reconstruct.conversion import Converter
+from mmgen.reconstruct.job import Job, ReconstructorLike, failure_record
+from mmgen.reconstruct.planning import Plan, Redo, make_plan
+from mmgen.work.engine import Callbacks, Ending, Work, into_chunks, run_chunks
+from mmgen.work.locks import run_lock
+from mmgen.work.records import ManifestWriter, Record, Shard, compact_manifest, read_records
+
+CHUNK_ITEMS = 8
+TOP_ERRORS = 3
+WHOLE = Shard()
+FINISHED = Ending()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to run.
+
+    Attributes:
+        items: This part's inputs, sorted.
+        job: What they have in common.
+        shard: Which part of a run this is.
+        workers: Processes.
+        redo: What to do again.
+        chunk_items: Most items that one worker takes at once.
+        worker: Makes what a process does with its chunks, from the job and perhaps a reconstructor; picklable.
+    """
+
+    items: Sequence[InputItem]
+    job: Job
+    shard: Shard = WHOLE
+    workers: int = 1
+    redo: Redo = "changed"
+    chunk_items: int = CHUNK_ITEMS
+    worker: Callable[..., Work[InputItem, Record]] = Converter
+
+
+@dataclass(frozen=True)
+class ErrorCount:
+    """How often one class of error came, with an example's words."""
+
+    error: str
+    count: int
+    hint: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a run's items.
+
+    Attributes:
+        ok: Photos with an asset in place, old and new.
+        rejected: Photos with assets in `rejected/` only, old and new.
+        failed: Inputs without an asset.
+        skipped: How many of `ok` and `rejected` were there already.
+        untouched: Inputs that an early end left over.
+        left_out: Photos that have no part in the asset of their person.
+        mean_mask_iou: Over `ok` and `rejected`; None if there are none.
+        seconds: Wall time.
+        assets: Meshes in place; more than `ok` where photos show several people.
+        errors: The most frequent classes first.
+        ending: Whether and why it ended early.
+    """
+
+    ok: int
+    rejected: int
+    failed: int
+    skipped: int
+    untouched: int
+    mean_mask_iou: float | None
+    seconds: float
+    assets: int = 0
+    errors: tuple[ErrorCount, ...] = ()
+    ending: Ending = FINISHED
+    left_out: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 all good, 3 some items failed or were rejected, 4 nothing could be done, 130 interrupted."""
+        if self.ending.interrupted:
+            return 130
+        if self.ending.fatal is not None and self.ok + self.rejected == 0:
+            return 4
+        return 3 if self.failed or self.rejected or self.left_out or self.ending.fatal else 0
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears of a run as it goes.
+
+    Attributes:
+        planned: The plan is made and the work begins.
+        finished: One record more.
+        stopping: A signal asked for the end; called inside the signal handler.
+    """
+
+    planned: Callable[[Plan], None] = lambda plan: None
+    finished: Callable[[Record], None] = lambda record: None
+    stopping: Callable[[], None] = lambda: None
+
+
+def run_batch(batch: Batch, listener: Listener) -> Summary:
+    """Do what is to do, and leave a record for every item.
+
+    Results and records are the same, times aside, whatever the number of workers, the parts and the interruptions.
+
+    Raises:
+        UsageError: a result of another run would be replaced.
+        FatalError: another run works in the folder, its record is damaged, or the reconstructor cannot be made.
+    """
+    started = time.monotonic()
+    out = batch.job.out
+    with run_lock(out, batch.shard):
+        records = read_records(out)
+        reconstructor = batch.job.build()
+        plan = make_plan(batch.items, records, batch.job, reconstructor.weights_sha256, batch.redo)
+        _sweep(plan, batch)
+        listener.planned(plan)
+        run = _Run(batch, listener, records)
+        try:
+            ending = run.work(plan, reconstructor)
+        finally:
+            _sweep(plan, batch)
+        _compact(out / batch.shard.manifest_name, ending)
+    return run.summary(plan, ending, time.monotonic() - started)
+
+
+class _Run:
+    def __init__(self, batch: Batch, listener: Listener, before: Mapping[str, Record]) -> None:
+        self._batch = batch
+        self._listener = listener
+        self._before = before
+        self._records: list[Record] = []
+
+    def work(self, plan: Plan, reconstructor: ReconstructorLike) -> Ending:
+        batch = self._batch
+        with ManifestWriter(batch.job.out / batch.shard.manifest_name) as writer:
+            deliver = partial(self._deliver, writer)
+            for old, new in plan.moves:
+                _move(batch.job.out, old, new)
+                deliver(new)
+            chunks = into_chunks(plan.todo, batch.workers, batch.chunk_items)
+            callbacks = Callbacks(deliver, partial(self._lose, deliver), self._listener.stopping)
+            ready = batch.worker(batch.job, reconstructor)
+            return run_chunks(chunks, partial(batch.worker, batch.job), batch.workers, callbacks, ready)
+
+    def summary(self, plan: Plan, ending: Ending, seconds: float) -> Summary:
+        everything = [*plan.done, *self._records]
+        statuses = Counter(record.status for record in everything)
+        overlaps = [record.mask_iou for record in everything if record.mask_iou is not None]
+        return Summary(
+            ok=statuses["ok"],
+            rejected=statuses["rejected"],
+            failed=statuses["failed"],
+            skipped=len(plan.done),
+            untouched=len(plan.todo) + len(plan.moves) - len(self._records),
+            mean_mask_iou=sum(overlaps) / len(overlaps) if overlaps else None,
+            seconds=seconds,
+            assets=sum(asset.status == "ok" for record in everything for asset in record.assets),
+            errors=_count_errors(everything),
+            ending=ending,
+            left_out=sum(photo.error is not None for record in everything for photo in record.photos),
+        )
+
+    def _deliver(self, writer: ManifestWriter, record: Record) -> None:
+        try:
+            writer.append(record)
+        except OSError as error:
+            hint = "Free space or check the rights there, then run the same command again; finished files are kept."
+            raise FatalError(
+                "out_unwritable", f"the run record cannot be written: {error.strerror or error}", hint
+            ) from error
+        self._records.append(record)
+        self._drop_old_place(record)
+        self._listener.finished(record)
+
+    def _drop_old_place(self, record: Record) -> None:
+        """An asset stands in one place: a new one in `rejected/` replaces an old one that was kept, and back."""
+        old = self._before.get(record.input)
+        if old is None or not record.assets:
+            return
+        here = {asset.output for asset in record.assets}
+        for asset in old.assets:
+            if asset.output not in here:
+                (self._batch.job.out / str(asset.output)).unlink(missing_ok=True)
+
+    def _lose(self, deliver: Callable[[Record], None], item: InputItem, error: ItemError) -> None:
+        deliver(failure_record(self._batch.job, item, error, None))
+
+
+def _count_errors(records: Sequence[Record]) -> tuple[ErrorCount, ...]:
+    bad = [(record.error, record.hint or "") for record in records if record.error]
+    bad += [(photo.error, photo.hint or "") for record in records for photo in record.photos if photo.error]
+    hints = dict(reversed(bad))
+    counts = Counter(error for error, _ in bad)
+    return tuple(ErrorCount(error, count, hints[error]) for error, count in counts.most_common(TOP_ERRORS))
+
+
+def _move(out: Path, old: Record, new: Record) -> None:
+    for before, after in zip(old.assets, new.assets, strict=True):
+        if before.output != after.output:
+            target = out / str(after.output)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(out / str(before.output), target)
+
+
+def _sweep(plan: Plan, batch: Batch) -> None:
+    """Remove what killed runs left half-written where this run writes."""
+    out = batch.job.out
+    sweep_temp_files(out, {batch.shard.manifest_name})
+    names: dict[Path, set[str]] = {}
+    for item in plan.todo:
+        for output in (item.output, item.rejected_output):
+            names.setdefault((out / output).parent, set()).add((out / output).name)
+    for folder, expected in names.items():
+        sweep_temp_files(folder, expected, without_person)
+
+
+def _compact(path: Path, ending: Ending) -> None:
+    try:
+        compact_manifest(path)
+    except OSError:
+        if ending.fatal is None:  # on a full disk the uncompacted record is as good
+            raise

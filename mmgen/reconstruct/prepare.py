@@ -1,0 +1,145 @@
+"""A photo made ready for reconstruction: read, masked, and cut out around the person."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmgen.core.listing import display_name
+from mmgen.masks import MaskResult, MaskSource, find_people
+from mmgen.photos.crops import CropBox, apply_crop, person_crop
+from mmgen.photos.images import Photo, read_image
+from mmgen.photos.inputs import InputItem, with_person
+from recon.texturing.fill import push_pull
+
+FINEST_CROP = 4
+"""Rows of a crop per row of the photo at most; more would only cost time and memory."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Which crops a method wants; all show the same box, with square pixels.
+
+    Attributes:
+        small_size: (height, width) of the photo that networks see and figures are measured on, pixels.
+        outline_size: (height, width) of the silhouette that is fitted, a multiple of `small_size`; None for none.
+        texture_rows: rows of the texture that the finest crop is for.
+    """
+
+    small_size: tuple[int, int]
+    outline_size: tuple[int, int] | None
+    texture_rows: int
+
+    @property
+    def aspect(self) -> float:
+        """Height over width."""
+        return self.small_size[0] / self.small_size[1]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One photo, read and cut out around the person.
+
+    Attributes:
+        item: which photo.
+        crop: uint8 [h, w, 3] to take colours from; without the background where that would mix in.
+        mask: uint8 [h, w] of that crop.
+        outline: uint8 [*outline_size], the silhouette to fit; None where none was wanted.
+        small_image: uint8 [*small_size, 3].
+        small_mask: uint8 [*small_size].
+        box: what was cut out, in the photo's pixels.
+        photo_size: (height, width).
+        input_sha256: of the photo's file.
+        found: the mask.
+        notes: for the record.
+        person: number, from the left, of how many people; (1, 1) for the only one.
+    """
+
+    item: InputItem
+    crop: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    outline: NDArray[np.uint8] | None
+    small_image: NDArray[np.uint8]
+    small_mask: NDArray[np.uint8]
+    box: CropBox
+    photo_size: tuple[int, int]
+    input_sha256: str
+    found: MaskResult
+    notes: tuple[str, ...]
+    person: tuple[int, int] = (1, 1)
+
+    @property
+    def name(self) -> str:
+        """What the asset is called."""
+        stem = self.item.path.stem
+        return stem if self.person[1] == 1 else with_person(stem, self.person[0])
+
+
+def prepare_people(item: InputItem, masks: MaskSource, framing: Framing) -> tuple[Prepared, ...]:
+    """Read the photo and its mask and cut out its people, from left to right.
+
+    The boxes have the shape of the framing, whatever the shape of the photo: nothing is stretched, so a body that is
+    drawn into the crops has its true proportions.
+
+    Raises:
+        ItemError: what is wrong with the photo or the mask.
+    """
+    photo = read_image(item.path)
+    people = find_people(photo, masks, item.relative)
+    return tuple(
+        _prepared(item, photo, found, framing, (number, len(people))) for number, found in enumerate(people, start=1)
+    )
+
+
+def _prepared(item: InputItem, photo: Photo, found: MaskResult, framing: Framing, person: tuple[int, int]) -> Prepared:
+    box = person_crop(found.mask, framing.aspect, name=f"the mask of {display_name(item.path)}")
+    size = _crop_size(box, framing)
+    width, height = photo.size
+    outline_size = framing.outline_size
+    return Prepared(
+        item=item,
+        crop=apply_crop(_person_only(photo.rgb, found.mask, box, size), box, size),
+        mask=apply_crop(found.mask, box, size, beyond="zero"),
+        outline=None if outline_size is None else apply_crop(found.mask, box, outline_size, beyond="zero"),
+        small_image=apply_crop(photo.rgb, box, framing.small_size),
+        small_mask=apply_crop(found.mask, box, framing.small_size, beyond="zero"),
+        box=box,
+        photo_size=(height, width),
+        input_sha256=photo.sha256,
+        found=found,
+        notes=photo.notes + found.notes,
+        person=person,
+    )
+
+
+def as_unit(image: NDArray[np.uint8]) -> torch.Tensor:
+    """uint8 to 0..1 float32."""
+    return torch.from_numpy(image).float() / 255
+
+
+def _crop_size(box: CropBox, framing: Framing) -> tuple[int, int]:
+    """As fine as the texture, but not much finer than the photo."""
+    least = (framing.outline_size or framing.small_size)[0]
+    rows = max(least, min(framing.texture_rows, FINEST_CROP * math.ceil(box.height)))
+    rows += rows % 2
+    return rows, round(rows / framing.aspect)
+
+
+def _person_only(
+    rgb: NDArray[np.uint8], mask: NDArray[np.uint8], box: CropBox, size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """The photo with the person's colours continued into the background, where a crop of `size` enlarges it.
+
+    Enlarging spreads every pixel over its neighbours, and with it the background over the edge of the person.
+    """
+    if box.height > size[0]:
+        return rgb
+    rows = slice(max(0, math.floor(box.top)), math.ceil(box.bottom))
+    columns = slice(max(0, math.floor(box.left)), math.ceil(box.right))
+    trust = (2 * as_unit(mask[rows, columns]) - 1).clamp(min=0)
+    filled = push_pull(as_unit(rgb[rows, columns]).permute(2, 0, 1), trust).permute(1, 2, 0)
+    person = rgb.copy()
+    person[rows, columns] = (filled * 255).round().clamp(0, 255).byte().numpy()
+    return person

@@ -1,0 +1,231 @@
+"""What every way of reconstructing shares: its options, and the step from a textured body to an asset with a record."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmgen.assets.asset import Asset, place_on_ground
+from mmgen.assets.textures import TextureCodec
+from mmgen.core.version import __version__
+from mmgen.reconstruct.job import options_digest
+from mmgen.reconstruct.prepare import Prepared, as_unit
+from mmgen.templates import template_digest
+from mmgen.work.records import PhotoRecord
+from recon.metrics import mask_iou, ssim
+from recon.render import render
+from recon.structures import Camera, TexturedMesh
+
+Method = Literal["network", "fit"]
+
+DEFAULT_REFINE_STEPS: dict[Method, int] = {"network": 0, "fit": 75}
+
+
+@dataclass(frozen=True)
+class ReconstructOptions:
+    """What a user can choose.
+
+    Attributes:
+        texture_size: (height, width), texels.
+        height_m: height of the body in the asset.
+        height_source: `assumed` or `given`.
+        refine_steps: steps through the renderer; None takes the method's own number. 0 stops after the networks'
+            answer, or after the alignment by distances.
+        seed: recorded; no way of reconstructing draws random numbers.
+        device: `cpu` or `cuda:N`.
+        template: `person`, `ellipsoid`, or the path of a closed mesh; what is fitted where there are no networks.
+        masks: `--masks` as typed.
+        weights: file of the networks; None fits the template instead.
+        texture_codec: of the texture in the file.
+        by_identity: all photos of a person make one asset.
+    """
+
+    texture_size: tuple[int, int] = (512, 256)
+    height_m: float = 1.70
+    height_source: str = "assumed"
+    refine_steps: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    template: str = "person"
+    masks: str = "auto"
+    weights: Path | None = None
+    texture_codec: TextureCodec = "jpeg"
+    by_identity: bool = False
+
+    @property
+    def method(self) -> Method:
+        """Networks, or a fit of the template."""
+        return "fit" if self.weights is None else "network"
+
+    @property
+    def steps(self) -> int:
+        """Refinement steps to do."""
+        return DEFAULT_REFINE_STEPS[self.method] if self.refine_steps is None else self.refine_steps
+
+    def result_options(self) -> dict[str, Any]:
+        """The options that change the bytes, as JSON values; the weights have a hash of their own."""
+        start = {"template": template_digest(self.template)} if self.method == "fit" else {}
+        together = {"by_identity": True} if self.by_identity else {}
+        return {
+            "method": self.method,
+            "texture_size": list(self.texture_size),
+            "texture_codec": self.texture_codec,
+            "height_m": self.height_m,
+            "height_source": self.height_source,
+            "refine_steps": self.steps,
+            "seed": self.seed,
+            "device": self.device.split(":")[0],
+            **start,
+            **together,
+        }
+
+
+@dataclass(frozen=True)
+class Body:
+    """One textured body in its crop.
+
+    Attributes:
+        mesh: a batch of one, world frame, facing +z; the texture is what the photo shows, light included.
+        camera: a batch of one, offset in the camera frame.
+        seen_fraction: share of the texture that the photo showed.
+        seen: [V] 1 where the photo showed the surface, 0 where it is a guess.
+        offsets_source: where the shape comes from, in words.
+        light: spherical harmonics that the networks read from the photo; empty without networks.
+    """
+
+    mesh: TexturedMesh
+    camera: Camera
+    seen_fraction: float
+    seen: torch.Tensor
+    offsets_source: str
+    light: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reconstructed:
+    """One asset and how well it explains its photo."""
+
+    asset: Asset
+    mask_iou: float
+    ssim: float
+    mask_source: str
+    input_sha256: str
+    mask_sha256: str
+    notes: tuple[str, ...]
+    mask_quality: float | None
+    person: tuple[int, int] = (1, 1)
+    photos: tuple[PhotoRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What all results of a run have in common."""
+
+    options: ReconstructOptions
+    weights_sha256: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def finish(item: Prepared, body: Body, origin: Origin) -> Reconstructed:
+    """The asset of a body, measured against its photo, with its provenance."""
+    quality = measured(item, body)
+    found = item.found
+    provenance = provenance_of(item, body, origin, quality)
+    asset = asset_of(item.name, body, _height(item, origin)[0], provenance)
+    return Reconstructed(
+        asset, *quality, found.source, item.input_sha256, found.sha256, item.notes, found.quality, item.person
+    )
+
+
+def asset_of(name: str, body: Body, body_length_m: float, provenance: dict[str, Any]) -> Asset:
+    """The asset of a body in metres, standing on the ground."""
+    mesh = body.mesh
+    vertices = mesh.vertices[0].cpu().numpy()
+    return Asset(
+        name=name,
+        vertices=_placed(vertices, body_length_m),
+        faces=mesh.faces.cpu().numpy(),
+        face_uv=mesh.face_uv.cpu().numpy(),
+        texture=(mesh.texture[0].permute(1, 2, 0) * 255).round().byte().cpu().numpy(),
+        provenance=provenance | {"placement": placement(vertices)},
+        seen=_steps(body.seen),
+    )
+
+
+def placement(body: NDArray[np.float32]) -> dict[str, Any]:
+    """Where the asset's frame lies in the camera's: `height` of the body and `pivot` [x, y, z], template units."""
+    height = float(np.ptp(body[:, 1]))
+    pivot = (body - place_on_ground(body, height)).mean(axis=0)
+    return {"height": round(height, 6), "pivot": [round(float(value), 6) for value in pivot]}
+
+
+def measured(item: Prepared, body: Body) -> tuple[float, float]:
+    """MaskIoU and SSIM over white at the input view, at the small size."""
+    device = body.mesh.vertices.device
+    image = as_unit(item.small_image).permute(2, 0, 1)[None].to(device)
+    mask = (as_unit(item.small_mask)[None].to(device) > 0.5).float()
+    drawn = render(body.mesh, body.camera, (mask.shape[1], mask.shape[2]))
+    likeness = ssim(drawn.image, image * mask[:, None] + 1 - mask[:, None])
+    return float(mask_iou(drawn.mask, mask)[0]), float(likeness[0])
+
+
+def provenance_of(item: Prepared, body: Body, origin: Origin, quality: tuple[float, float]) -> dict[str, Any]:
+    """Where an asset comes from, as JSON: photo, mask, weights, options, camera and quality."""
+    options, camera = origin.options.result_options(), body.camera
+    height_m, height_source = _height(item, origin)
+    return {
+        "version": __version__,
+        "input": item.item.name,
+        "input_sha256": item.input_sha256,
+        "mask_source": item.found.source,
+        "mask_sha256": item.found.sha256,
+        "mask_quality": item.found.quality,
+        **({} if item.found.masker is None else {"masker": item.found.masker}),
+        "weights_sha256": origin.weights_sha256,
+        **({} if item.person[1] == 1 else {"person": {"number": item.person[0], "of": item.person[1]}}),
+        "options": options,
+        "options_sha256": options_digest(options),
+        "seed": origin.options.seed,
+        "offsets_source": body.offsets_source,
+        "light": "in the texture",
+        **({"light_predicted": [round(value, 6) for value in body.light]} if body.light else {}),
+        "camera": {
+            "azimuth_deg": _rounded(camera.azimuth_deg[0]),
+            "elevation_deg": _rounded(camera.elevation_deg[0]),
+            "distance": _rounded(camera.distance[0]),
+            "offset": [_rounded(value) for value in camera.offset[0]],
+            "focal": camera.focal,
+        },
+        "crop_px": {name: round(getattr(item.box, name), 3) for name in ("left", "top", "width", "height")},
+        "photo_size_px": list(item.photo_size),
+        "height_m": height_m,
+        "height_source": height_source,
+        "mask_iou": round(quality[0], 6),
+        "ssim": round(quality[1], 6),
+        "seen_fraction": round(body.seen_fraction, 6),
+    }
+
+
+def _height(item: Prepared, origin: Origin) -> tuple[float, str]:
+    """Metres and where they come from: this person's own height, or the run's."""
+    if item.item.height_m is not None:
+        return item.item.height_m, "given"
+    return origin.options.height_m, origin.options.height_source
+
+
+def _placed(body: NDArray[np.float32], body_length_m: float) -> NDArray[np.float32]:
+    """Metres, feet on the ground; a person who lies is as long, not as high, as others are high."""
+    width, height, _ = np.ptp(body, axis=0)
+    return place_on_ground(body, body_length_m * min(1.0, float(height / width)))
+
+
+def _steps(share: torch.Tensor) -> NDArray[np.float32]:
+    """In steps of 1/255, which is finer than it is known."""
+    return np.asarray((share * 255).round().cpu().numpy() / 255, dtype=np.float32)
+
+
+def _rounded(value: torch.Tensor) -> float:
+    return round(float(value), 6)

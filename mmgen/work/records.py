@@ -1,0 +1,274 @@
+"""What a batch run leaves behind: one record per input in `manifest.jsonl`, whole or in parts.
+
+A record file only grows while a run works, so that a kill costs at most its last, half-written line; at the end it is
+sorted and rewritten with one line per input. A run that does part i of n writes `manifest-<i>-of-<n>.jsonl`; readers
+take all record files of a folder together.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from mmgen.core.errors import FatalError
+from mmgen.core.files import write_text_atomic
+from mmgen.core.listing import display_name
+
+MANIFEST_NAME = re.compile(r"^manifest(-\d+-of-\d+)?\.jsonl$")
+SYNC_INTERVAL_S = 1.0
+
+Status = Literal["ok", "rejected", "failed"]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `index` of `count` of a run, 0 <= index < count."""
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def manifest_name(self) -> str:
+        """The record file of this part."""
+        return "manifest.jsonl" if self.count == 1 else f"manifest-{self}.jsonl"
+
+    def __str__(self) -> str:
+        return f"{self.index}-of-{self.count}"
+
+
+@dataclass(frozen=True)
+class PersonRecord:
+    """One of several people in a photo; fields as in `Record`.
+
+    Attributes:
+        number: From the left, from 1; the name of the GLB ends with it.
+    """
+
+    number: int
+    status: Status
+    output: str
+    mask_iou: float
+    ssim: float
+    mask_quality: float | None
+    mask_sha256: str
+    output_sha256: str
+    error: str | None = None
+    hint: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class PhotoRecord:
+    """What became of one of several photos that make one asset.
+
+    Attributes:
+        input: Path relative to its input folder, printable.
+        root: That folder, as an absolute path.
+        input_sha256: Of the photo's bytes; None if it could not be read.
+        mask_source: Where the mask came from; None where the photo was left out.
+        mask_sha256: Of the mask that was used.
+        mask_quality: How far to trust a guessed mask, 0..1; None for a given one.
+        mask_iou: Overlap of the asset's silhouette with this photo's mask.
+        ssim: Likeness of the rendered asset to this photo.
+        error: Error class where the photo was left out; None where it has a part in the asset.
+        message: What is wrong with it.
+        hint: What to do about it.
+        notes: Remarks.
+    """
+
+    input: str
+    root: str
+    input_sha256: str | None = None
+    mask_source: str | None = None
+    mask_sha256: str | None = None
+    mask_quality: float | None = None
+    mask_iou: float | None = None
+    ssim: float | None = None
+    error: str | None = None
+    message: str | None = None
+    hint: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one input.
+
+    Where a photo shows several people, `people` has their assets, and the record's own fields are those of the one
+    that fits its outline best.
+
+    Attributes:
+        input: Path relative to the input folder, printable; one record per input. Where several photos make one asset,
+            the name of the person.
+        status: `ok`, `rejected` (written, but to `rejected/`: too weak), `failed`.
+        error: Error class of a failure or a rejection; None when ok.
+        hint: What to do about it.
+        message: What is wrong, one line.
+        output: Path of the GLB relative to the run folder; None when failed.
+        mask_source: Where the mask came from, such as `sibling`, `alpha`, `network`.
+        mask_iou: Overlap of the silhouette with the mask, 0..1.
+        ssim: Likeness of the rendered to the real photo inside the crop, 0..1.
+        seconds: Time this item took.
+        key: Hash of all that decides the result; equal key means equal bytes.
+        input_sha256: Of the photo's bytes; None if it could not be read.
+        mask_sha256: Of the mask that was used.
+        mask_quality: How far to trust a guessed mask, 0..1; None for a given one.
+        output_sha256: Of the GLB's bytes.
+        options_sha256: Of the options that decide the result.
+        weights_sha256: Of the weights file; `none` where none is used.
+        notes: Remarks, such as `first of 12 frames`.
+        people: From left to right; empty where the photo shows one.
+        root: Input folder, as an absolute path.
+        finished_at: UTC time, ISO 8601.
+        version: Of mmgen.
+        photos: Where several photos make one asset: each of them, the one that says the pose first. Hashes of photo and
+            mask are then of the hashes of all that have a part in it, MaskIoU and SSIM their means, weighted as in the
+            shape.
+    """
+
+    input: str
+    status: Status
+    error: str | None = None
+    hint: str | None = None
+    message: str | None = None
+    output: str | None = None
+    mask_source: str | None = None
+    mask_iou: float | None = None
+    ssim: float | None = None
+    seconds: float | None = None
+    key: str | None = None
+    input_sha256: str | None = None
+    mask_sha256: str | None = None
+    mask_quality: float | None = None
+    output_sha256: str | None = None
+    options_sha256: str | None = None
+    weights_sha256: str = "none"
+    notes: tuple[str, ...] = ()
+    people: tuple[PersonRecord, ...] = ()
+    root: str = ""
+    finished_at: str = ""
+    version: str = ""
+    photos: tuple[PhotoRecord, ...] = ()
+
+    @property
+    def assets(self) -> "tuple[Record, ...]":
+        """One record per asset, without `people`: this one, or one for each person."""
+        if not self.people:
+            return (self,) if self.output is not None else ()
+        return tuple(replace(self.about(person), people=()) for person in self.people)
+
+    def about(self, person: PersonRecord) -> "Record":
+        """With the status, place and figures of one of the people as its own."""
+        values = {field.name: getattr(person, field.name) for field in fields(person) if field.name != "number"}
+        return replace(self, **values)
+
+    def to_line(self) -> str:
+        """One JSON line, with its line end; without the key `photos` where there are none."""
+        row = asdict(self)
+        if not self.photos:
+            del row["photos"]
+        return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @staticmethod
+    def from_row(row: dict[str, Any]) -> "Record":
+        """From a parsed line; fields that a newer version added are dropped."""
+        people = tuple(PersonRecord(**person) for person in row.get("people", ()))
+        photos = tuple(PhotoRecord(**_known(PhotoRecord, photo)) for photo in row.get("photos", ()))
+        return Record(**{**_known(Record, row), "people": people, "photos": photos})
+
+
+def _known(kind: type[Record | PhotoRecord], row: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a row that this version knows."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in row.items() if name in names} | {"notes": tuple(row.get("notes", ()))}
+
+
+def manifest_files(folder: Path) -> list[Path]:
+    """The record files of a run folder, sorted by name; empty where there was no run."""
+    if not folder.is_dir():
+        return []
+    return [folder / name for name in sorted(os.listdir(folder)) if MANIFEST_NAME.match(name)]
+
+
+def read_records(folder: Path) -> dict[str, Record]:
+    """All records of a run folder by input, sorted by input; the newest one where an input has several.
+
+    Within a file the later line counts, whatever the clock said when it was written; between files the clock decides.
+
+    Raises:
+        FatalError: `manifest_damaged`, naming file and line.
+    """
+    newest: dict[str, Record] = {}
+    for path in manifest_files(folder):
+        last = {record.input: record for record in read_manifest(path)}
+        for record in last.values():
+            other = newest.get(record.input)
+            if other is None or other.finished_at <= record.finished_at:
+                newest[record.input] = record
+    return dict(sorted(newest.items()))
+
+
+def read_manifest(path: Path) -> Iterator[Record]:
+    """The records of one file in order of writing. A last line that was cut off is passed over.
+
+    Raises:
+        FatalError: `manifest_damaged`, naming file and line.
+    """
+    *lines, _cut_off = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield Record.from_row(json.loads(line))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise FatalError(
+                "manifest_damaged",
+                f"{display_name(path)}, line {number}, is no run record",
+                "Delete that line; its input will be done again.",
+            ) from error
+
+
+def compact_manifest(path: Path) -> None:
+    """Rewrite a record file sorted, with the last record of each input only; leave it alone where it is so already."""
+    last = {record.input: record for record in read_manifest(path)}
+    text = "".join(record.to_line() for _, record in sorted(last.items()))
+    if path.read_bytes() != text.encode("utf-8"):
+        write_text_atomic(path, text)
+
+
+class ManifestWriter:
+    """Appends to one record file; every record reaches the disk within about a second, and at the end at the latest."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: BinaryIO = path.open("ab")
+        self._last_sync = time.monotonic()
+        _drop_cut_line(path)
+
+    def __enter__(self) -> "ManifestWriter":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._sync()
+        self._file.close()
+
+    def append(self, record: Record) -> None:
+        """Add one record."""
+        self._file.write(record.to_line().encode("utf-8"))
+        self._file.flush()
+        if time.monotonic() - self._last_sync > SYNC_INTERVAL_S:
+            self._sync()
+
+    def _sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._last_sync = time.monotonic()
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Cut a half-written last line away, so that the next record starts on a line of its own."""
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        os.truncate(path, data.rfind(b"\n") + 1)

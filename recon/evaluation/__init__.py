@@ -1,0 +1,1 @@
+"""Predictions against the truth, and what they are compared with."""

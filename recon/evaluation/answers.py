@@ -1,0 +1,67 @@
+"""A predicted body in its photo, whatever predicted it: networks, a fit, or a trivial rule."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.camera import project
+from recon.evaluation.surfaces import Surface, draw_projected
+from recon.render.scene import render_silhouette
+from recon.structures import Attributes, Camera
+from recon.template import Template
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One predicted body and how it lies in its photo.
+
+    Attributes:
+        surface: in the world of `camera`.
+        camera: one camera (a batch of one).
+        shift_ndc: where the camera's axis meets the photo, NDC (x right, y up). Not (0, 0) where the camera belongs to
+            a part of the photo: a crop moves the axis off the centre, which no offset of the body can express.
+    """
+
+    surface: Surface
+    camera: Camera
+    shift_ndc: tuple[float, float] = (0.0, 0.0)
+
+    def turned(self, azimuth_deg: float) -> "Answer":
+        """The same body seen from `azimuth_deg` degrees further around it."""
+        return replace(self, camera=self.camera.turned(azimuth_deg))
+
+
+@dataclass(frozen=True)
+class AnswerDrawing:
+    """An answer drawn in its photo's frame.
+
+    Attributes:
+        image: [3, H, W] over white, 0..1.
+        mask: [H, W] soft silhouette, exactly 1 on covered pixels.
+    """
+
+    image: Float[Tensor, "3 H W"]
+    mask: Float[Tensor, "H W"]
+
+
+def answers_of(attributes: Attributes, template: Template) -> list[Answer]:
+    """Predictions of networks, one by one."""
+    vertices = template.vertices + attributes.offsets
+    lights = [None] * len(vertices) if attributes.light is None else attributes.light.split(1)
+    return [
+        Answer(Surface(one, template.faces, template.face_uv, texture, light), attributes.camera.at(index))
+        for index, (one, texture, light) in enumerate(zip(vertices, attributes.texture.split(1), lights, strict=True))
+    ]
+
+
+@torch.no_grad()
+def draw_answer(answer: Answer, size: tuple[int, int]) -> AnswerDrawing:
+    """Draw an answer at (height, width) pixels of its photo, as `recon.render.render` would."""
+    vertices = answer.surface.vertices.to(answer.camera.distance)[None]
+    ndc, in_camera = project(vertices, answer.camera, *size)
+    ndc = ndc + ndc.new_tensor(answer.shift_ndc)
+    image = draw_projected(answer.surface, ndc, in_camera, size).image
+    mask, _ = render_silhouette(ndc, in_camera, answer.surface.faces, size)
+    return AnswerDrawing(image[0], mask[0])

@@ -1,0 +1,1 @@
+"""Colours on surfaces: texel layout, baking from photos, fill, blend, fuse."""

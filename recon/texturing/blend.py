@@ -1,0 +1,86 @@
+"""The photo on a texture that networks painted: seen texels from the photo, the others as painted, without a seam.
+
+What the photo does not show (the back of someone seen from the front, and the other way round) stays the networks' own
+guess. Painted and photographed colours never agree exactly; the difference where both are known is carried over the
+surface into the unseen part and fades with the distance.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.render.shading import spherical_harmonic_lighting
+from recon.structures import Attributes, Camera
+from recon.texturing.bake import BakedTexture, PointView, SurfaceView, eroded, outline_weight
+from recon.texturing.fields import enlarged
+from recon.texturing.fill import ColourPyramid
+from recon.texturing.layout import BLUR_LEVEL, TexelLayout
+
+
+class TextureBlender:
+    """Puts photos onto painted textures.
+
+    Args:
+        layout: of the template and the size of the blended textures.
+    """
+
+    def __init__(self, layout: TexelLayout) -> None:
+        self._layout = layout
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        painted: Float[Tensor, "3 h w"],
+        image: Float[Tensor, "3 H W"],
+        mask: Float[Tensor, "H W"],
+        vertices: Float[Tensor, "V 3"],
+        camera: Camera,
+    ) -> BakedTexture:
+        """The texture of one body.
+
+        Args:
+            painted: the networks' texture as it looks in the photo's light, any size.
+            image: the photo's crop, 0..1, at about the texture's resolution or finer.
+            mask: its mask.
+            vertices: the body, world frame.
+            camera: one camera (batch 1) that took the crop.
+        """
+        layout = self._layout
+        view = SurfaceView(vertices, camera, layout.template, (image.shape[1], image.shape[2]))
+        person = ColourPyramid(image, eroded(mask))
+        painted = enlarged(painted[None], *layout.size)[0]
+        texels = view.at(layout.over_texels)
+        at_vertices = view.at(lambda values: values)
+        correction = layout.over_texels(self._correction(at_vertices, person, painted))
+        colour = (painted.flatten(1)[:, layout.texels] + correction.T).clamp(0, 1)
+        shown = texels.seen.nonzero()[:, 0]
+        seen = texels.seen[shown]
+        colour[:, shown] = person.at(texels.points[shown]).T * seen + colour[:, shown] * (1 - seen)
+        frontal = layout.placed(texels.seen * texels.facing)
+        return BakedTexture(
+            layout.bled(colour.clamp(0, 1)),
+            layout.placed(texels.seen),
+            frontal,
+            float(texels.seen.mean()),
+            at_vertices.seen,
+        )
+
+    def _correction(self, vertices: PointView, person: ColourPyramid, painted: Tensor) -> Tensor:
+        """[V, 3] what photographed colours have more than painted ones, carried to every vertex from those nearby."""
+        shown = vertices.seen.nonzero()[:, 0]
+        difference = painted.new_zeros(len(vertices.seen), 3)
+        photographed = person.at(vertices.points[shown], finest=BLUR_LEVEL)
+        difference[shown] = photographed - self._layout.at_vertices(painted)[shown]
+        return self._layout.carried(difference, vertices.seen * outline_weight(vertices.facing))
+
+
+def painted_in_light(attributes: Attributes) -> Float[Tensor, "B 3 Ht Wt"]:
+    """Painted textures as they look where the surface faces the camera, 0..1.
+
+    The encoders' light turns with the camera, so this is how every side looks from its own front.
+    """
+    if attributes.light is None:
+        return attributes.texture
+    towards_camera = attributes.light.new_tensor([0.0, 0.0, 1.0]).expand(len(attributes.light), 1, 3)
+    gain = spherical_harmonic_lighting(towards_camera, attributes.light)
+    return (attributes.texture * gain[..., None, None]).clamp(0, 1)

@@ -1,0 +1,243 @@
+import random
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from augment_folders import market_listing
+from scipy import ndimage
+from training_data import write_people
+
+from mmgen.augment.accounting import PUBLISHED, account, account_before, accounting_of
+from mmgen.augment.finishing import finish
+from mmgen.augment.mixing import mixed, upper_share
+from mmgen.augment.options import AugmentOptions, Draw, Look
+from mmgen.augment.plan import Plan, SettledPlan, choose_hardest_half, chosen_without_looking
+from mmgen.augment.plates import without_person
+from mmgen.augment.quality import view_consistency
+from mmgen.augment.sources import Source, find_sources
+from mmgen.augment.tar import SUFFIXES, TarBuilder, header_bytes, read_samples
+from mmgen.core.errors import FatalError
+from mmgen.datasets.index import IndexRow, write_index
+from mmgen.photos.inputs import UsageError
+from recon.template import ellipsoid_template
+
+
+@pytest.fixture(scope="module")
+def market():
+    plan = Plan(AugmentOptions(), market_listing())
+    return plan, SettledPlan(plan, chosen_without_looking(plan))
+
+
+def few(count=10, **draw):
+    photos = tuple(
+        Source(f"t/{pid:04d}_c1s1_00000{view}_01.jpg", f"{pid:04d}", 1) for pid in (3, 1, 2) for view in (0, 1)
+    )
+    return Plan(AugmentOptions(Draw(**draw)), photos[:count])
+
+
+def test_the_arithmetic_of_the_paper_comes_out(market):
+    assert (PUBLISHED.sets, PUBLISHED.views) == (12_926, 64_630)
+    assert (PUBLISHED.all_images, PUBLISHED.all_identities) == (77_566, 12_991)
+    plan, settled = market
+    counts = account(settled)
+    assert (counts.images, counts.identities, counts.pairs) == (12_936, 751, 12_936)
+    same = sum(plan.photos[pair.first].pid == plan.photos[pair.second].pid for pair in settled.pairs)
+    assert counts.same_identity == same > 0
+    assert counts.sets == 12_936 - same == len(settled.sets)
+    assert counts.views == 5 * counts.sets
+    assert counts.all_images == 12_936 + counts.views
+    assert counts.virtual_identities == len({one.pid for one in settled.sets}) == len(settled.classes) - 751
+    assert counts.is_market and not replace(counts, images=12_935).is_market
+    assert accounting_of(counts.to_dict()) == counts
+    assert account_before(plan).views is None and account_before(plan).pairs == 12_936
+
+
+def test_a_plan_depends_on_listing_options_and_seed_alone():
+    plan = Plan(AugmentOptions(), market_listing(1300, 75))
+    settled = SettledPlan(plan, plan.candidates)
+    again = Plan(plan.options, plan.photos)
+    assert again.candidates == plan.candidates and again.sha256 == plan.sha256
+    other = Plan(AugmentOptions(Draw(seed=1)), plan.photos)
+    assert other.candidates != plan.candidates and other.sha256 != plan.sha256
+    assert sorted(pair.second for pair in plan.candidates) == list(range(1300))  # everyone lends once
+    assert few().candidates[:3] == few(seed=0).candidates[:3]
+    keys = {one.key for one in settled.sets}
+    assert len(keys) == len(settled.sets) == len({one.seed for one in settled.sets})
+    assert [len(shard) for shard in settled.virtual_shards[:-1]] == [400] * (len(settled.virtual_shards) - 1)
+
+
+def test_labels_are_unordered_pairs_the_smaller_first():
+    plan = few()
+    assert plan.virtual_pid(0, 2) == plan.virtual_pid(2, 0) == "00010003"
+    long = Plan(AugmentOptions(), (Source("a.jpg", "12345", 1), Source("b.jpg", "0678", 1), Source("c.jpg", "067", 1)))
+    assert long.virtual_pid(0, 1) == "0067812345" and long.virtual_pid(1, 2) == "0006700678"
+    settled = SettledPlan(plan, chosen_without_looking(plan))
+    assert list(settled.classes)[:3] == ["0001", "0002", "0003"]
+    assert list(settled.classes.values()) == list(range(len(settled.classes)))
+    assert list(settled.classes)[3:] == sorted(list(settled.classes)[3:])
+
+
+def test_unusable_photos_lend_nothing():
+    plan = few(partners="identity")
+    pair = next(pair for pair in plan.candidates if not plan.is_same_person(pair))
+    both = plan.virtual_set(pair)
+    assert {plan.photos[index].pid for index in both.partners} == {plan.photos[pair.second].pid} and len(
+        both.partners
+    ) == 2
+    settled = SettledPlan(plan, plan.candidates, frozenset({pair.second}))
+    assert all(pair.second not in (one.first, *one.partners) for one in settled.sets)
+    assert any(len(one.partners) == 1 for one in settled.sets)
+    image = few()
+    dropped = SettledPlan(image, image.candidates, frozenset({0}))
+    assert account(dropped).unusable == len(SettledPlan(image, image.candidates).sets) - len(dropped.sets) > 0
+
+
+def test_the_hardest_half_is_taken_per_64_photos_and_pass():
+    plan = Plan(AugmentOptions(Draw(selection="hardest-half")), market_listing(131, 30))
+    assert chosen_without_looking(plan) is None and len(plan.candidates) == 262
+    changes = [random.Random(number).random() for number in range(262)]
+    chosen = choose_hardest_half(plan, changes)
+    assert len(chosen) == 131
+    first = [pair.number for pair in chosen if pair.number < 64]
+    assert sorted(first, key=lambda number: -changes[number]) == sorted(range(64), key=lambda n: -changes[n])[:32]
+    assert sum(128 <= pair.number < 131 for pair in chosen) == 2 and sum(pair.number >= 259 for pair in chosen) == 1
+
+
+def test_wrong_options_are_refused():
+    with pytest.raises(UsageError, match=r"0\.7:0\.3"):
+        AugmentOptions(Draw(own_weight=(0.7, 0.3)))
+    with pytest.raises(UsageError, match="every turn is needed once"):
+        AugmentOptions(look=Look(turns_deg=(0, 0)))
+
+
+def test_only_training_people_are_sources(tmp_path):
+    root = write_people(tmp_path / "market", identities=2, views=2)
+    junk = root / "bounding_box_train/0000_c1s1_000000_01.jpg"
+    junk.write_bytes(b"")
+    found = find_sources(tmp_path)
+    assert found.root == root and found.identities == ("0001", "0002") and len(found.photos) == 4
+    (root / "query").mkdir()
+    (root / "query/0002_c1s1_000000_00.jpg").write_bytes(b"")
+    with pytest.raises(FatalError, match="training set and in query or gallery: 0002"):
+        find_sources(root)
+    (root / "query/0002_c1s1_000000_00.jpg").unlink()
+    with pytest.raises(FatalError, match="has 1 training identities"):
+        find_sources(root, limit=2)
+    twin = root / "bounding_box_train/more/0001_c1s1_000000_01.jpg"
+    twin.parent.mkdir()
+    twin.write_bytes(b"")
+    with pytest.raises(FatalError, match="would get the same key"):
+        find_sources(root)
+
+
+def test_an_indexed_data_set_is_guarded_too(tmp_path):
+    def row(path, identity, split):
+        return IndexRow(path, None, identity, 3, split, None, 64, 128, "0" * 64, True)
+
+    rows = [row("a/1.jpg", "0001", "train"), row("a/2.jpg", "0002", "train"), row("q/3.jpg", "0003", "query")]
+    write_index(tmp_path, rows)
+    assert [(photo.pid, photo.camid) for photo in find_sources(tmp_path).photos] == [("0001", 3), ("0002", 3)]
+    write_index(tmp_path, [*rows, row("g/2.jpg", "0002", "gallery")])
+    with pytest.raises(FatalError, match="identity_leak"):
+        find_sources(tmp_path)
+
+
+def test_textures_are_mixed_as_asked():
+    own, partner = torch.zeros(3, 16, 8), torch.ones(3, 16, 8)
+    template = ellipsoid_template(level=2, mirror_axis=2)
+    upper = upper_share(template, (16, 8))
+    # Soles lie at the outer rows of the map, heads meet in the middle.
+    assert upper[[0, -1]].max() < 0.01 and upper[7:9, 2:6].min() > 0.99
+    texture, mix = mixed(own, partner, Draw(own_weight=(0.3, 0.3)), random.Random(0), upper)
+    assert torch.allclose(texture, torch.full_like(own, 0.7)) and mix == {"mode": "blend", "own_weight": 0.3}
+    weights = [
+        mixed(own, partner, Draw(own_weight=(0.2, 0.6)), random.Random(n), upper)[1]["own_weight"] for n in range(40)
+    ]
+    assert 0.2 <= min(weights) < 0.3 and 0.5 < max(weights) <= 0.6
+    made = {
+        mix["swapped"]: texture
+        for texture, mix in (mixed(own, partner, Draw(mix="regions"), random.Random(n), upper) for n in range(9))
+    }
+    assert torch.allclose(made["upper"][0], upper) and torch.allclose(made["lower"][0], 1 - upper)
+
+
+def test_people_are_painted_out_by_their_own_rows():
+    rows = np.repeat(np.arange(40, dtype=np.uint8)[:, None] * 6, 30, axis=1)
+    person = np.zeros((40, 30), bool)
+    person[10:30, 10:20] = True
+    photo = np.dstack([rows] * 3)
+    photo[person] = (255, 0, 0)
+    plate = without_person(photo, person)
+    assert np.abs(plate[..., 0].astype(int) - rows).max() <= 8  # neither red nor a blur over many rows
+    assert np.array_equal(plate[0], photo[0])
+    assert not without_person(photo, np.ones_like(person)).any()
+    person[:, :25] = True
+    assert np.abs(without_person(photo, person)[..., 1].astype(int) - rows).max() <= 8
+
+
+def test_finishing_mends_outlines_and_leaves_no_fringe():
+    generator = np.random.default_rng(0)
+    index = np.where(ndimage.zoom(generator.random((3, 5, 4)), (1, 4, 4), order=1) > 0.5, 0, -1).astype(np.int64)
+    index[0, 4:9, 4:9] = 0
+    index[0, 6, 6] = -1  # a pinhole
+    index[1], index[1, 5, 5] = -1, 0  # a speck
+    image = generator.random((3, 3, 20, 16), dtype=np.float32)
+    plates = generator.integers(0, 256, (3, 10, 8, 3), dtype=np.uint8)
+    pictures, person, cover = finish(image, index, plates)
+    covered = (index >= 0).astype(float)
+    around = np.stack([ndimage.convolve(one, np.ones((3, 3)), mode="constant") for one in covered])
+    kept = (covered > 0) & (around >= 3)
+    filled = (covered == 0) & (around >= 5)
+    colours = image * covered[:, None]
+    near = np.stack([[ndimage.convolve(c, np.ones((3, 3)), mode="constant") for c in one] for one in colours])
+    fine = colours * kept[:, None] + filled[:, None] * near / np.maximum(around, 1)[:, None]
+    mean = fine.reshape(3, 3, 10, 2, 8, 2).mean(axis=(3, 5)).transpose(0, 2, 3, 1)
+    share = (kept | filled).reshape(3, 10, 2, 8, 2).mean(axis=(2, 4))
+    assert filled[0, 6, 6] and not kept[1].any()
+    np.testing.assert_allclose(person, mean, atol=1e-6)
+    np.testing.assert_allclose(cover, share, atol=1e-6)
+    np.testing.assert_allclose(pictures, mean * 255 + (1 - share[..., None]) * plates, atol=0.51)
+
+
+def test_consistency_is_of_clothes_not_of_outlines():
+    person, cover = np.zeros((4, 24, 12, 3), np.float32), np.zeros((4, 24, 12), np.float32)
+    for view, (top, left) in enumerate([(0, 2), (4, 5), (2, 0)]):
+        cover[view, top : top + 20, left : left + 4 + view] = 1
+    person[...] = cover[..., None] * np.float32(0.5)
+    scores = view_consistency(person, cover)
+    assert scores[:3] == pytest.approx([1, 1, 1]) and scores[3] == 0
+    person[2] = cover[2][..., None]
+    scores = view_consistency(person, cover)
+    assert scores[:3] == pytest.approx([5 / 6, 5 / 6, 4 / 6])
+    assert view_consistency(person[3:], cover[3:]) == [0.0]
+
+
+def test_tars_hold_what_the_contract_says_and_nothing_else():
+    builder = TarBuilder()
+    parts = {"cls": b"7", "jpg": b"x" * 600, "json": b"{}"}
+    places = builder.add("virtual/00010002/a+b-000001-az+030", parts)
+    data = builder.getvalue()
+    assert data[places["jpg"].offset :][:600] == parts["jpg"]
+    assert list(read_samples(data)) == [("virtual/00010002/a+b-000001-az+030", parts, places)]
+    assert builder.dali_index().startswith(b"v1.2 1\ncls 512 1 virtual/00010002/a+b-000001-az+030.cls jpg 1536 600 ")
+    for key in ("../../etc/passwd", "/virtual/a/b", "virtual/a.b/c", "virtual/../c", "pipe:ls"):
+        with pytest.raises(ValueError, match="no such sample"):
+            builder.add(key, parts)
+    with pytest.raises(ValueError, match="no such sample"):
+        builder.add("virtual/a/b", {**parts, "pyd": b""})
+    for broken in (data[:-512], data[:1500], data[:-2000] + data[-1024:], data + data, b"no tar" * 200):
+        with pytest.raises(ValueError, match=r"cut off|no tar|begin a sample"):
+            list(read_samples(broken))
+    renamed = data.replace(b".json", b".pyd\0")
+    with pytest.raises(ValueError):
+        list(read_samples(renamed))
+    assert SUFFIXES == ("cls", "jpg", "json")
+    for name, size in (("virtual/a/b.jpg", 0), ("v" * 100, 123_456_789), ("virtual/" + "x" * 99, 7)):
+        header = header_bytes(name, size)
+        info = tarfile.TarInfo.frombuf(header, "ascii", "strict")  # checks the checksum
+        assert (info.name, info.size, info.mode, info.mtime, info.isreg()) == (name, size, 0o444, 0, True)
+        assert len(header) == 512 and header[257:265] == b"ustar\00000" and (info.uid, info.uname) == (0, "")
+    with pytest.raises(ValueError, match="too long for a tar"):
+        header_bytes("virtual/" + "x" * 101, 7)

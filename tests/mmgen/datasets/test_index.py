@@ -1,0 +1,96 @@
+"""The index comes back as it was written; a broken one is named to the line and key."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from mmgen.core.errors import FatalError
+from mmgen.datasets import IndexRow, read_index
+from mmgen.datasets.index import INDEX_NAME, write_index
+
+ROW = IndexRow("query/a.jpg", "masks/query/a.png", "0002", 3, "query", 0.4, 64, 128, "ab" * 32, True, "folder")
+BARE = IndexRow("x.jpg", None, None, None, "train", None, 64, 128, "cd" * 32, False)
+GUESSED = replace(ROW, path="b.jpg", split="train", mask_source="grabcut", mask_quality=0.71)
+
+
+def test_round_trip_sorted_and_stable(tmp_path: Path) -> None:
+    path = write_index(tmp_path, [BARE, ROW, GUESSED])
+    index = read_index(tmp_path)
+    assert index.rows == (GUESSED, ROW, BARE)
+    assert index.splits == {"query": 1, "train": 2}
+    before = path.read_bytes()
+    write_index(tmp_path, index.rows)
+    assert path.read_bytes() == before
+
+
+def test_paths_are_below_the_folder(tmp_path: Path) -> None:
+    write_index(tmp_path, [ROW, BARE])
+    index = read_index(tmp_path)
+    assert index.image_path(ROW) == tmp_path / "query" / "a.jpg"
+    assert index.mask_path(ROW) == tmp_path / "masks" / "query" / "a.png"
+    assert index.mask_path(BARE) is None
+
+
+def test_splits(tmp_path: Path) -> None:
+    write_index(tmp_path, [ROW, BARE])
+    index = read_index(tmp_path)
+    assert index.of_split("train").rows == (BARE,)
+    assert len(index.of_split("query")) == 1
+    with pytest.raises(FatalError, match="has no split 'test'; it has: query, train") as caught:
+        index.of_split("test")
+    assert caught.value.code == "split_missing"
+
+
+def line(**changes: object) -> str:
+    return json.dumps({**asdict(ROW), **changes})
+
+
+def without(key: str) -> str:
+    return json.dumps({name: value for name, value in asdict(ROW).items() if name != key})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{half a li", "line 2: is no JSON"),
+        ("[]", "line 2: is no JSON object"),
+        (without("sha256"), "line 2: key 'sha256' is missing"),
+        (line(camera="3"), "key 'camera' is '3', not int or null"),
+        (line(clean=1), "key 'clean' is 1, not bool"),
+        (line(width=True), "key 'width' is True, not int"),
+        (line(foreground_fraction="0.4"), "key 'foreground_fraction' is '0.4', not float or null"),
+        (line(path="../a.jpg"), "path '../a.jpg' leaves the data set folder"),
+        (line(path="/a.jpg"), "path '/a.jpg' leaves"),
+        (line(path=""), "path '' leaves"),
+        (line(path="b.jpg", mask="masks/../../a.png"), "leaves the data set folder"),
+        (line(path="b.jpg", truth="/etc/passwd"), "path '/etc/passwd' leaves"),
+        (line(), "line 2: path 'query/a.jpg' comes a second time"),
+    ],
+)
+def test_bad_lines(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / INDEX_NAME).write_text(ROW.to_line() + text + "\n")
+    with pytest.raises(FatalError, match=message) as caught:
+        read_index(tmp_path)
+    assert caught.value.code == "index_invalid"
+
+
+LATER = ("mask_source", "mask_quality", "truth")
+
+
+def test_newer_and_older_rows_are_read(tmp_path: Path) -> None:
+    old = {name: value for name, value in asdict(ROW).items() if name not in LATER}
+    (tmp_path / INDEX_NAME).write_text(json.dumps({**old, "added_later": 1, "foreground_fraction": 1}) + "\n\n")
+    (row,) = read_index(tmp_path).rows
+    assert row == replace(ROW, mask_source=None, foreground_fraction=1.0)
+
+
+def test_missing_and_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match=r"there is no .*index\.jsonl.*mmgen prepare") as caught:
+        read_index(tmp_path)
+    assert caught.value.code == "index_missing"
+    (tmp_path / INDEX_NAME).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FatalError, match="cannot be read") as caught:
+        read_index(tmp_path)
+    assert caught.value.code == "index_unreadable"

@@ -1,0 +1,167 @@
+"""The bundled mask network: what it finds, what it refuses, photos of any shape, files that are no networks."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mask_files import find, save
+from PIL import Image, ImageDraw
+
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.masks import MaskSource, network
+from mmgen.masks.framing import PAD_GREY, box_around, framed, unframed, window_on
+from mmgen.masks.structures import Guess
+from mmgen.synth import CrowdOptions, Picture, people
+from recon.segmentation import MaskNetwork, MaskNetworkConfig
+
+NETWORK = MaskSource("network")
+
+
+@cache
+def picture() -> Picture:
+    """A person who is in no training set."""
+    return next(people("test", 1, CrowdOptions(seed=977, views=1, poses=1, height=256, width=128))).picture
+
+
+def overlap(found: np.ndarray, truth: np.ndarray) -> float:
+    one, other = found >= 128, truth >= 128
+    return float((one & other).sum() / (one | other).sum())
+
+
+def guessed(photo: np.ndarray) -> Guess:
+    """The only person in a photo."""
+    (guess,) = network.guess_people(photo, "mask")
+    return guess
+
+
+def on_canvas(height: int, width: int, top: int, left: int) -> tuple[np.ndarray, np.ndarray]:
+    """The person in a larger photo: a wall over a floor."""
+    photo = np.full((height, width, 3), (150, 140, 120), np.uint8)
+    photo[top + 200 :] = (90, 100, 90)
+    mask = np.zeros((height, width), np.uint8)
+    mask[top : top + 256, left : left + 128] = picture().mask
+    photo[top : top + 256, left : left + 128][picture().mask > 0] = picture().image[picture().mask > 0]
+    return photo, mask
+
+
+def test_a_person_in_the_street() -> None:
+    guess = guessed(picture().image)
+    assert overlap(guess.mask, picture().mask) > 0.9
+    assert abs(guess.quality - overlap(guess.mask, picture().mask)) < 0.1
+    again = guessed(picture().image[:, ::-1].copy())
+    assert overlap(again.mask[:, ::-1], picture().mask) > 0.9
+    np.testing.assert_array_equal(guessed(picture().image).mask, guess.mask)
+
+
+@pytest.mark.parametrize(("height", "width", "top", "left"), [(300, 460, 24, 160), (700, 300, 220, 90)])
+def test_a_second_look_at_small_people_in_photos_of_any_shape(height: int, width: int, top: int, left: int) -> None:
+    photo, mask = on_canvas(height, width, top, left)
+    guess = guessed(photo)
+    assert guess.mask.shape == (height, width)
+    assert overlap(guess.mask, mask) > 0.85
+
+
+@pytest.mark.parametrize("scene", ["flat", "ball"])
+def test_no_person_is_no_mask(tmp_path: Path, scene: str) -> None:
+    photo = Image.new("RGB", (80, 160), (90, 110, 100))
+    if scene == "ball":
+        ImageDraw.Draw(photo).ellipse((5, 100, 35, 130), fill=(200, 40, 30))
+    with pytest.raises(ItemError, match=r"sees no person|is not to be trusted: quality 0") as caught:
+        find(save(tmp_path / "a.png", photo), NETWORK)
+    assert caught.value.code == "mask_unusable" and "--masks DIR" in caught.value.hint
+    assert "a.png" in caught.value.message
+
+
+def test_a_real_photo() -> None:
+    folder = Path(__file__).parents[4] / "shared" / "real"
+    if not (folder / "runway.jpg").is_file():
+        pytest.skip("no folder ../shared/real beside the project")
+    truth = np.asarray(Image.open(folder / "runway_mask.png").convert("L"))
+    result = find(folder / "runway.jpg", NETWORK)
+    assert overlap(result.mask, truth) > 0.8
+    assert result.quality is not None and result.quality > network.MIN_QUALITY
+
+
+def test_a_wide_photo_is_searched_for_all_its_people() -> None:
+    photo, mask = on_canvas(300, 620, 24, 40)
+    other, other_mask = on_canvas(300, 620, 30, 430)
+    photo[other_mask > 0], photo[:, 560:] = other[other_mask > 0], 120
+    people = network.guess_people(photo, "mask")
+    assert [overlap(guess.mask, truth) > 0.8 for guess, truth in zip(people, (mask, other_mask), strict=True)] == [
+        True
+    ] * 2
+
+
+def test_a_wide_photo_of_a_thing_is_refused() -> None:
+    photo = Image.new("RGB", (120, 160), (170, 180, 190))
+    draw = ImageDraw.Draw(photo)
+    draw.ellipse((50, 60, 100, 110), fill=(200, 40, 30))
+    draw.rectangle((10, 120, 110, 150), fill=(60, 60, 70))
+    with pytest.raises(ItemError, match=r"sees no person|is not to be trusted"):
+        network.guess_people(np.asarray(photo), "mask")
+
+
+# Framing
+
+
+@pytest.mark.parametrize("size", [(128, 64), (256, 128), (90, 200), (400, 100), (331, 217)])
+def test_what_is_framed_comes_back_to_its_place(size: tuple[int, int]) -> None:
+    height, width = size
+    photo = np.zeros((height, width, 3), np.uint8)
+    box = np.s_[height // 3 : height // 3 + height // 4, width // 2 : width // 2 + width // 5]
+    photo[box] = 255
+    window = window_on((0, 0, width, height), (256, 128))
+    frame = framed(photo, window)
+    assert frame.shape == (256, 128, 3) and set(np.unique(frame[0, 0])) <= {0, PAD_GREY}
+    inside = np.where(frame[..., 0] == PAD_GREY, np.uint8(0), frame[..., 0])
+    truth = np.where(photo[..., 0] > 0, np.uint8(255), np.uint8(0))
+    assert overlap(unframed(inside, window, size), truth) > 0.9
+
+
+def test_a_window_on_a_part_lands_on_that_part() -> None:
+    answer = np.full((256, 128), 255, np.uint8)
+    photo = unframed(answer, window_on((10, 20, 60, 120), (256, 128)), (200, 100))
+    assert photo[20:120, 10:60].all() and photo.sum() == 255 * 50 * 100
+
+
+def test_the_box_around_a_person_stays_in_the_photo() -> None:
+    person = np.zeros((200, 100), bool)
+    person[100:200, 80:100] = True
+    assert box_around(person, 0.1) == (60, 90, 100, 200)
+
+
+# Files
+
+
+def test_a_written_network_answers_as_before(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    plain = MaskNetwork(MaskNetworkConfig(64, 32, (8, 8, 8, 8)), is_folded=True).half().float().eval()
+    network.write_network(tmp_path / "a.safetensors", plain, {"training": {"steps": 3}})
+    network.write_network(tmp_path / "b.safetensors", plain, {"training": {"steps": 3}})
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    read = network.read_network(tmp_path / "a.safetensors")
+    photos = torch.rand(2, 3, 64, 32)
+    torch.testing.assert_close(read(photos)[0], plain(photos)[0])
+
+
+@pytest.mark.parametrize("fault", ["missing", "cut", "of another kind", "of another size"])
+def test_a_network_that_cannot_be_read_is_named(tmp_path: Path, fault: str) -> None:
+    path = tmp_path / "broken.safetensors"
+    data = network.NETWORK_FILE.read_bytes()
+    if fault == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    elif fault == "of another kind":
+        path.write_bytes(data.replace(network.SCHEMA.encode(), b"mmgen.mask-network/9"))
+    elif fault == "of another size":
+        first = f'\\"widths\\": [{network.bundled_network().config.widths[0]}'
+        assert first.encode() in data
+        path.write_bytes(data.replace(first.encode(), b'\\"widths\\": [16'))
+    with pytest.raises(FatalError, match=r"mask network .*broken\.safetensors cannot be used") as caught:
+        network.read_network(path)
+    assert caught.value.code == "mask_network_unusable"
+
+
+def test_the_bundled_file_is_small() -> None:
+    assert network.NETWORK_FILE.stat().st_size < 2_000_000

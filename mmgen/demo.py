@@ -19,7 +19,7 @@ from mmgen.masks import MaskSource
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import list_inputs
 from mmgen.previews import SheetRow, View, contact_sheet, save_animation, sweep_frames
-from mmgen.reconstruct.batch import Batch, Listener, Summary, run_batch
+from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, Summary, run_batch
 from mmgen.reconstruct.choose import build_reconstructor, default_options
 from mmgen.reconstruct.job import Job
 from mmgen.samples import SAMPLES_FOLDER
@@ -49,7 +49,7 @@ class DemoResult:
     gallery: Path
 
 
-def run_demo(out: Path, workers: int, listener: Listener, say: Callable[[str], None]) -> DemoResult:
+def run_demo(out: Path, workers: int, listener: RunCallbacks, say: Callable[[str], None]) -> DemoResult:
     """Reconstruct the bundled photos into `out` and make everything that shows them.
 
     Args:
@@ -87,7 +87,7 @@ def _copy_samples(photos: Path) -> None:
             shutil.copyfile(source, target)
 
 
-def _batch(photos: Path, meshes: Path, workers: int) -> Batch:
+def _batch(photos: Path, meshes: Path, workers: int) -> BatchConfig:
     options = default_options()
     job = Job(
         out=meshes,
@@ -97,7 +97,7 @@ def _batch(photos: Path, meshes: Path, workers: int) -> Batch:
         min_iou=0.0,
         log=meshes / STATE_FOLDER / "errors.log",
     )
-    return Batch(items=list_inputs([photos], meshes), job=job, workers=workers)
+    return BatchConfig(items=list_inputs([photos], meshes), job=job, workers=workers)
 
 
 def _row(photo: Path, asset: Asset) -> SheetRow:

@@ -113,9 +113,9 @@ class MaskNetwork(nn.Module):
         both = functional.pixel_unshuffle(torch.cat((photos, torch.tanh(rough / 2)), dim=1), EDGE_BLOCK)
         corrected = self.correction(self.edges(both.contiguous(memory_format=torch.channels_last)))
         logits = (rough + functional.pixel_shuffle(corrected, EDGE_BLOCK))[:, 0].float()
-        return logits, self._judged(logits.detach(), deepest.detach(), y.detach())
+        return logits, self._gated(logits.detach(), deepest.detach(), y.detach())
 
-    def _judged(self, logits: Tensor, deepest: Tensor, finest: Tensor) -> Tensor:
+    def _gated(self, logits: Tensor, deepest: Tensor, finest: Tensor) -> Tensor:
         """From what is there (deepest map), what lies inside the outline (finest map), its sharpness and its size."""
         person = functional.avg_pool2d(torch.sigmoid(logits)[:, None], BLOCK)
         inside = (finest * person).sum(dim=(2, 3)) / (person.sum(dim=(2, 3)) + 1)
@@ -179,12 +179,12 @@ def mask_loss(logits: Float[Tensor, "B H W"], masks: Float[Tensor, "B H W"]) -> 
 
 
 def judge_loss(
-    judged: Float[Tensor, " B"], logits: Float[Tensor, "B H W"], masks: Float[Tensor, "B H W"]
+    apply_quality_gate: Float[Tensor, " B"], logits: Float[Tensor, "B H W"], masks: Float[Tensor, "B H W"]
 ) -> Float[Tensor, ""]:
     """Cross entropy of the expected IoU against the one that the answer has; 0 is due where there is no person."""
     is_there = masks.flatten(1).amax(dim=1) >= 0.5
     target = torch.where(is_there, outline_iou(logits.detach(), masks), 0.0)
-    return functional.binary_cross_entropy_with_logits(judged, target)
+    return functional.binary_cross_entropy_with_logits(apply_quality_gate, target)
 
 
 def _doubled(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import pygltflib
 from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset
-from mmgen.assets.seams import Wedges, split_wedges, tidy
+from mmgen.assets.seams import SeamSplitMesh, split_wedges, tidy
 from mmgen.assets.textures import MIME_TYPES, EncodedTexture, TextureCodec
 from mmgen.core.version import __version__
 
@@ -113,7 +113,7 @@ def printable(value: Any) -> Any:
     return value
 
 
-def _primitive(buffer: _Buffer, wedges: Wedges) -> pygltflib.Primitive:
+def _primitive(buffer: _Buffer, wedges: SeamSplitMesh) -> pygltflib.Primitive:
     index_type = np.uint16 if len(wedges.positions) <= MAX_UINT16_VERTICES else np.uint32
     vertex_target, index_target = pygltflib.ARRAY_BUFFER, pygltflib.ELEMENT_ARRAY_BUFFER
     own = {}

@@ -14,7 +14,7 @@ FACES_DROPPED = "degenerate_faces_dropped"
 
 
 @dataclass(frozen=True)
-class Wedges:
+class SeamSplitMesh:
     """A mesh with one texture coordinate per vertex: seam vertices appear once per coordinate.
 
     Attributes:
@@ -120,7 +120,7 @@ def _copies(corners: bytes, uv: bytes) -> tuple[NDArray[np.int64], NDArray[np.in
     return first, inverse
 
 
-def split_wedges(asset: Asset) -> Wedges:
+def split_wedges(asset: Asset) -> SeamSplitMesh:
     """Duplicate every vertex once per texture coordinate that its faces give it.
 
     Copies stay in the order of the vertices, so that welding them again restores the vertex list. All copies of a
@@ -131,7 +131,7 @@ def split_wedges(asset: Asset) -> Wedges:
     corners = asset.faces.reshape(-1).astype(np.int64)
     first, inverse = _copies(corners.tobytes(), uv.tobytes())
     normals = smooth_normals(asset.vertices, asset.faces)
-    return Wedges(
+    return SeamSplitMesh(
         positions=asset.vertices[corners[first]],
         normals=normals[corners[first]],
         uv=uv[first],

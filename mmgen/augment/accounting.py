@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
-from mmgen.augment.plan import Plan, SettledPlan
+from mmgen.augment.plan import Plan, ResolvedPlan
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ PUBLISHED = Accounting(
 these totals; which pairs they were was drawn at random there, as it is here."""
 
 
-def account(settled: SettledPlan) -> Accounting:
+def account(settled: ResolvedPlan) -> Accounting:
     """Count what a settled plan holds."""
     plan = settled.plan
     same = sum(plan.is_same_person(pair) for pair in settled.pairs)

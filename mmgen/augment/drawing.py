@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmgen.augment.finishing import SUPERSAMPLING, finish
+from mmgen.augment.compositing import SUPERSAMPLING, finish
 from mmgen.augment.mixing import mixed, textures, upper_share
 from mmgen.augment.plan import Plan, VirtualSet, generator_of
 from mmgen.augment.quality import view_consistency
@@ -51,7 +51,7 @@ class Drawing:
     views: tuple[View, ...]
 
 
-class SetDrawer:
+class ViewRenderer:
     """Draws sets of a plan."""
 
     def __init__(self, plan: Plan, reader: StoreReader, weights: Weights) -> None:

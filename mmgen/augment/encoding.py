@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from mmgen.augment.backgrounds import without_person
 from mmgen.augment.plan import Plan
-from mmgen.augment.plates import without_person
 from mmgen.augment.sources import Source
 from mmgen.augment.store import BLOCK_PHOTOS, Lens, PhotoNote, Store, block_type, mask_source
 from mmgen.core.errors import ItemError

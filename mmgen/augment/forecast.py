@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmgen.augment.drawing import SetDrawer
+from mmgen.augment.drawing import ViewRenderer
 from mmgen.augment.encoding import BlockEncoder, EncodingJob
 from mmgen.augment.folder import check_folder
-from mmgen.augment.making import jpeg_bytes
-from mmgen.augment.plan import Plan, SettledPlan, chosen_without_looking
-from mmgen.augment.running import Request, settle
+from mmgen.augment.plan import Plan, ResolvedPlan, fixed_pairs
+from mmgen.augment.running import AugmentConfig, settle
 from mmgen.augment.samples import describe_view, index_line, line_bytes, member_bytes, view_key
+from mmgen.augment.shard_writer import jpeg_bytes
 from mmgen.augment.store import BLOCK_PHOTOS, StoreReader, store_of
 from mmgen.augment.tar import TarBuilder
 from mmgen.models.weights import load_weights
@@ -54,7 +54,7 @@ class AugmentForecast:
         return asdict(self)
 
 
-def forecast(request: Request) -> AugmentForecast:
+def forecast(request: AugmentConfig) -> AugmentForecast:
     """Reconstruct one block and draw some sets of its people, twice (the first time may compile), and multiply.
 
     Raises:
@@ -66,8 +66,8 @@ def forecast(request: Request) -> AugmentForecast:
     with tempfile.TemporaryDirectory() as folder, one_thread():
         milliseconds, view_bytes, photo_bytes = _measure(request, Path(folder))
     plan, workers = request.plan, request.workers
-    pairs = chosen_without_looking(plan)
-    sets = len(plan.photos) if pairs is None else len(SettledPlan(plan, pairs).sets)
+    pairs = fixed_pairs(plan)
+    sets = len(plan.photos) if pairs is None else len(ResolvedPlan(plan, pairs).sets)
     views = sets * len(plan.options.look.turns_deg)
     samples = views + (len(plan.photos) if plan.options.with_real else 0)
     per_view = sum(value for name, value in milliseconds.items() if name != "reconstruct") / 1000
@@ -86,7 +86,7 @@ def forecast(request: Request) -> AugmentForecast:
     )
 
 
-def _measure(request: Request, folder: Path) -> tuple[dict[str, float], float, float]:
+def _measure(request: AugmentConfig, folder: Path) -> tuple[dict[str, float], float, float]:
     """Milliseconds per photo or view, bytes per view in the shards, bytes per photo in the store."""
     sample = Plan(replace(request.plan.options, limit=None), _spread(request.plan))
     store = store_of(sample, request.root, folder, request.weights_sha256)
@@ -98,7 +98,7 @@ def _measure(request: Request, folder: Path) -> tuple[dict[str, float], float, f
         reconstruct = (time.perf_counter() - started) / len(notes)
     store.write(0, values, lens, notes)
     settled = settle(sample, StoreReader(store))
-    drawer = SetDrawer(sample, StoreReader(store), weights)
+    drawer = ViewRenderer(sample, StoreReader(store), weights)
     spent, size = {"draw": 0.0, "jpeg": 0.0, "describe": 0.0}, 0
     for _ in range(2):
         spent, size = _draw(settled, drawer, weights.sha256)
@@ -107,7 +107,7 @@ def _measure(request: Request, folder: Path) -> tuple[dict[str, float], float, f
     return {"reconstruct": 1000 * reconstruct, **per_view}, size / max(1, views), values.itemsize
 
 
-def _draw(settled: SettledPlan, drawer: SetDrawer, weights_sha256: str) -> tuple[dict[str, float], int]:
+def _draw(settled: ResolvedPlan, drawer: ViewRenderer, weights_sha256: str) -> tuple[dict[str, float], int]:
     """Seconds per part of the work on some sets, and bytes of their tar and index."""
     spent, tar, index_bytes = {"draw": 0.0, "jpeg": 0.0, "describe": 0.0}, TarBuilder(), 0
     for virtual in settled.sets[:MEASURED_SETS]:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmgen.augment.options import Draw
+from mmgen.augment.options import MixOptions
 from mmgen.augment.plan import Plan
 from mmgen.augment.store import StoreReader
 from recon.template import Template
@@ -37,7 +37,9 @@ def upper_share(template: Template, size: tuple[int, int]) -> Tensor:
     return torch.sigmoid(((height - low) / (high - low) - WAIST) / WAIST_SOFTNESS)
 
 
-def mixed(own: Tensor, partner: Tensor, draw: Draw, random: Random, upper: Tensor) -> tuple[Tensor, dict[str, Any]]:
+def mixed(
+    own: Tensor, partner: Tensor, draw: MixOptions, random: Random, upper: Tensor
+) -> tuple[Tensor, dict[str, Any]]:
     """One virtual texture, and how it was made as plain JSON values.
 
     Args:

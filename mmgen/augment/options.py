@@ -14,7 +14,7 @@ PUBLISHED_TURNS_DEG = (-60, -30, 0, 30, 60)
 
 
 @dataclass(frozen=True)
-class Draw:
+class MixOptions:
     """Who is mixed with whom, and how.
 
     Attributes:
@@ -35,7 +35,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Look:
+class RenderOptions:
     """How a virtual person is drawn.
 
     Attributes:
@@ -69,8 +69,8 @@ class AugmentOptions:
         limit: only so many photos, the first in sorted order.
     """
 
-    draw: Draw = Draw()
-    look: Look = Look()
+    draw: MixOptions = MixOptions()
+    look: RenderOptions = RenderOptions()
     masks: str = "auto"
     with_real: bool = False
     samples_per_shard: int = 2000

@@ -140,7 +140,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class SettledPlan:
+class ResolvedPlan:
     """A plan after its pairs were chosen.
 
     Attributes:
@@ -191,7 +191,7 @@ class SettledPlan:
         return tuple(_blocks(order, self.plan.options.samples_per_shard))
 
 
-def chosen_without_looking(plan: Plan) -> tuple[Pair, ...] | None:
+def fixed_pairs(plan: Plan) -> tuple[Pair, ...] | None:
     """The pairs where no texture decides; None with `hardest-half`."""
     return plan.candidates if plan.pass_count == 1 else None
 

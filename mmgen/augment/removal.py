@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mmgen.augment.closing import Origin, close_folder
+from mmgen.augment.finalize import ShardProvenance, close_folder
 from mmgen.augment.folder import SOURCES_NAME, drop_record, read_plan, read_record, write_plan_content
 from mmgen.augment.samples import descends_from, index_line, line_bytes
 from mmgen.augment.shards import (
@@ -155,5 +155,5 @@ def _end(
     sources = b"".join(line for line in lines if json.loads(line)["pid"] not in gone)
     write_bytes_atomic(out / SOURCES_NAME, sources)
     generator = {**before["generator"], "sources_sha256": sha256_bytes(sources)}
-    close_folder(out, entries, Origin(plan["plan"]["options"], before["accounting"], generator, gone, photos))
+    close_folder(out, entries, ShardProvenance(plan["plan"]["options"], before["accounting"], generator, gone, photos))
     (out / STATE_FOLDER / JOURNAL_NAME).unlink(missing_ok=True)

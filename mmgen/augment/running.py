@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mmgen.augment.accounting import account
-from mmgen.augment.closing import Origin, close_folder
 from mmgen.augment.encoding import BlockReport, EncodingJob
+from mmgen.augment.finalize import ShardProvenance, close_folder
 from mmgen.augment.folder import (
     check_folder,
     drop_record,
@@ -18,9 +18,9 @@ from mmgen.augment.folder import (
     write_plan,
     write_sources,
 )
-from mmgen.augment.making import ShardJob
 from mmgen.augment.mixing import texture_changes
-from mmgen.augment.plan import Plan, SettledPlan, choose_hardest_half, chosen_without_looking
+from mmgen.augment.plan import Plan, ResolvedPlan, choose_hardest_half, fixed_pairs
+from mmgen.augment.shard_writer import ShardJob
 from mmgen.augment.shards import SHARDS_FOLDER, ShardEntry, ShardName
 from mmgen.augment.store import PhotoNote, Store, StoreReader, store_of
 from mmgen.core.errors import FatalError, ItemError
@@ -35,7 +35,7 @@ WHOLE = Shard()
 
 
 @dataclass(frozen=True)
-class Request:
+class AugmentConfig:
     """What to run.
 
     Attributes:
@@ -62,7 +62,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Listener:
+class RunCallbacks:
     """Who hears of a run as it goes.
 
     Attributes:
@@ -108,7 +108,7 @@ class Outcome:
         return 3 if self.failures else 0
 
 
-def run_augmentation(request: Request, listener: Listener) -> Outcome:
+def run_augmentation(request: AugmentConfig, listener: RunCallbacks) -> Outcome:
     """Do what is left to do of this part, and finish the folder where nothing is left of any part.
 
     The bytes of the folder are the same whatever the workers, the parts and the interruptions.
@@ -137,7 +137,7 @@ def run_augmentation(request: Request, listener: Listener) -> Outcome:
     return outcome
 
 
-def settle(plan: Plan, reader: StoreReader) -> SettledPlan:
+def settle(plan: Plan, reader: StoreReader) -> ResolvedPlan:
     """Choose the pairs and drop unusable photos.
 
     Raises:
@@ -150,13 +150,13 @@ def settle(plan: Plan, reader: StoreReader) -> SettledPlan:
             "none of the training photos could be reconstructed",
             "sources.jsonl says why; most often masks are missing: see --masks.",
         )
-    pairs = chosen_without_looking(plan)
+    pairs = fixed_pairs(plan)
     if pairs is None:
         pairs = choose_hardest_half(plan, texture_changes(plan, reader))
-    return SettledPlan(plan, pairs, frozenset(index for index, good in enumerate(usable) if not good))
+    return ResolvedPlan(plan, pairs, frozenset(index for index, good in enumerate(usable) if not good))
 
 
-def _encode(request: Request, store: Store, listener: Listener, outcome: Outcome) -> Ending:
+def _encode(request: AugmentConfig, store: Store, listener: RunCallbacks, outcome: Outcome) -> Ending:
     missing = store.missing()
     part = request.shard
     own = [block for block in missing if block % part.count == part.index]
@@ -176,13 +176,13 @@ def _encode(request: Request, store: Store, listener: Listener, outcome: Outcome
     return ending
 
 
-def _job(request: Request, store: Store, sources: bytes, removed: Sequence[str]) -> ShardJob:
+def _job(request: AugmentConfig, store: Store, sources: bytes, removed: Sequence[str]) -> ShardJob:
     settled = settle(request.plan, StoreReader(store))
     key = shards_key(request.plan, sources, request.weights_sha256, removed)
     return ShardJob(settled, tuple(removed), request.root, request.out, store, request.weights, request.device, key)
 
 
-def _write(request: Request, job: ShardJob, listener: Listener, outcome: Outcome) -> Ending:
+def _write(request: AugmentConfig, job: ShardJob, listener: RunCallbacks, outcome: Outcome) -> Ending:
     part = request.shard
     own = [name for position, name in enumerate(job.names) if position % part.count == part.index]
     todo = [name for name in own if request.overwrite or job.finished(name) is None]
@@ -202,7 +202,7 @@ def _write(request: Request, job: ShardJob, listener: Listener, outcome: Outcome
     return ending
 
 
-def _finish(request: Request, job: ShardJob, sources: bytes, outcome: Outcome) -> None:
+def _finish(request: AugmentConfig, job: ShardJob, sources: bytes, outcome: Outcome) -> None:
     entries: dict[ShardName, ShardEntry] = {}
     for name in job.names:
         entry = job.finished(name)
@@ -219,7 +219,7 @@ def _finish(request: Request, job: ShardJob, sources: bytes, outcome: Outcome) -
         "sources_sha256": sha256_bytes(sources),
     }
     options, accounting = request.plan.options.to_dict(), account(job.settled).to_dict()
-    origin = Origin(options, accounting, generator, job.removed, request.root)
+    origin = ShardProvenance(options, accounting, generator, job.removed, request.root)
     outcome.record = close_folder(request.out, entries, origin)
 
 

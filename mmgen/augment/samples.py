@@ -10,7 +10,7 @@ from mmgen.core.version import __version__
 
 if TYPE_CHECKING:
     from mmgen.augment.drawing import View
-    from mmgen.augment.plan import SettledPlan, VirtualSet
+    from mmgen.augment.plan import ResolvedPlan, VirtualSet
 
 SCHEMA = "mmgen.sample/1"
 ONLY_IN_MEMBER = ("schema", "generator")
@@ -19,7 +19,7 @@ Description = dict[str, Any]
 
 
 def describe_view(
-    settled: "SettledPlan", virtual: "VirtualSet", mix: Mapping[str, Any], view: "View", weights_sha256: str
+    settled: "ResolvedPlan", virtual: "VirtualSet", mix: Mapping[str, Any], view: "View", weights_sha256: str
 ) -> Description:
     """The `json` member of one virtual view."""
     photos, partners = settled.plan.photos, virtual.partners
@@ -41,7 +41,7 @@ def describe_view(
     }
 
 
-def describe_photo(settled: "SettledPlan", index: int) -> Description:
+def describe_photo(settled: "ResolvedPlan", index: int) -> Description:
     """The `json` member of one real photo."""
     photo = settled.plan.photos[index]
     return {

@@ -22,7 +22,7 @@ from mmgen.evaluation.sources import SourceSpec
 from mmgen.training.folder import RunFolder
 from mmgen.training.loop import train
 from mmgen.training.manifest import Length, Manifest, read_manifest
-from mmgen.training.recorder import Listener
+from mmgen.training.recorder import RunCallbacks
 from mmgen.training.session import TrainOrder
 from recon.training.config import Interval
 
@@ -80,12 +80,12 @@ def run_ablations(
         if plan.is_done(manifest, seed):
             continue
         note(f"{manifest.stem}, seed {seed}")
-        if not _run(plan, manifest, seed, Listener(stopping=stopping)):
+        if not _run(plan, manifest, seed, RunCallbacks(stopping=stopping)):
             return False
     return True
 
 
-def _run(plan: AblationPlan, path: Path, seed: int, listener: Listener) -> bool:
+def _run(plan: AblationPlan, path: Path, seed: int, listener: RunCallbacks) -> bool:
     manifest = budgeted(read_manifest(path), plan.steps)
     folder = RunFolder(plan.folder(path, seed))
     resume = (folder.path / "config.toml").is_file()

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmgen.augment.options import AugmentOptions
 from mmgen.augment.plan import Plan
-from mmgen.augment.running import Listener, Outcome, Request, run_augmentation
+from mmgen.augment.running import AugmentConfig, Outcome, RunCallbacks, run_augmentation
 from mmgen.augment.sources import find_sources
 from mmgen.bench.timing import machine, versions
 from mmgen.bundled import required_weights
@@ -90,7 +90,7 @@ def _augment(market: Path, out: Path, workers: int, device: str) -> tuple[Outcom
     sources = find_sources(market)
     weights = required_weights(None)
     clock = Clock()
-    request = Request(
+    request = AugmentConfig(
         plan=Plan(options, sources.photos),
         root=sources.root,
         out=out,
@@ -99,7 +99,7 @@ def _augment(market: Path, out: Path, workers: int, device: str) -> tuple[Outcom
         device=device,
         workers=workers,
     )
-    outcome = run_augmentation(request, Listener(started=clock.started))
+    outcome = run_augmentation(request, RunCallbacks(started=clock.started))
     clock.stop()
     return outcome, clock
 

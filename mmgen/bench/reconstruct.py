@@ -21,7 +21,7 @@ from mmgen.core.files import sha256_file
 from mmgen.core.version import __version__
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.batch import CHUNK_ITEMS, Batch, Listener, Summary, run_batch
+from mmgen.reconstruct.batch import CHUNK_ITEMS, BatchConfig, RunCallbacks, Summary, run_batch
 from mmgen.reconstruct.choose import build_reconstructor, default_options
 from mmgen.reconstruct.job import Job
 from mmgen.reconstruct.planning import peak_memory_bytes
@@ -139,8 +139,8 @@ def _run(photos: Path, out: Path, workers: int, device: str) -> Run:
     )
     run = Run()
     items = list_inputs([photos], out)
-    batch = Batch(items if workers == 1 else items[::-1], job, workers=workers)
-    run.summary = run_batch(batch, Listener(finished=run.hear))
+    batch = BatchConfig(items if workers == 1 else items[::-1], job, workers=workers)
+    run.summary = run_batch(batch, RunCallbacks(finished=run.hear))
     return run
 
 

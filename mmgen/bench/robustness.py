@@ -20,7 +20,7 @@ from mmgen.evaluation.running import CHUNK_PHOTOS
 from mmgen.evaluation.scoring import Scorer, ScoringPlan, photo_row
 from mmgen.evaluation.sources import SourceSpec
 from recon import metrics
-from recon.evaluation.answers import Answer, draw_answer
+from recon.evaluation.predictions import Prediction, draw_prediction
 
 SCHEMA = "mmgen.robustness/1"
 CROP_SHARE = 0.15
@@ -153,8 +153,8 @@ def _row(scorer: Scorer, photos: Sequence[Loaded], fault: Fault) -> dict[str, fl
 
 
 @torch.no_grad()
-def _figures(photo: Loaded, damaged: Damaged, answer: Answer, fault: Fault) -> dict[str, float]:
-    drawn = draw_answer(answer, photo.size)
+def _figures(photo: Loaded, damaged: Damaged, answer: Prediction, fault: Fault) -> dict[str, float]:
+    drawn = draw_prediction(answer, photo.size)
     is_cropped = isinstance(fault, partial) and fault.func is cropped
     clean = damaged.image if is_cropped else photo.image
     row = photo_row(drawn.image, drawn.mask, clean * damaged.person + 1 - damaged.person, damaged.person)

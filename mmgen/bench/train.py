@@ -23,7 +23,7 @@ from recon.template import ellipsoid_template
 from recon.training.config import OptimiserConfig, StepConfig
 from recon.training.learner import Learner, make_learner
 from recon.training.schedule import render_settings
-from recon.training.step import Batch, Moment, draw, train_step
+from recon.training.step import Batch, TrainProgress, draw, train_step
 from recon.training.terms import data_terms, mirror_terms, shape_terms, weighted_sum
 
 BATCH = 16
@@ -118,7 +118,7 @@ def _round_task(learner: Learner, batch: Batch, config: StepConfig) -> Callable[
 
     def task() -> None:
         for _ in range(config.consistency_every):
-            train_step(learner, batch, config, OptimiserConfig(), Moment(next(numbers), 0, PROGRESS))
+            train_step(learner, batch, config, OptimiserConfig(), TrainProgress(next(numbers), 0, PROGRESS))
 
     return task
 

@@ -32,7 +32,7 @@ from mmgen.core.listing import display_name
 if TYPE_CHECKING:
     from mmgen.augment.accounting import Accounting
     from mmgen.augment.options import AugmentOptions
-    from mmgen.augment.running import Listener, Outcome, Request
+    from mmgen.augment.running import AugmentConfig, Outcome, RunCallbacks
 
 EXIT_NOTHING_DONE = 4
 SHOWN_FAILURES = 20
@@ -204,10 +204,10 @@ def _augment(market: Path, out: Path, options: dict[str, Any]) -> int:
 
 
 def _options(options: dict[str, Any]) -> "AugmentOptions":
-    from mmgen.augment.options import AugmentOptions, Draw, Look
+    from mmgen.augment.options import AugmentOptions, MixOptions, RenderOptions
 
-    draw = Draw(options["seed"], options["partners"], options["selection"], options["mix"], options["own_weight"])
-    look = Look(
+    draw = MixOptions(options["seed"], options["partners"], options["selection"], options["mix"], options["own_weight"])
+    look = RenderOptions(
         turns_deg=options["turns"],
         elevation_jitter_deg=options["elevation_jitter"],
         distance_jitter=options["distance_jitter"],
@@ -220,8 +220,8 @@ def _options(options: dict[str, Any]) -> "AugmentOptions":
     )
 
 
-def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "Request":
-    from mmgen.augment.running import Request
+def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "AugmentConfig":
+    from mmgen.augment.running import AugmentConfig
     from mmgen.bundled import required_weights
     from mmgen.core.devices import resolve_device
     from mmgen.core.files import sha256_file
@@ -231,7 +231,7 @@ def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "Requ
     device = resolve_device(options["device"])
     weights = required_weights(options["weights"])
     read_header(weights)  # says what is wrong with it before any work is done
-    return Request(
+    return AugmentConfig(
         plan=plan,
         root=root,
         out=out,
@@ -244,7 +244,7 @@ def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "Requ
     )
 
 
-def _run(request: "Request", as_json: bool) -> int:
+def _run(request: "AugmentConfig", as_json: bool) -> int:
     from mmgen.augment.running import run_augmentation
 
     started = time.monotonic()
@@ -259,9 +259,9 @@ def _run(request: "Request", as_json: bool) -> int:
     return outcome.exit_code
 
 
-def _listener(stack: ExitStack) -> "Listener":
+def _listener(stack: ExitStack) -> "RunCallbacks":
     """One progress display after the other, one per stage."""
-    from mmgen.augment.running import Listener
+    from mmgen.augment.running import RunCallbacks
 
     current: list[Reporter] = []
     inner = stack.enter_context(ExitStack())
@@ -274,7 +274,7 @@ def _listener(stack: ExitStack) -> "Listener":
         for _ in range(count if current else 0):
             current[0].advance()
 
-    return Listener(started, advanced, _stopping)
+    return RunCallbacks(started, advanced, _stopping)
 
 
 def _stopping() -> None:
@@ -282,7 +282,7 @@ def _stopping() -> None:
     os.write(2, b"\nstopping after the shards at work; once more stops at once\n")
 
 
-def _tell(request: "Request", outcome: "Outcome", seconds: float) -> None:
+def _tell(request: "AugmentConfig", outcome: "Outcome", seconds: float) -> None:
     for note in outcome.failures[:SHOWN_FAILURES]:
         say(f"unusable: {note.message} ({note.error})")
     if len(outcome.failures) > SHOWN_FAILURES:
@@ -310,7 +310,7 @@ def _print_accounting(accounting: "Accounting") -> None:
         say(f"{label:28}{shown:>12}" + (f"{paper[key]:>12,}" if paper else ""))
 
 
-def _as_data(request: "Request", outcome: "Outcome", seconds: float) -> dict[str, Any]:
+def _as_data(request: "AugmentConfig", outcome: "Outcome", seconds: float) -> dict[str, Any]:
     record = outcome.record or {}
     return {
         "schema": "mmgen.augment.result/1",
@@ -332,11 +332,11 @@ def _as_data(request: "Request", outcome: "Outcome", seconds: float) -> dict[str
 def _forecast(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> int:
     from mmgen.augment.accounting import account, account_before
     from mmgen.augment.forecast import forecast
-    from mmgen.augment.plan import SettledPlan, chosen_without_looking
+    from mmgen.augment.plan import ResolvedPlan, fixed_pairs
     from mmgen.core.errors import MmgenError
 
-    pairs = chosen_without_looking(plan)
-    accounting = account_before(plan) if pairs is None else account(SettledPlan(plan, pairs))
+    pairs = fixed_pairs(plan)
+    accounting = account_before(plan) if pairs is None else account(ResolvedPlan(plan, pairs))
     _print_accounting(accounting)
     try:
         expected: dict[str, Any] | None = forecast(_request(plan, root, out, options)).to_dict()

@@ -28,12 +28,12 @@ def command(out: Path, workers: int | None, dry_run: bool, as_json: bool) -> Non
         return
     say("mmgen demo: about half a minute, and some ten seconds more the first time, to compile the renderer")
     from mmgen.demo import run_demo
-    from mmgen.reconstruct.batch import Listener
+    from mmgen.reconstruct.batch import RunCallbacks
     from mmgen.work.engine import default_workers
 
     with ExitStack() as stack:
         reporters: list[Any] = []
-        listener = Listener(
+        listener = RunCallbacks(
             planned=lambda plan: reporters.append(stack.enter_context(progress("reconstruct", len(plan.todo)))),
             finished=lambda record: reporters[0].advance(record.status == "failed"),
             stopping=lambda: None,

@@ -20,7 +20,7 @@ def chosen_engine(options: Mapping[str, Any], shared: Path | None, device: str =
     Raises:
         UsageError: an address without `--engine ray`.
     """
-    from mmgen.work.engine import working_on
+    from mmgen.work.engine import use_engine
 
     if options["engine"] == "local":
         if options["ray_address"]:
@@ -29,5 +29,5 @@ def chosen_engine(options: Mapping[str, Any], shared: Path | None, device: str =
         return
     from mmgen.work.ray_engine import RayEngine
 
-    with working_on(RayEngine(shared, options["ray_address"], device.startswith("cuda"))):
+    with use_engine(RayEngine(shared, options["ray_address"], device.startswith("cuda"))):
         yield

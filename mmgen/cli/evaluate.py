@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mmgen.evaluation.photos import Item
-    from mmgen.evaluation.running import Evaluation, Listener, Order
+    from mmgen.evaluation.running import EvaluateConfig, Evaluation, RunCallbacks
     from mmgen.evaluation.scoring import ItemScore
     from mmgen.evaluation.sources import SourceSpec
 
@@ -100,10 +100,10 @@ def _source(options: dict[str, Any]) -> "SourceSpec":
     return SourceSpec(given[0], value, options["refine"])  # type: ignore[arg-type]
 
 
-def _order(options: dict[str, Any]) -> "Order":
+def _order(options: dict[str, Any]) -> "EvaluateConfig":
     from mmgen.core.devices import resolve_device
     from mmgen.core.errors import FatalError
-    from mmgen.evaluation.running import Order
+    from mmgen.evaluation.running import EvaluateConfig
     from mmgen.evaluation.scoring import ScoringPlan
     from mmgen.work.engine import default_workers
 
@@ -117,17 +117,17 @@ def _order(options: dict[str, Any]) -> "Order":
         source, options["size"], options["seed"], device, options["published_protocol"], options["inception"]
     )
     workers = options["workers"] or default_workers(device)
-    return Order(options["data"], options["split"], options["limit"], workers, scoring, options["shard"])
+    return EvaluateConfig(options["data"], options["split"], options["limit"], workers, scoring, options["shard"])
 
 
-def _run(order: "Order", out: Path | None, as_json: bool) -> int:
+def _run(order: "EvaluateConfig", out: Path | None, as_json: bool) -> int:
     from mmgen.cli.evaluate_table import table
     from mmgen.evaluation.report import write_report
-    from mmgen.evaluation.running import REPORT_NAME, Listener, evaluate, write_results
+    from mmgen.evaluation.running import REPORT_NAME, RunCallbacks, evaluate, write_results
 
     with ExitStack() as stack:
-        talk = _Talk(stack)
-        listener = Listener(talk.planned, talk.finished, talk.stopping)
+        talk = RunConsole(stack)
+        listener = RunCallbacks(talk.planned, talk.finished, talk.stopping)
         evaluation = evaluate(order, listener) if order.shard.count == 1 else _part(order, out, listener)
     is_whole = evaluation.order.shard.count == 1
     if out is not None and is_whole:
@@ -141,7 +141,7 @@ def _run(order: "Order", out: Path | None, as_json: bool) -> int:
     return evaluation.exit_code
 
 
-def _part(order: "Order", out: Path | None, listener: "Listener") -> "Evaluation":
+def _part(order: "EvaluateConfig", out: Path | None, listener: "RunCallbacks") -> "Evaluation":
     """Score one part; the whole evaluation where all others are there."""
     from mmgen.evaluation.parts import put_together, write_part
     from mmgen.evaluation.running import evaluate
@@ -161,7 +161,7 @@ def _part(order: "Order", out: Path | None, listener: "Listener") -> "Evaluation
     return whole
 
 
-class _Talk:
+class RunConsole:
     """Progress and one line per failure, on stderr."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -205,7 +205,7 @@ def _tell(evaluation: "Evaluation", out: Path | None) -> None:
         say(f"report: {display_name(out / REPORT_NAME)}")
 
 
-def _show_plan(order: "Order", as_json: bool) -> int:
+def _show_plan(order: "EvaluateConfig", as_json: bool) -> int:
     from mmgen.evaluation.running import plan
 
     items, split = plan(order)

@@ -27,7 +27,7 @@ from mmgen.cli.progress import Reporter, duration, progress
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
-    from mmgen.reconstruct.batch import Batch, Summary
+    from mmgen.reconstruct.batch import BatchConfig, Summary
     from mmgen.reconstruct.planning import Plan
     from mmgen.work.records import Record
 
@@ -68,7 +68,7 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
     click.get_current_context().exit(code)
 
 
-def _batch(sources: tuple[Path, ...], out: Path, options: dict[str, Any]) -> "Batch":
+def _batch(sources: tuple[Path, ...], out: Path, options: dict[str, Any]) -> "BatchConfig":
     from mmgen.masks import MaskSource
     from mmgen.reconstruct.mask_run import MaskOrder, mask_batch
     from mmgen.work.engine import default_workers
@@ -86,19 +86,19 @@ def _batch(sources: tuple[Path, ...], out: Path, options: dict[str, Any]) -> "Ba
     )
 
 
-def _run(batch: "Batch", as_json: bool) -> int:
-    from mmgen.reconstruct.batch import Listener, run_batch
+def _run(batch: "BatchConfig", as_json: bool) -> int:
+    from mmgen.reconstruct.batch import RunCallbacks, run_batch
 
     with ExitStack() as stack:
-        talk = _Talk(stack)
-        summary = run_batch(batch, Listener(talk.planned, talk.finished, talk.stopping))
+        talk = RunConsole(stack)
+        summary = run_batch(batch, RunCallbacks(talk.planned, talk.finished, talk.stopping))
     if as_json:
         print_json(_as_data(batch, summary))
     _tell(batch, summary, talk.doubtful)
     return summary.exit_code
 
 
-class _Talk:
+class RunConsole:
     """Progress, and one line per failure and per doubtful mask, on stderr."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -136,7 +136,7 @@ class _Talk:
             self._reporter.note("further remarks are in the run record only")
 
 
-def _as_data(batch: "Batch", summary: "Summary") -> dict[str, Any]:
+def _as_data(batch: "BatchConfig", summary: "Summary") -> dict[str, Any]:
     fatal = summary.ending.fatal
     return {
         "schema": "mmgen.masks/1",
@@ -154,7 +154,7 @@ def _as_data(batch: "Batch", summary: "Summary") -> dict[str, Any]:
     }
 
 
-def _tell(batch: "Batch", summary: "Summary", doubtful: int) -> None:
+def _tell(batch: "BatchConfig", summary: "Summary", doubtful: int) -> None:
     out = display_name(batch.job.out)
     say(
         f"{summary.ok} masks ({summary.skipped} were there already, {doubtful} of the new ones doubtful), "
@@ -170,13 +170,13 @@ def _tell(batch: "Batch", summary: "Summary", doubtful: int) -> None:
         say(f"masks in {out}; look at them, then: mmgen reconstruct ... --masks {out}")
 
 
-def _show_plan(batch: "Batch", as_json: bool) -> int:
-    from mmgen.reconstruct.planning import cheap_problems, make_plan
+def _show_plan(batch: "BatchConfig", as_json: bool) -> int:
+    from mmgen.reconstruct.planning import make_plan, precheck
     from mmgen.work.records import read_records
 
     records = read_records(batch.job.out)
     plan = make_plan(batch.items, records, batch.job, batch.job.build().weights_sha256, batch.redo)
-    problems = cheap_problems(plan.todo, batch.job)
+    problems = precheck(plan.todo, batch.job)
     if as_json:
         rows = [{name: getattr(row, name) for name in ("input", "error", "message", "hint")} for row in problems]
         todo = [item.name for item in plan.todo]

@@ -22,7 +22,7 @@ from mmgen.cli.progress import Reporter, progress
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
-    from mmgen.datasets.preparation import Order, Summary
+    from mmgen.datasets.preparation import PrepareConfig, Summary
     from mmgen.datasets.preparing import Outcome
     from mmgen.datasets.structures import Scan
 
@@ -67,18 +67,18 @@ def command(dry_run: bool, as_json: bool, **options: Any) -> None:
     click.get_current_context().exit(code)
 
 
-def _order(options: dict[str, Any]) -> "Order":
-    from mmgen.datasets.preparation import Order
+def _order(options: dict[str, Any]) -> "PrepareConfig":
+    from mmgen.datasets.preparation import PrepareConfig
     from mmgen.masks import MaskSource
     from mmgen.work.engine import default_workers
 
     if options["upscaler"] is not None and options["upscale"] < 2:
         raise click.UsageError("--upscaler needs --upscale 2 or more.")
     masks, workers = MaskSource.parse(options.pop("masks")), options.pop("workers")
-    return Order(masks=masks, workers=workers or default_workers("cpu"), **options)
+    return PrepareConfig(masks=masks, workers=workers or default_workers("cpu"), **options)
 
 
-def _show_plan(order: "Order", as_json: bool) -> int:
+def _show_plan(order: "PrepareConfig", as_json: bool) -> int:
     from collections import Counter
 
     from mmgen.datasets.preparation import plan
@@ -98,12 +98,12 @@ def _show_plan(order: "Order", as_json: bool) -> int:
     return 3 if failed else 0
 
 
-def _run(order: "Order", as_json: bool) -> int:
-    from mmgen.datasets.preparation import Listener, prepare
+def _run(order: "PrepareConfig", as_json: bool) -> int:
+    from mmgen.datasets.preparation import RunCallbacks, prepare
 
     with ExitStack() as stack:
-        talk = _Talk(stack)
-        summary = prepare(order, Listener(talk.planned, talk.finished, talk.stopping))
+        talk = RunConsole(stack)
+        summary = prepare(order, RunCallbacks(talk.planned, talk.finished, talk.stopping))
     if as_json:
         out = display_name(order.out)
         print_json({"schema": "mmgen.prepare/1", "out": out, **summary.as_data(), "exit_code": summary.exit_code})
@@ -111,7 +111,7 @@ def _run(order: "Order", as_json: bool) -> int:
     return summary.exit_code
 
 
-class _Talk:
+class RunConsole:
     """Progress and one line per failure, on stderr."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -146,7 +146,7 @@ class _Talk:
             self._reporter.note("further failures are in skipped.jsonl only")
 
 
-def _tell(order: "Order", summary: "Summary") -> None:
+def _tell(order: "PrepareConfig", summary: "Summary") -> None:
     from mmgen.datasets.index import INDEX_NAME
 
     for note in summary.notes:

@@ -32,7 +32,7 @@ from mmgen.core.listing import display_name
 from mmgen.work.records import Record, Shard
 
 if TYPE_CHECKING:
-    from mmgen.reconstruct.batch import Batch, Summary
+    from mmgen.reconstruct.batch import BatchConfig, Summary
     from mmgen.reconstruct.planning import Forecast, Plan
 
 SHOWN_FAILURES = 100
@@ -115,9 +115,9 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
     """
     if options["retry_failed"] and options["overwrite"]:
         raise click.UsageError("--retry-failed and --overwrite exclude each other")
-    from mmgen.core.startup import only_growing
+    from mmgen.core.startup import gc_frozen
 
-    with only_growing():
+    with gc_frozen():
         from mmgen.core.devices import resolve_device
 
         options["device"] = resolve_device(options["device"])
@@ -130,12 +130,12 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
     click.get_current_context().exit(code)
 
 
-def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> "Batch":
+def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> "BatchConfig":
     from functools import partial
 
     from mmgen.masks import MaskSource
     from mmgen.photos.inputs import list_inputs, select
-    from mmgen.reconstruct.batch import Batch
+    from mmgen.reconstruct.batch import BatchConfig
     from mmgen.reconstruct.choose import build_reconstructor
     from mmgen.reconstruct.identities import by_identity
     from mmgen.reconstruct.job import Job
@@ -155,7 +155,7 @@ def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> 
         min_iou=options["min_iou"],
         log=out / STATE_FOLDER / f"errors-{shard}.log",
     )
-    return Batch(
+    return BatchConfig(
         items=select(items, shard, options["limit"]),
         job=job,
         shard=shard,
@@ -164,19 +164,19 @@ def _batch(sources: tuple[Path, ...], out: Path, options: Mapping[str, Any]) -> 
     )
 
 
-def _run(batch: "Batch", as_json: bool) -> int:
-    from mmgen.reconstruct.batch import Listener, run_batch
+def _run(batch: "BatchConfig", as_json: bool) -> int:
+    from mmgen.reconstruct.batch import RunCallbacks, run_batch
 
     with ExitStack() as stack:
-        talk = _Talk(stack)
-        summary = run_batch(batch, Listener(talk.planned, talk.finished, talk.stopping))
+        talk = RunConsole(stack)
+        summary = run_batch(batch, RunCallbacks(talk.planned, talk.finished, talk.stopping))
     if as_json:
         print_json(_as_data(batch, summary))
     _tell(batch, summary, talk.doubtful)
     return summary.exit_code
 
 
-class _Talk:
+class RunConsole:
     """Progress, and one line per failure and per doubtful mesh, on stderr."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -194,7 +194,7 @@ class _Talk:
         self._reporter = self._stack.enter_context(progress("reconstruct", len(plan.todo) + len(plan.moves)))
 
     def finished(self, record: Record) -> None:
-        from mmgen.reconstruct.job import doubt
+        from mmgen.reconstruct.job import low_confidence_reason
 
         assert self._reporter is not None
         self._reporter.advance(record.status == "failed")
@@ -203,7 +203,7 @@ class _Talk:
                 self._note(f"left out: {photo.input}: {photo.message} ({photo.error}). {photo.hint}")
         if record.status != "ok":
             self._note(f"{record.status}: {record.input}: {record.message} ({record.error}). {record.hint}")
-        doubts = [(asset.output, doubt(asset)) for asset in record.assets if asset.status == "ok"]
+        doubts = [(asset.output, low_confidence_reason(asset)) for asset in record.assets if asset.status == "ok"]
         for output, why in doubts:
             if why is not None:
                 self.doubtful += 1
@@ -222,7 +222,7 @@ class _Talk:
         os.write(2, b"\nstopping after the photos at work; once more stops at once\n")
 
 
-def _as_data(batch: "Batch", summary: "Summary") -> dict[str, Any]:
+def _as_data(batch: "BatchConfig", summary: "Summary") -> dict[str, Any]:
     fatal = summary.ending.fatal
     data = {name: value for name, value in asdict(summary).items() if name not in ("ending", "errors")}
     return {
@@ -237,7 +237,7 @@ def _as_data(batch: "Batch", summary: "Summary") -> dict[str, Any]:
     }
 
 
-def _tell(batch: "Batch", summary: "Summary", doubtful: int) -> None:
+def _tell(batch: "BatchConfig", summary: "Summary", doubtful: int) -> None:
     out = display_name(batch.job.out)
     quality = "" if summary.mean_mask_iou is None else f"; mean MaskIoU {summary.mean_mask_iou:.3f}"
     meshes = f", {summary.assets} meshes, as some show several people" if summary.assets > summary.ok else ""
@@ -260,14 +260,14 @@ def _tell(batch: "Batch", summary: "Summary", doubtful: int) -> None:
         say(f"next: mmgen gallery {out}")
 
 
-def _show_plan(batch: "Batch", as_json: bool) -> int:
-    from mmgen.reconstruct.planning import cheap_problems, make_plan, measure
+def _show_plan(batch: "BatchConfig", as_json: bool) -> int:
+    from mmgen.reconstruct.planning import make_plan, measure, precheck
     from mmgen.work.records import read_records
 
     reconstructor = batch.job.build()
     records = read_records(batch.job.out)
     plan = make_plan(batch.items, records, batch.job, reconstructor.weights_sha256, batch.redo)
-    problems = cheap_problems(plan.todo, batch.job)
+    problems = precheck(plan.todo, batch.job)
     bad = {record.input for record in problems}
     good = [item for item in plan.todo if item.name not in bad]
     forecast = measure(good, batch.job, reconstructor, batch.workers)
@@ -287,7 +287,7 @@ def _show_plan(batch: "Batch", as_json: bool) -> int:
     return 3 if problems else 0
 
 
-def _tell_plan(plan: "Plan", problems: list[Record], forecast: "Forecast", batch: "Batch") -> None:
+def _tell_plan(plan: "Plan", problems: list[Record], forecast: "Forecast", batch: "BatchConfig") -> None:
     for record in problems[:SHOWN_FAILURES]:
         say(f"will fail: {record.input}: {record.message} ({record.error}). {record.hint}")
     say(

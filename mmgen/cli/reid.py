@@ -15,7 +15,7 @@ from mmgen.core.listing import display_name
 if TYPE_CHECKING:
     from mmgen.reid_runs.comparison import ComparisonOrder, Run
     from mmgen.reid_runs.evaluation import SearchResult
-    from mmgen.reid_runs.training import Listener, Outcome, TrainOrder
+    from mmgen.reid_runs.training import Outcome, RunCallbacks, TrainOrder
 
 EXIT_INTERRUPTED = 130
 
@@ -222,12 +222,12 @@ def _compare(order: "ComparisonOrder", as_json: bool) -> int:
     return 0 if finished else EXIT_INTERRUPTED
 
 
-def _listener_of(run: "Run", stack: ExitStack) -> "Listener":
-    from mmgen.reid_runs.training import Listener
+def _listener_of(run: "Run", stack: ExitStack) -> "RunCallbacks":
+    from mmgen.reid_runs.training import RunCallbacks
 
     stack.close()  # the bar of the run before
-    talk = _Talk(stack, run.name)
-    return Listener(say, talk.planned, talk.advance, talk.stopping)
+    talk = RunConsole(stack, run.name)
+    return RunCallbacks(say, talk.planned, talk.advance, talk.stopping)
 
 
 def _counting(reporter: Reporter) -> Any:
@@ -258,7 +258,7 @@ def _show_result(result: "SearchResult", weights: Path, reranking: bool, as_json
 def _train(order: "TrainOrder", as_json: bool) -> int:
     from dataclasses import replace
 
-    from mmgen.reid_runs.training import Listener, train
+    from mmgen.reid_runs.training import RunCallbacks, train
     from mmgen.training.distributed import joined_processes
     from mmgen.work.locks import run_lock
     from mmgen.work.records import Shard
@@ -269,12 +269,12 @@ def _train(order: "TrainOrder", as_json: bool) -> int:
         if rank:
             return EXIT_INTERRUPTED if train(order).interrupted else 0
         stack.enter_context(run_lock(order.out, Shard(0, 1)))
-        talk = _Talk(stack)
-        outcome = train(order, Listener(say, talk.planned, talk.advance, talk.stopping))
+        talk = RunConsole(stack)
+        outcome = train(order, RunCallbacks(say, talk.planned, talk.advance, talk.stopping))
     return _report(order, outcome, as_json)
 
 
-class _Talk:
+class RunConsole:
     """Progress on stderr, from the moment the number of steps is known."""
 
     def __init__(self, stack: ExitStack, label: str = "train") -> None:

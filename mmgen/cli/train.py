@@ -87,7 +87,7 @@ def _order(manifest: "Manifest", path: Path, options: dict[str, Any]) -> "TrainO
 def _run(order: "TrainOrder", as_json: bool) -> int:
     from mmgen.training.distributed import joined_processes
     from mmgen.training.loop import train
-    from mmgen.training.recorder import Listener
+    from mmgen.training.recorder import RunCallbacks
     from mmgen.work.locks import run_lock
     from mmgen.work.records import Shard
 
@@ -106,7 +106,7 @@ def _run(order: "TrainOrder", as_json: bool) -> int:
                 done += 1
                 reporter.advance()
 
-        listener = Listener(reporter.note, advance, _PackedCount(reporter.note), _stopping)
+        listener = RunCallbacks(reporter.note, advance, _PackedCount(reporter.note), _stopping)
         outcome = train(order, listener)
     return _report(order, outcome, as_json)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def only_growing() -> Iterator[None]:
+def gc_frozen() -> Iterator[None]:
     """Inside the block nothing is looked through for garbage, and what is there at its end is left alone for good.
 
     Imports make half a million objects that stay; looking through them again and again takes a fifth of the start.

@@ -38,7 +38,7 @@ _SCANNERS: dict[str, Callable[[Path], Scan]] = {
 
 
 @dataclass(frozen=True)
-class Order:
+class PrepareConfig:
     """What to prepare, and how.
 
     Attributes:
@@ -108,7 +108,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Listener:
+class RunCallbacks:
     """Who hears of the work: of the plan, of every outcome, and (in a signal handler) of a wish to stop."""
 
     planned: Callable[[Scan], None] = lambda scan: None
@@ -116,7 +116,7 @@ class Listener:
     stopping: Callable[[], None] = lambda: None
 
 
-def plan(order: Order) -> Scan:
+def plan(order: PrepareConfig) -> Scan:
     """List what would be prepared; writes nothing.
 
     Raises:
@@ -134,7 +134,7 @@ def plan(order: Order) -> Scan:
     return replace(scan, images=scan.images[: order.limit])
 
 
-def prepare(order: Order, listener: Listener | None = None) -> Summary:
+def prepare(order: PrepareConfig, listener: RunCallbacks | None = None) -> Summary:
     """Prepare a data set: copy images, find or make masks, filter, write index, skips and summary.
 
     The same order gives the same bytes. An interrupted run writes no index; the next one goes on where it stopped.
@@ -142,7 +142,7 @@ def prepare(order: Order, listener: Listener | None = None) -> Summary:
     Raises:
         FatalError: as from `plan`; another run works in `out`.
     """
-    listener = listener or Listener()
+    listener = listener or RunCallbacks()
     scan = plan(order)
     listener.planned(scan)
     with run_lock(order.out, Shard()):
@@ -158,7 +158,7 @@ def prepare(order: Order, listener: Listener | None = None) -> Summary:
     return summary
 
 
-def _work(scan: Scan, order: Order, listener: Listener) -> tuple[list[Outcome], Ending]:
+def _work(scan: Scan, order: PrepareConfig, listener: RunCallbacks) -> tuple[list[Outcome], Ending]:
     outcomes: list[Outcome] = []
     with journal_path(order.out).open("a", encoding="utf-8") as journal:
 
@@ -177,7 +177,7 @@ def _work(scan: Scan, order: Order, listener: Listener) -> tuple[list[Outcome], 
         return outcomes, run_chunks(chunks, build, order.workers, Callbacks(deliver, lose, listener.stopping))
 
 
-def _settings(order: Order) -> Settings:
+def _settings(order: PrepareConfig) -> Settings:
     profile = PROFILES[order.kind]
     if order.min_foreground is not None or order.max_foreground is not None:
         published = profile.keep.get("train", Foreground())
@@ -189,7 +189,7 @@ def _settings(order: Order) -> Settings:
     return Settings(order.out, profile, order.masks, order.upscale, upscaler, _in_place(order))
 
 
-def _in_place(order: Order) -> bool:
+def _in_place(order: PrepareConfig) -> bool:
     return order.out.resolve() == order.source.resolve()
 
 
@@ -236,7 +236,7 @@ def _counts(names: Any) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
 
 
-def _write(order: Order, rows: list[IndexRow], summary: Summary) -> None:
+def _write(order: PrepareConfig, rows: list[IndexRow], summary: Summary) -> None:
     lines = "".join(json.dumps(asdict(skip)) + "\n" for skip in summary.skips)
     write_text_atomic(order.out / SKIPPED_NAME, lines)
     keep = _settings(order).profile.keep

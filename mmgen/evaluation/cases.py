@@ -13,7 +13,7 @@ from torch.nn import functional
 from mmgen.core.errors import ItemError
 from mmgen.evaluation.photos import Item, Loaded
 from mmgen.evaluation.scoring import ItemScore, Scorer, predicted_mask
-from recon.evaluation.answers import Answer, draw_answer
+from recon.evaluation.predictions import Prediction, draw_prediction
 from recon.evaluation.surfaces import Surface, draw
 from recon.evaluation.truth import VIEW_DISTANCE, VIEW_FOCAL, beside_truth, comparison_cameras, with_photo_colours
 from recon.structures import Camera
@@ -72,7 +72,7 @@ def draw_case(item: Item, scorer: Scorer) -> Case:
     answer = scorer.answers([photo])[0]
     if isinstance(answer, ItemError):
         raise answer
-    drawn = draw_answer(answer, photo.size)
+    drawn = draw_prediction(answer, photo.size)
     same_view = ("Same view", _enlarged(drawn.image))
     silhouette = ("Silhouette", _enlarged(_overlay(photo, drawn.mask)))
     return Case((_photo(photo), same_view, silhouette), _turntables(photo, answer))
@@ -82,7 +82,7 @@ def _photo(photo: Loaded) -> tuple[str, Picture]:
     return "Photo", _enlarged(photo.image)
 
 
-def _turntables(photo: Loaded, answer: Answer) -> tuple[tuple[str, Picture], ...]:
+def _turntables(photo: Loaded, answer: Prediction) -> tuple[tuple[str, Picture], ...]:
     turns = torch.tensor(TURNS_DEG)
     if photo.truth is None:
         own = answer.camera

@@ -15,7 +15,7 @@ from mmgen.core.files import sha256_bytes, sha256_file, write_bytes_atomic
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
 from mmgen.evaluation.photos import Item
-from mmgen.evaluation.running import Evaluation, Order, plan, summed_up
+from mmgen.evaluation.running import EvaluateConfig, Evaluation, plan, summed_up
 from mmgen.evaluation.scoring import ItemScore
 from mmgen.work.engine import Ending
 from mmgen.work.records import Shard
@@ -49,7 +49,7 @@ def write_part(out: Path, evaluation: Evaluation) -> None:
     write_bytes_atomic(_path(out, order.shard), stream.getvalue())
 
 
-def put_together(out: Path, order: Order) -> Evaluation | list[Shard]:
+def put_together(out: Path, order: EvaluateConfig) -> Evaluation | list[Shard]:
     """The evaluation as one run would have given it, or the parts that are not there yet.
 
     Parts of other photos, sources or options do not count.
@@ -92,7 +92,7 @@ def _read(path: Path, wanted: str) -> list[ItemScore] | None:
         return None
 
 
-def _fingerprint(order: Order, items: Sequence[Item]) -> str:
+def _fingerprint(order: EvaluateConfig, items: Sequence[Item]) -> str:
     """Equal for parts of the same evaluation."""
     scoring = order.scoring
     source = Path(scoring.source.value)

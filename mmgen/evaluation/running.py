@@ -31,7 +31,7 @@ DIGITS = 6
 
 
 @dataclass(frozen=True)
-class Order:
+class EvaluateConfig:
     """What to evaluate.
 
     Attributes:
@@ -64,7 +64,7 @@ class Evaluation:
         ending: whether and why it ended early.
     """
 
-    order: Order
+    order: EvaluateConfig
     split: str
     items: tuple[Item, ...]
     scores: tuple[ItemScore, ...]
@@ -118,7 +118,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Listener:
+class RunCallbacks:
     """Who hears of the work: of the plan, of every score, and (in a signal handler) of a wish to stop."""
 
     planned: Callable[[Sequence[Item]], None] = field(default=lambda items: None)
@@ -126,13 +126,13 @@ class Listener:
     stopping: Callable[[], None] = field(default=lambda: None)
 
 
-def evaluate(order: Order, listener: Listener | None = None) -> Evaluation:
+def evaluate(order: EvaluateConfig, listener: RunCallbacks | None = None) -> Evaluation:
     """Score a part of a data set. The same order gives the same figures, however many processes work.
 
     Raises:
         FatalError: as from `list_items`; the source is missing or cannot be read.
     """
-    listener = listener or Listener()
+    listener = listener or RunCallbacks()
     items, split = plan(order)
     items = [item for chunk in _chunks(items)[order.shard.index :: order.shard.count] for item in chunk]
     listener.planned(items)
@@ -160,7 +160,7 @@ def _chunks(items: Sequence[Item]) -> list[list[Item]]:
     return [list(items[start : start + CHUNK_PHOTOS]) for start in range(0, len(items), CHUNK_PHOTOS)]
 
 
-def plan(order: Order) -> tuple[list[Item], str]:
+def plan(order: EvaluateConfig) -> tuple[list[Item], str]:
     """The photos that all parts together would score, and the name of their part; raises as `list_items` does."""
     items, split = list_items(order.data, order.split)
     return items[: order.limit], split

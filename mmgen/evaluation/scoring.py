@@ -20,7 +20,7 @@ from mmgen.evaluation.photos import Item, Loaded, Sizing, load, mirrored, read_m
 from mmgen.evaluation.sources import Source, SourceSpec, open_source
 from mmgen.photos.images import read_image
 from recon import metrics
-from recon.evaluation.answers import Answer, draw_answer
+from recon.evaluation.predictions import Prediction, draw_prediction
 from recon.evaluation.scores import truth_row
 
 SIDE_TURNS_DEG = (90.0, -90.0)
@@ -108,18 +108,18 @@ class Scorer:
         wanted = self._source.sizing
         return load(item, wanted if wanted.size else Sizing(self.plan.size))
 
-    def answers(self, photos: Sequence[Loaded]) -> list[Answer | ItemError]:
+    def answers(self, photos: Sequence[Loaded]) -> list[Prediction | ItemError]:
         """What the source says to photos."""
         assert self._source is not None
         return self._source.answers(photos) if photos else []
 
     @torch.no_grad()
-    def score(self, photo: Loaded, answer: Answer) -> ItemScore:
+    def score(self, photo: Loaded, answer: Prediction) -> ItemScore:
         """Score one answer."""
         assert self._source is not None
         name = photo.item.name
         try:
-            drawn = draw_answer(answer, photo.size)
+            drawn = draw_prediction(answer, photo.size)
             image, mask = self._stored(drawn.image), self._stored(drawn.mask)
             white = self._stored(photo.image * photo.mask + 1 - photo.mask)
             row = photo_row(image, mask, white, photo.mask)
@@ -133,13 +133,13 @@ class Scorer:
             return ItemScore(name, error=ItemError("answer_invalid", message, "Make it again; the fit diverged."))
 
     def _feature_sets(
-        self, photo: Loaded, answer: Answer, image: Tensor, white: Tensor
+        self, photo: Loaded, answer: Prediction, image: Tensor, white: Tensor
     ) -> dict[str, NDArray[np.float32]]:
         first = random_azimuth_deg(self.plan.seed, photo.item.name)
         own = float(answer.camera.azimuth_deg[0])
         novel = [answer.turned(first - own), answer.turned(first + 90 - own)]
         side = [answer.turned(turn) for turn in SIDE_TURNS_DEG]
-        views = [self._stored(draw_answer(view, photo.size).image) for view in (*novel, *side)]
+        views = [self._stored(draw_prediction(view, photo.size).image) for view in (*novel, *side)]
         features = self._features(torch.stack([white, image, *views])).float().numpy()
         return {"reference": features[:1], "recon": features[1:2], "novel": features[2:4], "90": features[4:]}
 

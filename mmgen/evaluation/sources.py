@@ -8,20 +8,20 @@ from typing import Any, Literal, Protocol
 import torch
 
 from mmgen.core.errors import ItemError
-from mmgen.evaluation.mesh_answers import MeshFolder
+from mmgen.evaluation.mesh_predictions import MeshFolder
 from mmgen.evaluation.photos import Fit, Loaded, Sizing
 from mmgen.templates import named_template
 from recon.batching import separated
 from recon.camera import in_camera_frame
-from recon.evaluation.answers import Answer, answers_of
 from recon.evaluation.baselines import billboard_answer, template_answer
+from recon.evaluation.predictions import Prediction, predictions_of
 from recon.exposure import exposed, exposure_gain, unexposed
 from recon.fitting.descent import SurfaceSmoother
 from recon.fitting.fit_mask import frontal_camera
 from recon.fitting.refine import RefineConfig, refine_shape
 from recon.structures import Attributes, Camera, Sample
 from recon.template import Template
-from recon.texturing.blend import TextureBlender, painted_in_light
+from recon.texturing.blend import TextureBlender, textures_in_light
 from recon.texturing.layout import TexelLayout
 
 SourceKind = Literal["weights", "meshes", "predicted-masks", "trivial"]
@@ -58,7 +58,7 @@ class Source(Protocol):
     def sizing(self) -> Sizing:
         """At which size it wants its photos."""
 
-    def answers(self, batch: Sequence[Loaded]) -> list[Answer | ItemError]:
+    def answers(self, batch: Sequence[Loaded]) -> list[Prediction | ItemError]:
         """One answer per photo, or why there is none, in order."""
 
 
@@ -74,7 +74,7 @@ def open_source(spec: SourceSpec, device: str) -> Source:
     if spec.kind == "meshes":
         return MeshSource(Path(spec.value))
     if spec.kind == "trivial":
-        return TrivialSource(spec.value)
+        return BaselineSource(spec.value)
     raise ValueError(f"{spec.kind} is no source of bodies")
 
 
@@ -92,7 +92,7 @@ class WeightsSource:
         self.template = weights.encoder.prototype.to("cpu")
         self._finisher = Finisher(weights.encoder.prototype, config.texture_size, refine_steps)
 
-    def answers(self, batch: Sequence[Loaded]) -> list[Answer | ItemError]:
+    def answers(self, batch: Sequence[Loaded]) -> list[Prediction | ItemError]:
         """Encode all photos at once, as `mmgen reconstruct` does; answers come back on the CPU, where scoring is."""
         image = torch.stack([photo.image for photo in batch])
         mask = torch.stack([photo.mask for photo in batch])
@@ -100,7 +100,7 @@ class WeightsSource:
         with torch.no_grad():
             gain = exposure_gain(sample)
             attributes = unexposed(self._encoder(exposed(sample, gain)), gain)
-        return list(answers_of(_on_cpu(self._finisher(attributes, sample)), self.template))
+        return list(predictions_of(_on_cpu(self._finisher(attributes, sample)), self.template))
 
 
 class Finisher:
@@ -130,7 +130,7 @@ class Finisher:
                     painted, image, mask, self._prototype.vertices + one.offsets[0], in_camera_frame(one.camera)
                 ).texture
                 for painted, image, mask, one in zip(
-                    painted_in_light(refined), sample.image, sample.mask, separated(refined), strict=True
+                    textures_in_light(refined), sample.image, sample.mask, separated(refined), strict=True
                 )
             ]
         return replace(refined, texture=torch.stack(textures), light=None)
@@ -145,9 +145,9 @@ class MeshSource:
         self._meshes = MeshFolder(folder)
         self.template = named_template(DEFAULT_TEMPLATE)
 
-    def answers(self, batch: Sequence[Loaded]) -> list[Answer | ItemError]:
+    def answers(self, batch: Sequence[Loaded]) -> list[Prediction | ItemError]:
         """Read each photo's asset."""
-        found: list[Answer | ItemError] = []
+        found: list[Prediction | ItemError] = []
         for photo in batch:
             try:
                 found.append(self._meshes.answer(photo))
@@ -156,7 +156,7 @@ class MeshSource:
         return found
 
 
-class TrivialSource:
+class BaselineSource:
     """The mean shape seen from the front, or a cardboard cut-out of the photo."""
 
     sizing = Sizing()
@@ -167,19 +167,19 @@ class TrivialSource:
         self._is_card = name == "billboard"
         self.template = named_template(DEFAULT_TEMPLATE)
 
-    def answers(self, batch: Sequence[Loaded]) -> list[Answer | ItemError]:
+    def answers(self, batch: Sequence[Loaded]) -> list[Prediction | ItemError]:
         """Look at nothing but the photo and the outline of its mask."""
         return [self._card(photo) if self._is_card else self._mean_shape(photo) for photo in batch]
 
-    def _card(self, photo: Loaded) -> Answer:
+    def _card(self, photo: Loaded) -> Prediction:
         camera = Camera(
             torch.zeros(1), torch.zeros(1), torch.tensor([CARD_DISTANCE]), torch.zeros(1, 2), focal=2 * CARD_DISTANCE
         )
-        return Answer(billboard_answer(photo.image, photo.mask), camera)
+        return Prediction(billboard_answer(photo.image, photo.mask), camera)
 
-    def _mean_shape(self, photo: Loaded) -> Answer:
+    def _mean_shape(self, photo: Loaded) -> Prediction:
         camera = frontal_camera(photo.mask[None], self.template)
-        return Answer(template_answer(self.template, camera, photo.image, photo.mask), camera)
+        return Prediction(template_answer(self.template, camera, photo.image, photo.mask), camera)
 
 
 def _fit(header: Mapping[str, Any]) -> Fit:

@@ -8,7 +8,7 @@ from mmgen.assets.tree import list_glbs
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
 from mmgen.photos.inputs import with_person
-from mmgen.reconstruct.job import doubt
+from mmgen.reconstruct.job import low_confidence_reason
 from mmgen.work.records import PhotoRecord, Record, read_records
 
 
@@ -110,6 +110,6 @@ def _item(record: Record, name: str, meshes: Path) -> GalleryItem:
         seconds=record.seconds,
         mask_source=record.mask_source,
         mask_quality=record.mask_quality,
-        doubt=doubt(record),
+        doubt=low_confidence_reason(record),
         photos=record.photos,
     )

@@ -86,8 +86,8 @@ def train(
             group["lr"] = course.rate_at(step)
         photos, masks = batches.at(step)
         with torch.autocast("cpu", torch.bfloat16, enabled=is_quick):
-            logits, judged = network(photos)
-        loss = mask_loss(logits, masks) + JUDGE_WEIGHT * judge_loss(judged, logits, masks)
+            logits, apply_quality_gate = network(photos)
+        loss = mask_loss(logits, masks) + JUDGE_WEIGHT * judge_loss(apply_quality_gate, logits, masks)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -154,9 +154,9 @@ def _answer(network: "MaskNetwork", frame: NDArray[np.uint8]) -> tuple[NDArray[n
     import torch
 
     with torch.inference_mode():
-        logits, judged = network(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
+        logits, apply_quality_gate = network(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
         values = (torch.sigmoid(logits[0]) * 255).round().byte().numpy()
-        return values, float(torch.sigmoid(judged[0]))
+        return values, float(torch.sigmoid(apply_quality_gate[0]))
 
 
 def _searched(network: "MaskNetwork", rgb: NDArray[np.uint8], middle: Guess) -> list[Guess]:

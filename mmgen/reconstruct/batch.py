@@ -25,7 +25,7 @@ FINISHED = Ending()
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchConfig:
     """What to run.
 
     Attributes:
@@ -97,7 +97,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Listener:
+class RunCallbacks:
     """Who hears of a run as it goes.
 
     Attributes:
@@ -111,7 +111,7 @@ class Listener:
     stopping: Callable[[], None] = lambda: None
 
 
-def run_batch(batch: Batch, listener: Listener) -> Summary:
+def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
     """Do what is to do, and leave a record for every item.
 
     Results and records are the same, times aside, whatever the number of workers, the parts and the interruptions.
@@ -138,7 +138,7 @@ def run_batch(batch: Batch, listener: Listener) -> Summary:
 
 
 class _Run:
-    def __init__(self, batch: Batch, listener: Listener, before: Mapping[str, Record]) -> None:
+    def __init__(self, batch: BatchConfig, listener: RunCallbacks, before: Mapping[str, Record]) -> None:
         self._batch = batch
         self._listener = listener
         self._before = before
@@ -216,7 +216,7 @@ def _move(out: Path, old: Record, new: Record) -> None:
             os.replace(out / str(before.output), target)
 
 
-def _sweep(plan: Plan, batch: Batch) -> None:
+def _sweep(plan: Plan, batch: BatchConfig) -> None:
     """Remove what killed runs left half-written where this run writes."""
     out = batch.job.out
     sweep_temp_files(out, {batch.shard.manifest_name})

@@ -13,7 +13,7 @@ from mmgen.core.errors import ItemError
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruct.prepare import Framing, Prepared, as_unit, prepare_people
-from mmgen.reconstruct.result import Body, Origin, Reconstructed, ReconstructOptions, finish
+from mmgen.reconstruct.result import Body, Reconstructed, ReconstructOptions, RunContext, finish
 from mmgen.templates import named_template
 from recon.fitting.fit_mask import FitConfig, SurfaceSmoother, fit_silhouette
 from recon.structures import Camera, TexturedMesh
@@ -78,4 +78,4 @@ class FitReconstructor:
         mesh = TexturedMesh(vertices, template.faces, template.face_uv, baked.texture[None])
         source = "fitted to the silhouette; depth is a guess"
         body = Body(mesh, camera, baked.seen_fraction, baked.vertex_seen, source)
-        return finish(item, body, Origin(self.options, self.weights_sha256))
+        return finish(item, body, RunContext(self.options, self.weights_sha256))

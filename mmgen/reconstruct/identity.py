@@ -15,7 +15,15 @@ from mmgen.photos.inputs import InputItem
 from mmgen.reconstruct.job import photos_digest, rounded_quality
 from mmgen.reconstruct.network import NetworkReconstructor, light_of
 from mmgen.reconstruct.prepare import Prepared
-from mmgen.reconstruct.result import Body, Origin, Reconstructed, ReconstructOptions, asset_of, measured, provenance_of
+from mmgen.reconstruct.result import (
+    Body,
+    Reconstructed,
+    ReconstructOptions,
+    RunContext,
+    asset_of,
+    measured,
+    provenance_of,
+)
 from mmgen.work.records import PhotoRecord
 from recon.batching import joined_cameras
 from recon.camera import in_camera_frame
@@ -129,7 +137,7 @@ class IdentityReconstructor:
             replace(one, mesh=mesh, seen_fraction=baked.seen_fraction, seen=baked.vertex_seen, offsets_source=words)
             for one in alone
         ]
-        return finish_person(person, fused, shape, Origin(self.options, self.weights_sha256))
+        return finish_person(person, fused, shape, RunContext(self.options, self.weights_sha256))
 
     def _resolution(self, photo: Prepared, body: Body) -> float:
         """Pixels of the photo along a template unit, as far as the texture has texels for them."""
@@ -138,7 +146,9 @@ class IdentityReconstructor:
         return min(pixels, self.options.texture_size[0] / 2 / height)
 
 
-def finish_person(person: PreparedPerson, bodies: Sequence[Body], shape: FusedShape, origin: Origin) -> Reconstructed:
+def finish_person(
+    person: PreparedPerson, bodies: Sequence[Body], shape: FusedShape, origin: RunContext
+) -> Reconstructed:
     """The asset of a fused body, measured against every photo.
 
     Args:
@@ -186,7 +196,7 @@ def _overall(person: PreparedPerson, reference: int) -> dict[str, Any]:
     }
 
 
-def _photo_row(photo: Prepared, body: Body, origin: Origin, figures: tuple[float, float]) -> dict[str, Any]:
+def _photo_row(photo: Prepared, body: Body, origin: RunContext, figures: tuple[float, float]) -> dict[str, Any]:
     """One photo in the provenance of the asset."""
     whole = provenance_of(photo, body, origin, figures)
     return {name: whole[name] for name in PHOTO_KEYS if name in whole}

@@ -182,7 +182,7 @@ def success_record(
         root=display_name(item.root),
         photos=first.photos,
     )
-    return judged(record if record.people else record.about(people[0]), item, job.min_iou)
+    return apply_quality_gate(record if record.people else record.about(people[0]), item, job.min_iou)
 
 
 def _person_record(item: InputItem, result: ReconstructedLike, output_sha256: str) -> PersonRecord:
@@ -215,7 +215,7 @@ def rounded_quality(quality: float | None) -> float | None:
     return None if quality is None else round(quality, 4)
 
 
-def doubt(asset: Record) -> str | None:
+def low_confidence_reason(asset: Record) -> str | None:
     """Why somebody should look at an asset whose outline was guessed; None where nothing speaks against it."""
     if asset.mask_quality is None or asset.mask_iou is None:
         return None
@@ -226,12 +226,12 @@ def doubt(asset: Record) -> str | None:
     return None
 
 
-def judged(record: Record, item: InputItem, min_iou: float) -> Record:
+def apply_quality_gate(record: Record, item: InputItem, min_iou: float) -> Record:
     """The record of finished assets with status, place and reason as `min_iou` decides, for each person."""
     if not record.people:
-        return _judged(record, item.name, item.output, min_iou)
+        return _gated(record, item.name, item.output, min_iou)
     people = tuple(
-        _judged(person, f"person {person.number} of {item.name}", with_person(item.output, person.number), min_iou)
+        _gated(person, f"person {person.number} of {item.name}", with_person(item.output, person.number), min_iou)
         for person in record.people
     )
     best = max(people, key=lambda person: person.mask_iou)
@@ -241,7 +241,7 @@ def judged(record: Record, item: InputItem, min_iou: float) -> Record:
 Judged = TypeVar("Judged", Record, PersonRecord)
 
 
-def _judged(record: Judged, name: str, output: str, min_iou: float) -> Judged:
+def _gated(record: Judged, name: str, output: str, min_iou: float) -> Judged:
     iou = record.mask_iou
     if iou is None or iou >= min_iou:
         return replace(record, status="ok", output=output, error=None, message=None, hint=None)

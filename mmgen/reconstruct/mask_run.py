@@ -19,7 +19,7 @@ from mmgen.masks.finding import find_people
 from mmgen.masks.structures import MaskSource
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import InputItem, list_inputs, refuse_collisions, select
-from mmgen.reconstruct.batch import WHOLE, Batch
+from mmgen.reconstruct.batch import WHOLE, BatchConfig
 from mmgen.reconstruct.conversion import guarded
 from mmgen.reconstruct.job import Job, failure_record, rounded_quality, stamped
 from mmgen.reconstruct.planning import Redo
@@ -124,7 +124,7 @@ class MaskMaker:
         )
 
 
-def mask_batch(order: MaskOrder) -> Batch:
+def mask_batch(order: MaskOrder) -> BatchConfig:
     """The run that an order asks for; do it with `mmgen.reconstruct.batch.run_batch`.
 
     Raises:
@@ -135,7 +135,7 @@ def mask_batch(order: MaskOrder) -> Batch:
     refuse_collisions(items, order.out)
     log = order.out / STATE_FOLDER / f"errors-{order.shard}.log"
     options: dict[str, Any] = {"result": "mask"}
-    return Batch(
+    return BatchConfig(
         items=select(items, order.shard, order.limit),
         job=Job(order.out, _NoNetworks, options, order.method, 0.0, log),
         shard=order.shard,

@@ -11,7 +11,7 @@ from mmgen.masks import MaskSource
 from mmgen.models.weights import Weights, load_weights, read_header
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruct.prepare import Framing, Prepared, as_unit, prepare_people
-from mmgen.reconstruct.result import Body, Origin, Reconstructed, ReconstructOptions, finish
+from mmgen.reconstruct.result import Body, Reconstructed, ReconstructOptions, RunContext, finish
 from recon.batching import joined, separated
 from recon.camera import in_camera_frame
 from recon.encoders import EncoderConfig
@@ -20,7 +20,7 @@ from recon.fitting.descent import SurfaceSmoother
 from recon.fitting.refine import RefineConfig, refine_shape
 from recon.structures import Attributes, Sample, TexturedMesh
 from recon.texturing.bake import BakedTexture
-from recon.texturing.blend import TextureBlender, painted_in_light
+from recon.texturing.blend import TextureBlender, textures_in_light
 from recon.texturing.layout import TexelLayout
 
 NETWORK_BATCH = 8
@@ -77,7 +77,7 @@ class NetworkReconstructor:
         """One asset per prepared photo, in order."""
         if not batch:
             return []
-        answers, origin = self.answers(batch), Origin(self.options, self.weights_sha256)
+        answers, origin = self.answers(batch), RunContext(self.options, self.weights_sha256)
         with torch.no_grad():
             return [finish(item, self._body(item, one), origin) for item, one in zip(batch, answers, strict=True)]
 
@@ -90,7 +90,7 @@ class NetworkReconstructor:
         crop = as_unit(item.crop).permute(2, 0, 1).to(self.options.device)
         mask = as_unit(item.mask).to(self.options.device)
         vertices = self.weights.encoder.prototype.vertices + attributes.offsets[0]
-        return self._blender(painted_in_light(attributes)[0], crop, mask, vertices, in_camera_frame(attributes.camera))
+        return self._blender(textures_in_light(attributes)[0], crop, mask, vertices, in_camera_frame(attributes.camera))
 
     def _sample(self, item: Prepared) -> Sample:
         image = as_unit(item.small_image).permute(2, 0, 1)[None].to(self.options.device)

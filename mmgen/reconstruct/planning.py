@@ -17,7 +17,7 @@ from mmgen.core.listing import display_name
 from mmgen.masks import lookup
 from mmgen.photos.inputs import InputItem, UsageError
 from mmgen.reconstruct.conversion import Converter
-from mmgen.reconstruct.job import Job, ReconstructorLike, failure_record, judged, photos_digest, stamped
+from mmgen.reconstruct.job import Job, ReconstructorLike, apply_quality_gate, failure_record, photos_digest, stamped
 from mmgen.work.records import Record
 
 Redo = Literal["changed", "failed", "all"]
@@ -75,10 +75,10 @@ def make_plan(
         record = records.get(item.name)
         if redo == "failed" and (record is None or record.status != "failed"):
             continue
-        if redo == "all" or record is None or not _stands(item, record, job, weights_sha256):
+        if redo == "all" or record is None or not _is_up_to_date(item, record, job, weights_sha256):
             todo.append(item)
             continue
-        new = judged(record, item, job.min_iou)
+        new = apply_quality_gate(record, item, job.min_iou)
         if [asset.output for asset in new.assets] == [asset.output for asset in record.assets]:
             done.append(record)
         else:
@@ -86,7 +86,7 @@ def make_plan(
     return Plan(tuple(todo), tuple(done), tuple(moves))
 
 
-def _stands(item: InputItem, record: Record, job: Job, weights_sha256: str) -> bool:
+def _is_up_to_date(item: InputItem, record: Record, job: Job, weights_sha256: str) -> bool:
     if record.status == "failed" or record.output is None or not (item.photos or item.path.is_file()):
         return False
     try:
@@ -124,7 +124,7 @@ def _input_sha256(item: InputItem) -> str:
     return photos_digest([sha256_or_none(photo.path) for photo in item.photos])
 
 
-def cheap_problems(items: Sequence[InputItem], job: Job) -> list[Record]:
+def precheck(items: Sequence[InputItem], job: Job) -> list[Record]:
     """Failures that show without decoding a photo: unreadable headers, missing masks."""
     problems = []
     for item in items:

@@ -121,7 +121,7 @@ class Reconstructed:
 
 
 @dataclass(frozen=True)
-class Origin:
+class RunContext:
     """What all results of a run have in common."""
 
     options: ReconstructOptions
@@ -129,7 +129,7 @@ class Origin:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def finish(item: Prepared, body: Body, origin: Origin) -> Reconstructed:
+def finish(item: Prepared, body: Body, origin: RunContext) -> Reconstructed:
     """The asset of a body, measured against its photo, with its provenance."""
     quality = measured(item, body)
     found = item.found
@@ -172,7 +172,7 @@ def measured(item: Prepared, body: Body) -> tuple[float, float]:
     return float(mask_iou(drawn.mask, mask)[0]), float(likeness[0])
 
 
-def provenance_of(item: Prepared, body: Body, origin: Origin, quality: tuple[float, float]) -> dict[str, Any]:
+def provenance_of(item: Prepared, body: Body, origin: RunContext, quality: tuple[float, float]) -> dict[str, Any]:
     """Where an asset comes from, as JSON: photo, mask, weights, options, camera and quality."""
     options, camera = origin.options.result_options(), body.camera
     height_m, height_source = _height(item, origin)
@@ -209,7 +209,7 @@ def provenance_of(item: Prepared, body: Body, origin: Origin, quality: tuple[flo
     }
 
 
-def _height(item: Prepared, origin: Origin) -> tuple[float, str]:
+def _height(item: Prepared, origin: RunContext) -> tuple[float, str]:
     """Metres and where they come from: this person's own height, or the run's."""
     if item.item.height_m is not None:
         return item.item.height_m, "given"

@@ -14,7 +14,7 @@ from mmgen.core.listing import display_name
 from mmgen.reid_runs.comparison_manifest import Arm, ComparisonManifest, Protocol
 from mmgen.reid_runs.evaluation import SearchTask, evaluate_weights, search_task
 from mmgen.reid_runs.manifest import BatchSection, LengthSection, ReidManifest, read_reid_manifest
-from mmgen.reid_runs.training import Listener, Outcome, TrainOrder, train
+from mmgen.reid_runs.training import Outcome, RunCallbacks, TrainOrder, train
 
 SCORES, QUERIES = "scores.json", "queries.npz"
 HOME = "test"
@@ -108,7 +108,9 @@ def _fitted(manifest: ReidManifest, plan: ComparisonManifest, protocol: Protocol
     return replace(manifest, data=data, batch=batch, length=length)
 
 
-def run_comparison(order: ComparisonOrder, note: Callable[[str], None], listener: Callable[[Run], Listener]) -> bool:
+def run_comparison(
+    order: ComparisonOrder, note: Callable[[str], None], listener: Callable[[Run], RunCallbacks]
+) -> bool:
     """Train and score what is not done yet.
 
     Args:
@@ -138,7 +140,7 @@ def _tasks(order: ComparisonOrder) -> dict[str, SearchTask]:
 
 
 def _train_and_score(
-    run: Run, tasks: Mapping[str, SearchTask], listener: Listener, note: Callable[[str], None]
+    run: Run, tasks: Mapping[str, SearchTask], listener: RunCallbacks, note: Callable[[str], None]
 ) -> bool:
     order = replace(run.order, resume=(run.order.out / "config.toml").is_file())
     outcome = train(order, listener)

@@ -81,7 +81,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Listener:
+class RunCallbacks:
     """Who hears of a run.
 
     Attributes:
@@ -97,7 +97,7 @@ class Listener:
     stopping: Callable[[], None] = lambda: None
 
 
-SILENT = Listener()
+SILENT = RunCallbacks()
 
 
 @dataclass
@@ -130,7 +130,7 @@ class _Session:
         }
 
 
-def train(order: TrainOrder, listener: Listener = SILENT) -> Outcome:
+def train(order: TrainOrder, listener: RunCallbacks = SILENT) -> Outcome:
     """Train until the run is complete, `limit_steps` are done, or a signal comes.
 
     Raises:
@@ -168,7 +168,7 @@ def batch_order(manifest: ReidManifest, chosen: TrainingPhotos, seed: int) -> Ba
     return BatchOrder(chosen.photos, replace(plan, virtual_steps=last))
 
 
-def _session(order: TrainOrder, folder: RunFolder, chosen: TrainingPhotos, listener: Listener) -> _Session:
+def _session(order: TrainOrder, folder: RunFolder, chosen: TrainingPhotos, listener: RunCallbacks) -> _Session:
     manifest = order.manifest
     labels = make_labels(chosen.photos, manifest.data.virtual_labels)
     batches = batch_order(manifest, chosen, order.seed)
@@ -187,7 +187,7 @@ def _session(order: TrainOrder, folder: RunFolder, chosen: TrainingPhotos, liste
     return _Session(order, folder, chosen, maker, learner, steps_of(manifest, batches), Clock())
 
 
-def _learner(order: TrainOrder, labels: Labels, listener: Listener) -> Learner:
+def _learner(order: TrainOrder, labels: Labels, listener: RunCallbacks) -> Learner:
     manifest = order.manifest
     network = make_network(manifest.model, len(labels.names), order.seed)
     if manifest.pretrained.backbone:
@@ -219,7 +219,7 @@ def _load(session: _Session, state: dict[str, Any]) -> None:
         ) from error
 
 
-def _loop(session: _Session, listener: Listener) -> Outcome:
+def _loop(session: _Session, listener: RunCallbacks) -> Outcome:
     order, log = session.order, session.order.manifest.log
     end = min(session.steps_in_all, order.limit_steps or session.steps_in_all)
     listener.planned(end - session.step)

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from mmgen.training.augmentation import augmented
-from mmgen.training.known_batches import known_batch
 from mmgen.training.manifest import Augmentation
 from mmgen.training.packing import Packed
+from mmgen.training.truth_batches import known_batch
 from mmgen.training.truth_pack import TruthPack
 from recon.structures import Sample
 from recon.training.step import Batch

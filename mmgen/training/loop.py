@@ -10,12 +10,12 @@ import torch
 from mmgen.training.batches import Drawn, Prefetcher, batches_per_epoch, draw_batches, on_device
 from mmgen.training.clock import StopSignal, progress_of
 from mmgen.training.folder import RunFolder
-from mmgen.training.recorder import SILENT, Listener, Recorder
+from mmgen.training.recorder import SILENT, Recorder, RunCallbacks
 from mmgen.training.session import Session, TrainOrder, clean_batches, initialised, make_session, reseed
 from recon.training import parallel
 from recon.training.loops import join_average, move_prototype
-from recon.training.step import Moment
-from recon.training.supervised import learn
+from recon.training.step import TrainProgress
+from recon.training.supervised import training_step
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Outcome:
     images_per_cpu_second: float
 
 
-def train(order: TrainOrder, listener: Listener = SILENT) -> Outcome:
+def train(order: TrainOrder, listener: RunCallbacks = SILENT) -> Outcome:
     """Train until the run is complete, `limit_steps` are done, or a signal comes.
 
     Raises:
@@ -80,7 +80,7 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _loop(session: Session, recorder: Recorder, listener: Listener) -> Outcome:
+def _loop(session: Session, recorder: Recorder, listener: RunCallbacks) -> Outcome:
     manifest, learner = session.manifest, session.learner
     per_epoch = batches_per_epoch(session.store, session.plan)
     batches = draw_batches(session.store, session.plan, session.epoch, session.number, session.replayed)
@@ -93,11 +93,11 @@ def _loop(session: Session, recorder: Recorder, listener: Listener) -> Outcome:
             batch = on_device(drawn.batch, learner.device)
 
             # one step
-            moment = Moment(session.step, drawn.number, progress)
-            session.window.add(learn(learner, batch, manifest.step, manifest.optimiser, moment))
+            moment = TrainProgress(session.step, drawn.number, progress)
+            session.window.add(training_step(learner, batch, manifest.step, manifest.optimiser, moment))
             if drawn.replay is not None:
                 replay = on_device(drawn.replay, learner.device)
-                session.window.add(learn(learner, replay, manifest.step, manifest.optimiser, moment))
+                session.window.add(training_step(learner, replay, manifest.step, manifest.optimiser, moment))
             session.stepped(drawn)
             progress = _progress(session, per_epoch)
 

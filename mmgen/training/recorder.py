@@ -24,7 +24,7 @@ BOARD_FOLDER = "tensorboard"
 
 
 @dataclass(frozen=True)
-class Listener:
+class RunCallbacks:
     """Who hears of a run.
 
     Attributes:
@@ -40,7 +40,7 @@ class Listener:
     stopping: Callable[[], None] = lambda: None
 
 
-SILENT = Listener()
+SILENT = RunCallbacks()
 
 
 class Recorder:
@@ -51,7 +51,7 @@ class Recorder:
         listener: hears notes.
     """
 
-    def __init__(self, session: Session, listener: Listener) -> None:
+    def __init__(self, session: Session, listener: RunCallbacks) -> None:
         self._session = session
         self._listener = listener
         self._writes = parallel.rank() == 0

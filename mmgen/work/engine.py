@@ -1,6 +1,6 @@
 """Batch engines: chunks of items to processes, results back as they come, nothing lost when one dies.
 
-Processes of this machine do the work, unless `working_on` names another engine. Engines know nothing about photos. A
+Processes of this machine do the work, unless `use_engine` names another engine. Engines know nothing about photos. A
 `Work` turns a chunk into (position in the chunk, result) pairs; it is built once in each process by a picklable
 function. Results must not depend on how items are cut into chunks.
 """
@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from mmgen.core.errors import FatalError
 from mmgen.work.pool import Callbacks, Item, Pool, Result, Task, Work, one_thread
 
-__all__ = ["Callbacks", "Ending", "Engine", "Work", "default_workers", "into_chunks", "run_chunks", "working_on"]
+__all__ = ["Callbacks", "Ending", "Engine", "Work", "default_workers", "into_chunks", "run_chunks", "use_engine"]
 
 MAX_DEFAULT_WORKERS = 16
 ECHO_S = 0.5
@@ -62,7 +62,7 @@ _ELSEWHERE: ContextVar[Engine | None] = ContextVar("elsewhere", default=None)
 
 
 @contextmanager
-def working_on(engine: Engine | None) -> Iterator[None]:
+def use_engine(engine: Engine | None) -> Iterator[None]:
     """Inside the block every `run_chunks` uses this engine; None stands for processes of this machine."""
     token = _ELSEWHERE.set(engine)
     try:

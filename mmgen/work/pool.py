@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.core.startup import only_growing
+from mmgen.core.startup import gc_frozen
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -107,11 +107,11 @@ class Pool(Generic[Item, Result]):
             try:
                 kind, content = member.pipe.recv()
             except (EOFError, OSError):
-                self._bury(member, queue)
+                self._on_worker_death(member, queue)
             else:
-                self._hear(member, kind, content)
+                self._on_message(member, kind, content)
 
-    def _hear(self, member: "_Member[Item]", kind: str, content: Any) -> None:
+    def _on_message(self, member: "_Member[Item]", kind: str, content: Any) -> None:
         if kind == "fatal":
             raise content
         if kind == "bug":
@@ -127,7 +127,7 @@ class Pool(Generic[Item, Result]):
             member.task.finished.add(position)
             self._callbacks.deliver(result)
 
-    def _bury(self, member: "_Member[Item]", queue: deque[Task[Item]]) -> None:
+    def _on_worker_death(self, member: "_Member[Item]", queue: deque[Task[Item]]) -> None:
         """A process is gone: its unfinished items get one more try, each alone; a second death is the item's fault."""
         self._members.remove(member)
         exit_code = member.end()
@@ -189,7 +189,7 @@ def _serve(pipe: Connection, build: Callable[[], Work[Any, Any]]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.environ.update({name: "1" for name in THREAD_VARIABLES})
     try:
-        with only_growing():
+        with gc_frozen():
             work = build()
         pipe.send(("ready", None))
         with one_thread():

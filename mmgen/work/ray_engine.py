@@ -103,14 +103,14 @@ class RayEngine:
                 ready, _ = self._ray.wait(list(flying), num_returns=1, timeout=POLL_S) if flying else ([], [])
                 heard = time.monotonic() if ready else heard
                 for reference in ready:
-                    self._hear(reference, flying.pop(reference), queue, callbacks)
+                    self._on_message(reference, flying.pop(reference), queue, callbacks)
                 if time.monotonic() - heard > self.stall_s:
                     raise self._stalled()
         finally:
             for reference in flying:
                 self._ray.cancel(reference, force=True)
 
-    def _hear(
+    def _on_message(
         self, reference: Any, task: Task[Item], queue: deque[Task[Item]], callbacks: Callbacks[Item, Result]
     ) -> None:
         try:
@@ -118,7 +118,7 @@ class RayEngine:
         except self._ray.exceptions.RayTaskError as error:  # it did not even begin: the worker cannot load it
             raise RuntimeError(f"a Ray task failed:\n{error}") from error
         except self._ray.exceptions.RayError as error:
-            _bury(task, queue, callbacks, error)
+            _on_worker_death(task, queue, callbacks, error)
             return
         if kind == "fatal":
             raise content
@@ -165,7 +165,9 @@ def _built(build: Callable[[], Work[Item, Result]]) -> Work[Item, Result]:
     return work
 
 
-def _bury(task: Task[Item], queue: deque[Task[Item]], callbacks: Callbacks[Item, Result], error: Exception) -> None:
+def _on_worker_death(
+    task: Task[Item], queue: deque[Task[Item]], callbacks: Callbacks[Item, Result], error: Exception
+) -> None:
     """A task died again and again: its items get one more try, each alone; then it is the item's fault."""
     if not task.is_retry:
         queue.extendleft(Task([item], is_retry=True) for item in reversed(task.items))

@@ -28,7 +28,7 @@ def template_answer(
         camera: one camera, as predicted for the photo.
         image: the photo.
         mask: the person in it; colours outside are filled from the person.
-        shift_ndc: where the camera's axis meets the photo, NDC; see `recon.evaluation.answers.Answer`.
+        shift_ndc: where the camera's axis meets the photo, NDC; see `recon.evaluation.predictions.Answer`.
     """
     height, width = mask.shape
     ndc, _ = project(template.vertices[None].to(camera.distance), camera, height, width)

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recon import metrics
-from recon.evaluation.answers import Answer, answers_of
 from recon.evaluation.baselines import billboard_answer, template_answer
+from recon.evaluation.predictions import Prediction, predictions_of
 from recon.evaluation.solid import chamfer, volume_iou
 from recon.evaluation.surfaces import Drawing, Surface, draw
 from recon.evaluation.truth import (
@@ -111,7 +111,7 @@ def score_batch(
     if truths is not None and len(truths) != len(sample):
         raise ValueError(f"{len(truths)} truths for {len(sample)} photos")
     columns = _photo_columns(attributes, sample, template)
-    answers = answers_of(attributes, template)
+    answers = predictions_of(attributes, template)
     for index, truth in enumerate(truths or ()):
         if truth is None:
             continue
@@ -136,7 +136,7 @@ def _photo_columns(attributes: Attributes, sample: Sample, template: Template) -
 
 @torch.no_grad()
 def truth_row(
-    answer: Answer,
+    answer: Prediction,
     image: Float[Tensor, "3 H W"],
     mask: Float[Tensor, "H W"],
     truth: Truth,
@@ -181,7 +181,7 @@ def truth_row(
     return row
 
 
-def _camera_row(answer: Answer, truth: Truth) -> dict[str, float]:
+def _camera_row(answer: Prediction, truth: Truth) -> dict[str, float]:
     azimuth = answer.camera.azimuth_deg.double().cpu()
     elevation = answer.camera.elevation_deg.double().cpu()
     true_azimuth, true_elevation = (azimuth.new_tensor([angle]) for angle in (truth.azimuth_deg, truth.elevation_deg))

@@ -58,7 +58,7 @@ class TextureBlender:
         colour[:, shown] = person.at(texels.points[shown]).T * seen + colour[:, shown] * (1 - seen)
         frontal = layout.placed(texels.seen * texels.facing)
         return BakedTexture(
-            layout.bled(colour.clamp(0, 1)),
+            layout.padded(colour.clamp(0, 1)),
             layout.placed(texels.seen),
             frontal,
             float(texels.seen.mean()),
@@ -71,10 +71,10 @@ class TextureBlender:
         difference = painted.new_zeros(len(vertices.seen), 3)
         photographed = person.at(vertices.points[shown], finest=BLUR_LEVEL)
         difference[shown] = photographed - self._layout.at_vertices(painted)[shown]
-        return self._layout.carried(difference, vertices.seen * outline_weight(vertices.facing))
+        return self._layout.diffused(difference, vertices.seen * outline_weight(vertices.facing))
 
 
-def painted_in_light(attributes: Attributes) -> Float[Tensor, "B 3 Ht Wt"]:
+def textures_in_light(attributes: Attributes) -> Float[Tensor, "B 3 Ht Wt"]:
     """Painted textures as they look where the surface faces the camera, 0..1.
 
     The encoders' light turns with the camera, so this is how every side looks from its own front.

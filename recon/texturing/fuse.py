@@ -121,14 +121,14 @@ class TextureFuser:
         weight_sum = colours.new_full((len(layout.texels),), _NEVER_ZERO)
         for index, (photo, correction) in enumerate(zip(photos, corrections, strict=True)):
             at_vertices = torch.cat(
-                (layout.carried(correction, trust[index] * agreement[index]), agreement[index][:, None]), dim=1
+                (layout.diffused(correction, trust[index] * agreement[index]), agreement[index][:, None]), dim=1
             )
             *correction_rows, agreed = layout.over_texels(at_vertices).T
             favoured = shown[index].flatten()[layout.texels] * (_REFERENCE_WEIGHT if index == reference else 1.0)
             weight = ((_GUESS_WEIGHT + favoured) * agreed).clamp(min=_NEVER_ZERO) ** _SHARPNESS
             own = photo.texture.flatten(1)[:, layout.texels].T * gain[index] + torch.stack(correction_rows, dim=1)
             total, weight_sum = total + weight[:, None] * own, weight_sum + weight
-        texture = layout.bled((total / weight_sum[:, None]).clamp(0, 1).T)
+        texture = layout.padded((total / weight_sum[:, None]).clamp(0, 1).T)
         return _union(texture, photos, layout)
 
 

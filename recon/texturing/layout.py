@@ -57,7 +57,7 @@ class TexelLayout:
         read = functional.grid_sample(blurred, self._vertex_points, padding_mode="border", align_corners=False)
         return read[0, :, 0].T
 
-    def bled(self, colours: Float[Tensor, "C N"]) -> Float[Tensor, "C Ht Wt"]:
+    def padded(self, colours: Float[Tensor, "C N"]) -> Float[Tensor, "C Ht Wt"]:
         """A texture from its texels on the layout; all others take the colour of the nearest of these."""
         return colours[:, self._nearest]
 
@@ -67,7 +67,7 @@ class TexelLayout:
         whole.view(-1)[self.texels] = values
         return whole
 
-    def carried(self, difference: Float[Tensor, "V 3"], trust: Float[Tensor, " V"]) -> Float[Tensor, "V 3"]:
+    def diffused(self, difference: Float[Tensor, "V 3"], trust: Float[Tensor, " V"]) -> Float[Tensor, "V 3"]:
         """Colour differences where they are known, carried to every vertex from those nearby; they fade with distance.
 
         Args:

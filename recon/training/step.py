@@ -24,7 +24,7 @@ from recon.render.scene import Rendering
 from recon.structures import Attributes, Sample, TexturedMesh
 from recon.template import Template
 from recon.training.config import OptimiserConfig, StepConfig
-from recon.training.known import Known
+from recon.training.ground_truth import GroundTruth
 from recon.training.learner import Learner
 from recon.training.parallel import average_gradients
 from recon.training.schedule import learning_rate, render_settings, trainable_groups
@@ -45,11 +45,11 @@ class Batch:
 
     sample: Sample
     clean: Bool[Tensor, " B"] | None = None
-    known: Known | None = None
+    known: GroundTruth | None = None
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainProgress:
     """Where a training stands before a step.
 
     Attributes:
@@ -83,7 +83,7 @@ class StepReport:
 
 
 def train_step(
-    learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: Moment
+    learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: TrainProgress
 ) -> StepReport:
     """Learn from one batch: all randomness from the learner, all changes to the learner.
 
@@ -166,7 +166,7 @@ def _identity_terms(
 
 
 def _consistency(
-    learner: Learner, own: Attributes, template: Template, sample: Sample, config: StepConfig, moment: Moment
+    learner: Learner, own: Attributes, template: Template, sample: Sample, config: StepConfig, moment: TrainProgress
 ) -> tuple[Attributes | None, Attributes | None]:
     """A random mix of the predictions, and what the encoders, all of them trainable, make of its drawing."""
     if not config.losses.consistency or moment.step % config.consistency_every:
@@ -206,7 +206,12 @@ def _judged_photo(own: Attributes, sample: Sample) -> Tensor:
 
 
 def _train_critic(
-    learner: Learner, real: Tensor, fake: Tensor, weights: LossWeights, optimiser: OptimiserConfig, moment: Moment
+    learner: Learner,
+    real: Tensor,
+    fake: Tensor,
+    weights: LossWeights,
+    optimiser: OptimiserConfig,
+    moment: TrainProgress,
 ) -> Tensor:
     """One step of the critic; returns the gap between its mean scores of photos and of drawings."""
     critic = learner.critic
@@ -221,7 +226,7 @@ def _train_critic(
 
 
 def update(
-    model: nn.Module, optimiser: torch.optim.Optimizer, config: OptimiserConfig, moment: Moment
+    model: nn.Module, optimiser: torch.optim.Optimizer, config: OptimiserConfig, moment: TrainProgress
 ) -> tuple[Tensor, bool]:
     """Average over processes, clip, and step unless the gradient is not finite; (norm before clipping, stepped?)."""
     average_gradients(model.parameters())

@@ -27,9 +27,9 @@ from recon.render.scene import Rendering
 from recon.structures import Attributes, Camera, Sample, TexturedMesh
 from recon.template import Template
 from recon.training.config import OptimiserConfig, StepConfig
-from recon.training.known import Known
+from recon.training.ground_truth import GroundTruth
 from recon.training.learner import Learner
-from recon.training.step import Batch, Moment, StepReport, draw, train_step, update
+from recon.training.step import Batch, StepReport, TrainProgress, draw, train_step, update
 from recon.training.terms import colour_terms, weighted_sum
 
 BIN_SHARPNESS = 30.0
@@ -68,7 +68,9 @@ class ToldCamera:
     is_predicted: Bool[Tensor, " B"]
 
 
-def learn(learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: Moment) -> StepReport:
+def training_step(
+    learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: TrainProgress
+) -> StepReport:
     """One training step, with truth where the batch has it; see `train_step` and `supervised_step`."""
     step = train_step if batch.known is None else supervised_step
     with fixed_statistics(learner.encoder) if config.fixed_statistics else nullcontext():
@@ -76,7 +78,7 @@ def learn(learner: Learner, batch: Batch, config: StepConfig, optimiser: Optimis
 
 
 def supervised_step(
-    learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: Moment
+    learner: Learner, batch: Batch, config: StepConfig, optimiser: OptimiserConfig, moment: TrainProgress
 ) -> StepReport:
     """Learn from one batch with truth: all randomness from the learner, all changes to the learner.
 
@@ -99,7 +101,7 @@ def supervised_step(
     if weights.camera:
         terms["camera"] = camera_truth_loss(encoder.predict_camera(batch.sample), known.camera)
     if weights.vertices or _draws(weights):
-        told = told_camera(learner, batch.sample, known.camera)
+        told = conditioning_camera(learner, batch.sample, known.camera)
         if weights.vertices:
             terms |= _shape_terms(encoder, batch.sample, known, told, weights)
         if _draws(weights):
@@ -119,7 +121,7 @@ def _draws(weights: LossWeights) -> bool:
 
 
 def _shape_terms(
-    encoder: AttributeEncoder, sample: Sample, known: Known, told: ToldCamera, weights: LossWeights
+    encoder: AttributeEncoder, sample: Sample, known: GroundTruth, told: ToldCamera, weights: LossWeights
 ) -> dict[str, Tensor]:
     """What every look at a photo says of shapes, and the further ones of cameras."""
     answers = encoder.shape_answers(sample, told.camera)
@@ -134,7 +136,7 @@ def _shape_terms(
 
 
 def _colour_terms(
-    learner: Learner, sample: Sample, known: Known, told: Camera, config: StepConfig
+    learner: Learner, sample: Sample, known: GroundTruth, told: Camera, config: StepConfig
 ) -> dict[str, Tensor]:
     """Texture and light, seen through the cameras that were told and drawn under the true ones.
 
@@ -166,7 +168,12 @@ def turned_camera(camera: Camera, generator: torch.Generator) -> Camera:
 
 
 def turned_view_loss(
-    own: Attributes, known: Known, template: Template, camera: Camera, settings: RenderSettings, weights: LossWeights
+    own: Attributes,
+    known: GroundTruth,
+    template: Template,
+    camera: Camera,
+    settings: RenderSettings,
+    weights: LossWeights,
 ) -> Float[Tensor, ""]:
     """Predicted shape and texture against the true ones, drawn without light from sides that the photos do not show.
 
@@ -263,11 +270,11 @@ def texels_truth_loss(texture: Float[Tensor, "B 3 H W"], true: Float[Tensor, "B 
     return (functional.avg_pool2d(texture, factor) - true).abs().mean()
 
 
-def told_camera(learner: Learner, sample: Sample, true: Camera) -> ToldCamera:
+def conditioning_camera(learner: Learner, sample: Sample, true: Camera) -> ToldCamera:
     """What the camera encoder says of most photos, wherever it is not lost, and the truth, a little off, of the
     others."""
     encoder, generator = learner.encoder, learner.generator
-    unsure = unsure_camera(true, generator)
+    unsure = jittered_camera(true, generator)
     with torch.no_grad(), fixed_statistics(encoder):
         predicted = encoder.predict_camera(sample).camera
     is_near = azimuth_error_deg(predicted.azimuth_deg, true.azimuth_deg) < LOST_DEG
@@ -284,7 +291,7 @@ def told_camera(learner: Learner, sample: Sample, true: Camera) -> ToldCamera:
     return ToldCamera(camera, chosen)
 
 
-def unsure_camera(camera: Camera, generator: torch.Generator) -> Camera:
+def jittered_camera(camera: Camera, generator: torch.Generator) -> Camera:
     """The cameras, most of them a little off (`CAMERA_NOISE`), as a predicted camera is."""
 
     def noise(*shape: int) -> Tensor:

@@ -16,10 +16,10 @@ from mmgen.core.errors import FatalError
 from mmgen.core.version import __version__
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.batch import Batch, Listener, Summary, run_batch
+from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, Summary, run_batch
 from mmgen.reconstruct.job import Job
 from mmgen.work import ray_engine
-from mmgen.work.engine import working_on
+from mmgen.work.engine import use_engine
 from mmgen.work.locks import STATE_FOLDER
 from mmgen.work.ray_engine import RayEngine, _judge
 from mmgen.work.records import Record, Shard, read_records
@@ -58,9 +58,9 @@ def _started(ray: Any) -> Any:
     return None
 
 
-def run_on_ray(source: Path, job: Job, listener: Listener, stall_s: float = 600.0) -> Summary:
-    with working_on(RayEngine(job.out, stall_s=stall_s)):
-        return run_batch(Batch(list_inputs([source], job.out), job, chunk_items=2), listener)
+def run_on_ray(source: Path, job: Job, listener: RunCallbacks, stall_s: float = 600.0) -> Summary:
+    with use_engine(RayEngine(job.out, stall_s=stall_s)):
+        return run_batch(BatchConfig(list_inputs([source], job.out), job, chunk_items=2), listener)
 
 
 def facts(out: Path) -> dict[str, tuple[str | None, str | None]]:
@@ -89,7 +89,7 @@ def test_one_process_two_three_parts_and_a_cluster_that_loses_a_machine_give_equ
             cluster.remove_node(machines[0], allow_graceful=False)
 
     fake = FakeReconstructor(seconds=0.1, marks=marks)
-    summary = run_on_ray(source, make_job(tmp_path / "ray", fake=fake), Listener(finished=lose_a_machine))
+    summary = run_on_ray(source, make_job(tmp_path / "ray", fake=fake), RunCallbacks(finished=lose_a_machine))
 
     assert (marks / "once.png").exists(), "no worker was killed"
     assert (summary.ok, summary.failed, summary.exit_code) == (len(PHOTOS), 0, 0)
@@ -105,7 +105,7 @@ def test_one_process_two_three_parts_and_a_cluster_that_loses_a_machine_give_equ
 @pytest.mark.filterwarnings("ignore")
 def test_a_photo_that_always_kills_its_process_fails_alone(cluster: Any, tmp_path: Path) -> None:
     make_photos(tmp_path / "in", ["a.png", "die.png", "z.png"])
-    summary = run_on_ray(tmp_path / "in", make_job(tmp_path / "out"), Listener())
+    summary = run_on_ray(tmp_path / "in", make_job(tmp_path / "out"), RunCallbacks())
     assert (summary.ok, summary.failed, summary.exit_code) == (2, 1, 3)
     assert summary.errors[0].error == "worker_died"
 
@@ -114,7 +114,7 @@ def test_a_photo_that_always_kills_its_process_fails_alone(cluster: Any, tmp_pat
 @pytest.mark.filterwarnings("ignore")
 def test_a_full_disk_there_ends_the_run_here(cluster: Any, tmp_path: Path) -> None:
     make_photos(tmp_path / "in", ["full.png"])
-    summary = run_on_ray(tmp_path / "in", make_job(tmp_path / "out"), Listener())
+    summary = run_on_ray(tmp_path / "in", make_job(tmp_path / "out"), RunCallbacks())
     assert summary.ending.fatal is not None and summary.ending.fatal.code == "out_unwritable"
     assert summary.exit_code == 4
 
@@ -125,7 +125,7 @@ def test_a_cluster_that_does_nothing_is_noticed(cluster: Any, tmp_path: Path) ->
     make_photos(tmp_path / "in", ["a.png"])
     slow = partial(FakeReconstructor, 30.0)
     job = Job(tmp_path / "out", slow, {}, MaskSource("auto"), 0.0, tmp_path / "out" / "log")
-    summary = run_on_ray(tmp_path / "in", job, Listener(), stall_s=1.0)
+    summary = run_on_ray(tmp_path / "in", job, RunCallbacks(), stall_s=1.0)
     assert summary.ending.fatal is not None and summary.ending.fatal.code == "ray_stalled"
     assert "no task has finished for 1 s" in summary.ending.fatal.message
 

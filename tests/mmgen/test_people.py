@@ -22,7 +22,7 @@ from mmgen.masks import MaskSource, find_people
 from mmgen.masks.cleaning import clean_people
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import UsageError, list_inputs
-from mmgen.reconstruct.batch import Batch, Listener, Summary, run_batch
+from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, Summary, run_batch
 from mmgen.reconstruct.job import Job
 from mmgen.reconstruct.mask_run import MaskOrder, mask_batch
 from mmgen.work.records import Record, read_records
@@ -82,7 +82,7 @@ def test_masks_on_their_own_keep_everybody(tmp_path: Path) -> None:
     mask = canvas((10, 30, 80), (150, 10, 100))
     photo = save(tmp_path / "in" / "a.png", Image.fromarray(np.dstack([*[np.full_like(mask, 90)] * 3, mask])))
     out = tmp_path / "masks"
-    assert run_batch(mask_batch(MaskOrder((photo,), out, MaskSource("alpha"))), Listener()).ok == 1
+    assert run_batch(mask_batch(MaskOrder((photo,), out, MaskSource("alpha"))), RunCallbacks()).ok == 1
     assert np.array_equal(np.asarray(Image.open(out / "a.png")), mask)
     assert read_records(out)["a.png"].notes == ("2 people",)
 
@@ -101,7 +101,7 @@ def run(tmp_path: Path) -> Callable[..., Summary]:
         make_photos(tmp_path / "in", names)
         out = tmp_path / "out"
         job = Job(out, FakeReconstructor, {}, MaskSource("auto"), min_iou, out / "log")
-        return run_batch(Batch(list_inputs([tmp_path / "in"], out), job), Listener())
+        return run_batch(BatchConfig(list_inputs([tmp_path / "in"], out), job), RunCallbacks())
 
     return do
 
@@ -154,7 +154,7 @@ def test_people_who_are_gone_leave_no_meshes(run: Callable[..., Summary], tmp_pa
     (tmp_path / "in" / "new.png").replace(tmp_path / "in" / "crowd.png")
     out = tmp_path / "out"
     job = Job(out, FakeReconstructor, {}, MaskSource("auto"), 0.0, out / "log")
-    run_batch(Batch(list_inputs([tmp_path / "in"], out), job), Listener())
+    run_batch(BatchConfig(list_inputs([tmp_path / "in"], out), job), RunCallbacks())
     assert files(out) == ["crowd.glb", "d/one.glb"]
 
 

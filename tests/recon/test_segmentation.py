@@ -52,14 +52,14 @@ def test_a_few_steps_find_boxes() -> None:
     photos, masks = boxes(8)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-2)
     for _ in range(25):
-        logits, judged = network(photos)
-        loss = mask_loss(logits, masks) + judge_loss(judged, logits, masks)
+        logits, apply_quality_gate = network(photos)
+        loss = mask_loss(logits, masks) + judge_loss(apply_quality_gate, logits, masks)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     overlaps = outline_iou(logits.detach(), masks)
     assert overlaps.mean() > 0.8
-    torch.testing.assert_close(torch.sigmoid(judged.detach()), overlaps, atol=0.25, rtol=0)
+    torch.testing.assert_close(torch.sigmoid(apply_quality_gate.detach()), overlaps, atol=0.25, rtol=0)
 
 
 def test_config_survives_a_file_and_refuses_impossible_sizes() -> None:

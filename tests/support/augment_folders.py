@@ -6,16 +6,16 @@ from pathlib import Path
 import torch
 from training_data import write_people
 
-from mmgen.augment.options import AugmentOptions, Look
+from mmgen.augment.options import AugmentOptions, RenderOptions
 from mmgen.augment.plan import Plan
-from mmgen.augment.running import Listener, Outcome, Request, run_augmentation
+from mmgen.augment.running import AugmentConfig, Outcome, RunCallbacks, run_augmentation
 from mmgen.augment.sources import Source, find_sources
 from mmgen.core.files import sha256_file
 from mmgen.models.weights import save_weights
 from recon.encoders import AttributeEncoder, small_config
 from recon.template import ellipsoid_template
 
-OPTIONS = AugmentOptions(look=Look(size=(32, 16)), with_real=True, samples_per_shard=20)
+OPTIONS = AugmentOptions(look=RenderOptions(size=(32, 16)), with_real=True, samples_per_shard=20)
 
 
 def write_weights(path: Path) -> Path:
@@ -27,20 +27,20 @@ def write_weights(path: Path) -> Path:
     return path
 
 
-def request_for(folder: Path, out: Path, options: AugmentOptions = OPTIONS, **changes) -> Request:
+def request_for(folder: Path, out: Path, options: AugmentOptions = OPTIONS, **changes) -> AugmentConfig:
     """A run on the data set `folder/market` with the weights beside it, which are made where needed."""
     market, weights = folder / "market", folder / "tiny.safetensors"
     if not weights.is_file():
         write_weights(weights)
         write_people(market, identities=4, views=3)
     plan = Plan(options, find_sources(market, options.limit).photos)
-    request = Request(plan, market, out, weights, sha256_file(weights), "cpu")
+    request = AugmentConfig(plan, market, out, weights, sha256_file(weights), "cpu")
     return replace(request, **changes)
 
 
 def made(folder: Path, out: Path, options: AugmentOptions = OPTIONS, **changes) -> Outcome:
     """Run to the end."""
-    return run_augmentation(request_for(folder, out, options, **changes), Listener())
+    return run_augmentation(request_for(folder, out, options, **changes), RunCallbacks())
 
 
 def files_of(out: Path) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from fakes import FakeReconstructor
 from mmgen.core.files import sha256_file
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs, select
-from mmgen.reconstruct.batch import Batch, Listener, Summary, run_batch
+from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, Summary, run_batch
 from mmgen.reconstruct.job import Job
 from mmgen.reconstruct.planning import Redo
 from mmgen.work.records import Record, Shard
@@ -34,7 +34,7 @@ def run(
 ) -> tuple[Summary, list[Record]]:
     seen: list[Record] = []
     items = select(list_inputs([source], job.out), shard, None)
-    summary = run_batch(Batch(items, job, shard, workers, redo, chunk_items), Listener(finished=seen.append))
+    summary = run_batch(BatchConfig(items, job, shard, workers, redo, chunk_items), RunCallbacks(finished=seen.append))
     return summary, seen
 
 

@@ -17,7 +17,7 @@ from recon.training import parallel
 from recon.training.config import OptimiserConfig, PrototypeLoop, StepConfig
 from recon.training.learner import Learner
 from recon.training.loops import move_prototype
-from recon.training.step import Batch, Moment, train_step
+from recon.training.step import Batch, TrainProgress, train_step
 
 STEPS = 4
 WEIGHTS = replace(LOSS_PRESETS["small"], consistency=0.0)
@@ -43,7 +43,7 @@ def trained(learner: Learner, batch: Batch) -> dict[str, object]:
     config, optimiser = StepConfig(losses=WEIGHTS), OptimiserConfig(warmup_steps=0)
     losses, norms = [], []
     for number in range(STEPS):
-        report = train_step(learner, batch, config, optimiser, Moment(number, 1 + number, 0.5))
+        report = train_step(learner, batch, config, optimiser, TrainProgress(number, 1 + number, 0.5))
         losses.append(parallel.mean_over_processes(float(report.loss)))
         norms.append(float(report.gradient_norm))
     moved = move_prototype(learner, PrototypeLoop(), [], warmup_steps=0, step=STEPS)

@@ -10,11 +10,11 @@ from scipy import ndimage
 from training_data import write_people
 
 from mmgen.augment.accounting import PUBLISHED, account, account_before, accounting_of
-from mmgen.augment.finishing import finish
+from mmgen.augment.backgrounds import without_person
+from mmgen.augment.compositing import finish
 from mmgen.augment.mixing import mixed, upper_share
-from mmgen.augment.options import AugmentOptions, Draw, Look
-from mmgen.augment.plan import Plan, SettledPlan, choose_hardest_half, chosen_without_looking
-from mmgen.augment.plates import without_person
+from mmgen.augment.options import AugmentOptions, MixOptions, RenderOptions
+from mmgen.augment.plan import Plan, ResolvedPlan, choose_hardest_half, fixed_pairs
 from mmgen.augment.quality import view_consistency
 from mmgen.augment.sources import Source, find_sources
 from mmgen.augment.tar import SUFFIXES, TarBuilder, header_bytes, read_samples
@@ -27,14 +27,14 @@ from recon.template import ellipsoid_template
 @pytest.fixture(scope="module")
 def market():
     plan = Plan(AugmentOptions(), market_listing())
-    return plan, SettledPlan(plan, chosen_without_looking(plan))
+    return plan, ResolvedPlan(plan, fixed_pairs(plan))
 
 
 def few(count=10, **draw):
     photos = tuple(
         Source(f"t/{pid:04d}_c1s1_00000{view}_01.jpg", f"{pid:04d}", 1) for pid in (3, 1, 2) for view in (0, 1)
     )
-    return Plan(AugmentOptions(Draw(**draw)), photos[:count])
+    return Plan(AugmentOptions(MixOptions(**draw)), photos[:count])
 
 
 def test_the_arithmetic_of_the_paper_comes_out(market):
@@ -56,10 +56,10 @@ def test_the_arithmetic_of_the_paper_comes_out(market):
 
 def test_a_plan_depends_on_listing_options_and_seed_alone():
     plan = Plan(AugmentOptions(), market_listing(1300, 75))
-    settled = SettledPlan(plan, plan.candidates)
+    settled = ResolvedPlan(plan, plan.candidates)
     again = Plan(plan.options, plan.photos)
     assert again.candidates == plan.candidates and again.sha256 == plan.sha256
-    other = Plan(AugmentOptions(Draw(seed=1)), plan.photos)
+    other = Plan(AugmentOptions(MixOptions(seed=1)), plan.photos)
     assert other.candidates != plan.candidates and other.sha256 != plan.sha256
     assert sorted(pair.second for pair in plan.candidates) == list(range(1300))  # everyone lends once
     assert few().candidates[:3] == few(seed=0).candidates[:3]
@@ -73,7 +73,7 @@ def test_labels_are_unordered_pairs_the_smaller_first():
     assert plan.virtual_pid(0, 2) == plan.virtual_pid(2, 0) == "00010003"
     long = Plan(AugmentOptions(), (Source("a.jpg", "12345", 1), Source("b.jpg", "0678", 1), Source("c.jpg", "067", 1)))
     assert long.virtual_pid(0, 1) == "0067812345" and long.virtual_pid(1, 2) == "0006700678"
-    settled = SettledPlan(plan, chosen_without_looking(plan))
+    settled = ResolvedPlan(plan, fixed_pairs(plan))
     assert list(settled.classes)[:3] == ["0001", "0002", "0003"]
     assert list(settled.classes.values()) == list(range(len(settled.classes)))
     assert list(settled.classes)[3:] == sorted(list(settled.classes)[3:])
@@ -86,17 +86,17 @@ def test_unusable_photos_lend_nothing():
     assert {plan.photos[index].pid for index in both.partners} == {plan.photos[pair.second].pid} and len(
         both.partners
     ) == 2
-    settled = SettledPlan(plan, plan.candidates, frozenset({pair.second}))
+    settled = ResolvedPlan(plan, plan.candidates, frozenset({pair.second}))
     assert all(pair.second not in (one.first, *one.partners) for one in settled.sets)
     assert any(len(one.partners) == 1 for one in settled.sets)
     image = few()
-    dropped = SettledPlan(image, image.candidates, frozenset({0}))
-    assert account(dropped).unusable == len(SettledPlan(image, image.candidates).sets) - len(dropped.sets) > 0
+    dropped = ResolvedPlan(image, image.candidates, frozenset({0}))
+    assert account(dropped).unusable == len(ResolvedPlan(image, image.candidates).sets) - len(dropped.sets) > 0
 
 
 def test_the_hardest_half_is_taken_per_64_photos_and_pass():
-    plan = Plan(AugmentOptions(Draw(selection="hardest-half")), market_listing(131, 30))
-    assert chosen_without_looking(plan) is None and len(plan.candidates) == 262
+    plan = Plan(AugmentOptions(MixOptions(selection="hardest-half")), market_listing(131, 30))
+    assert fixed_pairs(plan) is None and len(plan.candidates) == 262
     changes = [random.Random(number).random() for number in range(262)]
     chosen = choose_hardest_half(plan, changes)
     assert len(chosen) == 131
@@ -107,9 +107,9 @@ def test_the_hardest_half_is_taken_per_64_photos_and_pass():
 
 def test_wrong_options_are_refused():
     with pytest.raises(UsageError, match=r"0\.7:0\.3"):
-        AugmentOptions(Draw(own_weight=(0.7, 0.3)))
+        AugmentOptions(MixOptions(own_weight=(0.7, 0.3)))
     with pytest.raises(UsageError, match="every turn is needed once"):
-        AugmentOptions(look=Look(turns_deg=(0, 0)))
+        AugmentOptions(look=RenderOptions(turns_deg=(0, 0)))
 
 
 def test_only_training_people_are_sources(tmp_path):
@@ -150,15 +150,16 @@ def test_textures_are_mixed_as_asked():
     upper = upper_share(template, (16, 8))
     # Soles lie at the outer rows of the map, heads meet in the middle.
     assert upper[[0, -1]].max() < 0.01 and upper[7:9, 2:6].min() > 0.99
-    texture, mix = mixed(own, partner, Draw(own_weight=(0.3, 0.3)), random.Random(0), upper)
+    texture, mix = mixed(own, partner, MixOptions(own_weight=(0.3, 0.3)), random.Random(0), upper)
     assert torch.allclose(texture, torch.full_like(own, 0.7)) and mix == {"mode": "blend", "own_weight": 0.3}
     weights = [
-        mixed(own, partner, Draw(own_weight=(0.2, 0.6)), random.Random(n), upper)[1]["own_weight"] for n in range(40)
+        mixed(own, partner, MixOptions(own_weight=(0.2, 0.6)), random.Random(n), upper)[1]["own_weight"]
+        for n in range(40)
     ]
     assert 0.2 <= min(weights) < 0.3 and 0.5 < max(weights) <= 0.6
     made = {
         mix["swapped"]: texture
-        for texture, mix in (mixed(own, partner, Draw(mix="regions"), random.Random(n), upper) for n in range(9))
+        for texture, mix in (mixed(own, partner, MixOptions(mix="regions"), random.Random(n), upper) for n in range(9))
     }
     assert torch.allclose(made["upper"][0], upper) and torch.allclose(made["lower"][0], 1 - upper)
 

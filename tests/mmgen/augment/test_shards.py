@@ -16,11 +16,10 @@ import torch
 from augment_folders import OPTIONS, files_of, made, request_for
 from click.testing import CliRunner
 
-import mmgen.augment.making as making
-from mmgen.augment.closing import close_folder
-from mmgen.augment.drawing import SetDrawer
-from mmgen.augment.options import Draw, Look
-from mmgen.augment.plan import SettledPlan
+from mmgen.augment.drawing import ViewRenderer
+from mmgen.augment.finalize import close_folder
+from mmgen.augment.options import MixOptions, RenderOptions
+from mmgen.augment.plan import ResolvedPlan
 from mmgen.augment.removal import JOURNAL_NAME, remove_people
 from mmgen.augment.store import StoreReader, store_of
 from mmgen.augment.verification import is_shard_folder, verify_shards
@@ -106,14 +105,16 @@ def test_samples_tell_the_truth(finished, base):
 
 def test_pictures_are_the_mix_seen_from_the_turned_camera(finished, base):
     """Against the renderer's own entry, pixel by pixel where the person covers all of a pixel."""
-    options = replace(OPTIONS, look=Look(size=(32, 16), elevation_jitter_deg=0, distance_jitter=0, background="own"))
+    options = replace(
+        OPTIONS, look=RenderOptions(size=(32, 16), elevation_jitter_deg=0, distance_jitter=0, background="own")
+    )
     request = request_for(base, finished, options)
     weights, store = (
         load_weights(request.weights),
         store_of(request.plan, request.root, finished, request.weights_sha256),
     )
-    reader, virtual = StoreReader(store), SettledPlan(request.plan, request.plan.candidates).sets[0]
-    drawing = SetDrawer(request.plan, reader, weights).draw(virtual)
+    reader, virtual = StoreReader(store), ResolvedPlan(request.plan, request.plan.candidates).sets[0]
+    drawing = ViewRenderer(request.plan, reader, weights).draw(virtual)
     own, partner, mesh = reader[virtual.first], reader[virtual.partners[0]], weights.encoder.prototype
     texture = (torch.tensor(own["texture"].astype("f4")) + torch.tensor(partner["texture"].astype("f4"))) / 510
     vertices = mesh.vertices + torch.tensor(own["offsets"].astype("f4"))
@@ -149,7 +150,7 @@ def test_parts_give_the_same_bytes_as_one_run(finished, base, tmp_path):
 
 def test_a_run_that_died_goes_on_where_it_was(finished, base, tmp_path, monkeypatch):
     out = tmp_path / "died"
-    write = making.write_shard
+    write = shard_writer.write_shard
 
     def dies(folder, name, built, key):
         if name.stem == "virtual-000001":
@@ -157,7 +158,7 @@ def test_a_run_that_died_goes_on_where_it_was(finished, base, tmp_path, monkeypa
             raise MemoryError
         write(folder, name, built, key)
 
-    monkeypatch.setattr(making, "write_shard", dies)
+    monkeypatch.setattr(shard_writer, "write_shard", dies)
     with pytest.raises(MemoryError):
         made(base, out)
     monkeypatch.undo()
@@ -168,7 +169,7 @@ def test_a_run_that_died_goes_on_where_it_was(finished, base, tmp_path, monkeypa
 
 
 def test_other_settings_need_another_folder(copy, base, finished):
-    other = replace(OPTIONS, draw=Draw(seed=5, mix="regions"), with_real=False)
+    other = replace(OPTIONS, draw=MixOptions(seed=5, mix="regions"), with_real=False)
     with pytest.raises(FatalError, match=r"seed 0 \(now 5\), mix blend \(now regions\)"):
         made(base, copy, other)
     outcome = made(base, copy, other, overwrite=True)
@@ -184,7 +185,7 @@ def test_other_settings_need_another_folder(copy, base, finished):
 
 
 def test_options_of_the_published_method(base, tmp_path):
-    options = replace(OPTIONS, draw=Draw(selection="hardest-half", partners="identity", own_weight=(0.2, 0.8)))
+    options = replace(OPTIONS, draw=MixOptions(selection="hardest-half", partners="identity", own_weight=(0.2, 0.8)))
     outcome = made(base, tmp_path / "hard", options)
     lines = [line for line in lines_of(tmp_path / "hard") if line["kind"] == "virtual"]
     assert outcome.record["accounting"]["pairs"] == 12

@@ -18,7 +18,7 @@ from mmgen.datasets import preparation as preparation_module
 from mmgen.datasets import read_index
 from mmgen.datasets.atr import outline
 from mmgen.datasets.journal import read_journal
-from mmgen.datasets.preparation import Listener, Order, plan, prepare
+from mmgen.datasets.preparation import PrepareConfig, RunCallbacks, plan, prepare
 from mmgen.datasets.preparing import Outcome
 from mmgen.masks import MaskSource
 
@@ -76,24 +76,24 @@ def test_truth_goes_along_unless_the_image_is_changed(tmp_path: Path) -> None:
     (source / "truth" / "query").mkdir(parents=True)
     (source / "truth" / f"{name}.npz").write_bytes(b"truth")
     for upscale in (1, 2):
-        prepare(Order("market", source, tmp_path / f"out{upscale}", upscale=upscale))
+        prepare(PrepareConfig("market", source, tmp_path / f"out{upscale}", upscale=upscale))
     index = read_index(tmp_path / "out1")
     truths = {row.path: index.truth_path(row) for row in index.rows}
     assert truths.pop(f"{name}.jpg") == tmp_path / "out1" / "truth" / f"{name}.npz"
     assert (tmp_path / "out1" / "truth" / f"{name}.npz").read_bytes() == b"truth"
     assert set(truths.values()) == {None}
     assert {row.truth for row in read_index(tmp_path / "out2").rows} == {None}
-    prepare(Order("market", source, source))
+    prepare(PrepareConfig("market", source, source))
     assert read_index(source).of_split("query").rows[0].truth == f"truth/{name}.npz"
 
 
 def test_a_second_run_changes_no_byte_and_does_no_work(tmp_path: Path) -> None:
-    order = Order("market", make_market(tmp_path / "m"), tmp_path / "out")
+    order = PrepareConfig("market", make_market(tmp_path / "m"), tmp_path / "out")
     first: list[Outcome] = []
-    prepare(order, Listener(finished=first.append))
+    prepare(order, RunCallbacks(finished=first.append))
     before = tree(order.out)
     again: list[Outcome] = []
-    prepare(order, Listener(finished=again.append))
+    prepare(order, RunCallbacks(finished=again.append))
     assert tree(order.out) == before
     assert [outcome.is_old for outcome in first if outcome.done] == [False] * 5
     assert [outcome.is_old for outcome in again if outcome.done] == [True] * 5
@@ -104,7 +104,7 @@ def test_in_place_adds_masks_and_index_only(tmp_path: Path) -> None:
     moved = tmp_path / "other"
     (source / "masks").rename(moved)
     before = tree(source)
-    order = Order("market", source, source, MaskSource("folder", moved))
+    order = PrepareConfig("market", source, source, MaskSource("folder", moved))
     prepare(order)
     after = tree(source)
     assert {name: after[name] for name in before} == before
@@ -122,7 +122,7 @@ def test_in_place_adds_masks_and_index_only(tmp_path: Path) -> None:
 def test_masks_that_are_in_place_stay_as_they_are(tmp_path: Path) -> None:
     source = make_market(tmp_path / "m")
     before = tree(source)
-    prepare(Order("market", source, source))
+    prepare(PrepareConfig("market", source, source))
     after = tree(source)
     assert {name: after[name] for name in before} == before
     assert read_index(source).rows[0].mask == "masks/bounding_box_test/0000_c1s1_000351_01.png"
@@ -132,7 +132,7 @@ def test_masks_that_are_in_place_stay_as_they_are(tmp_path: Path) -> None:
 def test_what_changed_is_done_again(tmp_path: Path, what: str) -> None:
     source, out = make_market(tmp_path / "m"), tmp_path / "out"
     name = "bounding_box_train/0002_c1s1_000451_03"
-    order = Order("market", source, out)
+    order = PrepareConfig("market", source, out)
     prepare(order)
     if what == "image":
         Image.new("RGB", (32, 64), "red").save(source / f"{name}.jpg")
@@ -141,9 +141,9 @@ def test_what_changed_is_done_again(tmp_path: Path, what: str) -> None:
     elif what == "written mask":
         save_mask(out / "masks" / f"{name}.png", 0.2)
     else:
-        order = Order("market", source, out, max_foreground=0.9)
+        order = PrepareConfig("market", source, out, max_foreground=0.9)
     outcomes: list[Outcome] = []
-    prepare(order, Listener(finished=outcomes.append))
+    prepare(order, RunCallbacks(finished=outcomes.append))
     redone = [outcome.done.source for outcome in outcomes if outcome.done and not outcome.is_old]
     assert redone == [f"{name}.jpg"] if what != "limits" else len(redone) == 6
     assert (out / f"{name}.jpg").read_bytes() == (source / f"{name}.jpg").read_bytes()
@@ -152,7 +152,7 @@ def test_what_changed_is_done_again(tmp_path: Path, what: str) -> None:
 
 
 def test_an_interrupted_run_keeps_its_work_and_writes_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    order = Order("market", make_market(tmp_path / "m"), tmp_path / "out")
+    order = PrepareConfig("market", make_market(tmp_path / "m"), tmp_path / "out")
     monkeypatch.setattr(preparation_module, "CHUNK_IMAGES", 1)
     count = 0
 
@@ -162,15 +162,15 @@ def test_an_interrupted_run_keeps_its_work_and_writes_no_index(tmp_path: Path, m
         if count == 3:
             raise KeyboardInterrupt
 
-    summary = prepare(order, Listener(finished=interrupt))
+    summary = prepare(order, RunCallbacks(finished=interrupt))
     assert summary.exit_code == 130
     assert not (order.out / "index.jsonl").exists()
     kept = set(read_journal(order.out))
     assert len(kept) >= 2
     outcomes: list[Outcome] = []
-    prepare(order, Listener(finished=outcomes.append))
+    prepare(order, RunCallbacks(finished=outcomes.append))
     assert {outcome.done.source for outcome in outcomes if outcome.done and outcome.is_old} == kept
-    fresh = Order("market", order.source, tmp_path / "fresh")
+    fresh = PrepareConfig("market", order.source, tmp_path / "fresh")
     prepare(fresh)
     assert tree(order.out) == tree(fresh.out)
 
@@ -296,7 +296,7 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_limit_is_the_first_in_order(tmp_path: Path) -> None:
-    order = Order("market", make_market(tmp_path / "m"), tmp_path / "out", limit=2)
+    order = PrepareConfig("market", make_market(tmp_path / "m"), tmp_path / "out", limit=2)
     assert [image.relative for image in plan(order).images] == [
         "bounding_box_test/0000_c1s1_000351_01.jpg",
         "bounding_box_test/0005_c2s1_000301_02.jpg",
@@ -309,7 +309,7 @@ def test_images_are_never_replaced(
 ) -> None:
     source = make(tmp_path / "s")
     with pytest.raises(FatalError, match="is the source, whose images would change") as caught:
-        prepare(Order(kind, source, source, **options))
+        prepare(PrepareConfig(kind, source, source, **options))
     assert caught.value.code == "out_is_source"
 
 
@@ -329,7 +329,7 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(preparing, "write_bytes_atomic", full)
-    summary = prepare(Order("market", make_market(tmp_path / "m"), tmp_path / "out"))
+    summary = prepare(PrepareConfig("market", make_market(tmp_path / "m"), tmp_path / "out"))
     assert summary.exit_code == 4
     assert summary.ending.fatal is not None and "No space left" in summary.ending.fatal.message
     assert not (tmp_path / "out" / "index.jsonl").exists()
@@ -343,7 +343,7 @@ def test_a_lost_image_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return preparation_module.FINISHED
 
     monkeypatch.setattr(preparation_module, "run_chunks", lose_all)
-    summary = prepare(Order("market", make_market(tmp_path / "m"), tmp_path / "out"))
+    summary = prepare(PrepareConfig("market", make_market(tmp_path / "m"), tmp_path / "out"))
     assert summary.failed == {"worker_died": 7}
     assert summary.exit_code == 4
 
@@ -352,7 +352,7 @@ def test_a_lost_image_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_two_processes_give_the_same_bytes(tmp_path: Path) -> None:
     source = make_market(tmp_path / "m")
     for workers in (1, 2):
-        prepare(Order("market", source, tmp_path / str(workers), workers=workers))
+        prepare(PrepareConfig("market", source, tmp_path / str(workers), workers=workers))
     assert tree(tmp_path / "1") == tree(tmp_path / "2")
 
 
@@ -371,7 +371,7 @@ def write_brightener(path: Path) -> None:
 def test_a_network_that_enlarges_must_be_there_and_be_asked_to(tmp_path: Path) -> None:
     source = make_market(tmp_path / "m")
     with pytest.raises(FatalError, match="there is no"):
-        prepare(Order("market", source, tmp_path / "out", upscale=2, upscaler=tmp_path / "gone.pth"))
+        prepare(PrepareConfig("market", source, tmp_path / "out", upscale=2, upscaler=tmp_path / "gone.pth"))
     result = run("market", source, "--out", tmp_path / "out", "--upscaler", tmp_path / "gone.pth")
     assert result.exit_code == 2 and "--upscaler needs --upscale" in result.output
 
@@ -383,7 +383,7 @@ def test_a_network_of_the_users_enlarges_images_and_lanczos_does_the_rest(tmp_pa
     source = make_market(tmp_path / "m")
     weights = tmp_path / "brighter.safetensors"
     weights.write_bytes(b"no network")
-    order = Order("market", source, tmp_path / "out", upscale=2, upscaler=weights)
+    order = PrepareConfig("market", source, tmp_path / "out", upscale=2, upscaler=weights)
     with pytest.raises(FatalError, match="cannot be loaded"):
         prepare(order)
     write_brightener(weights)
@@ -394,7 +394,7 @@ def test_a_network_of_the_users_enlarges_images_and_lanczos_does_the_rest(tmp_pa
     expected = fourfold.resize((2 * given.shape[1], 2 * given.shape[0]), Image.Resampling.LANCZOS)
     assert np.array_equal(np.asarray(Image.open(order.out / row.path)), np.asarray(expected))
     again: list[Outcome] = []
-    prepare(order, Listener(finished=again.append))
+    prepare(order, RunCallbacks(finished=again.append))
     assert all(outcome.is_old or outcome.skip for outcome in again)
     result = CliRunner().invoke(
         command, ["market", str(source), "--out", str(tmp_path / "x"), "--upscaler", str(weights)]

@@ -18,9 +18,9 @@ from mmgen.evaluation.azimuth_plot import azimuth_plot
 from mmgen.evaluation.cases import chosen_cases
 from mmgen.evaluation.features import colour_edge_features, inception_features
 from mmgen.evaluation.figures import lines_of
-from mmgen.evaluation.mesh_answers import MeshFolder
+from mmgen.evaluation.mesh_predictions import MeshFolder
 from mmgen.evaluation.photos import list_items
-from mmgen.evaluation.running import Order, evaluate, plan, summed_up, write_results
+from mmgen.evaluation.running import EvaluateConfig, evaluate, plan, summed_up, write_results
 from mmgen.evaluation.scoring import ItemScore, Scorer, ScoringPlan, random_azimuth_deg, through_jpeg
 from mmgen.evaluation.sources import SourceSpec
 from mmgen.models.weights import save_weights
@@ -47,8 +47,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def order(data: Path, source: SourceSpec, **changes: object) -> Order:
-    return Order(data, None, None, 1, replace(ScoringPlan(source), **changes))  # type: ignore[arg-type]
+def order(data: Path, source: SourceSpec, **changes: object) -> EvaluateConfig:
+    return EvaluateConfig(data, None, None, 1, replace(ScoringPlan(source), **changes))  # type: ignore[arg-type]
 
 
 def test_networks_see_photos_of_their_size_as_in_training(data: Path, weights: Path) -> None:

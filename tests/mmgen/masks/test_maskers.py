@@ -17,7 +17,7 @@ from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_file
 from mmgen.masks import MaskSource, maskers
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.batch import Batch, Listener, run_batch
+from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, run_batch
 from mmgen.reconstruct.job import Job
 from mmgen.work.records import read_records
 
@@ -114,7 +114,7 @@ def test_a_changed_masker_remakes_the_item_and_a_broken_one_spoils_only_it(tmp_p
     def run(code: str, version: str) -> tuple[int, str]:
         source = install(code, version)
         job = Job(tmp_path / "out", FakeReconstructor, {}, source, 0.0, tmp_path / "out" / "log")
-        return run_batch(Batch(items, job), Listener()).skipped, job.content_key(items[0], "1" * 64, "none")
+        return run_batch(BatchConfig(items, job), RunCallbacks()).skipped, job.content_key(items[0], "1" * 64, "none")
 
     first, again, newer, broken = run(GOOD, "1"), run(GOOD, "1"), run(GOOD, "2"), run("import nothing_there", "2")
     assert [skipped for skipped, _ in (first, again, newer, broken)] == [0, 1, 0, 0]

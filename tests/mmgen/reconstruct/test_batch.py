@@ -14,8 +14,8 @@ from fakes import FakeReconstructor, make_photos
 
 from mmgen.core.errors import FatalError
 from mmgen.photos.inputs import UsageError, list_inputs
-from mmgen.reconstruct.batch import Batch, Listener, run_batch
-from mmgen.reconstruct.planning import cheap_problems, measure
+from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, run_batch
+from mmgen.reconstruct.planning import measure, precheck
 from mmgen.work.records import Record, Shard, read_manifest, read_records
 
 SUPPORT = Path(__file__).parents[3] / "tests" / "support"
@@ -248,9 +248,9 @@ def test_two_runs_into_one_folder_do_not_mix(photos: Path, tmp_path: Path) -> No
 
     def again(record: Record) -> None:
         with pytest.raises(FatalError, match="another run is writing to"):
-            run_batch(Batch(items, job), Listener())
+            run_batch(BatchConfig(items, job), RunCallbacks())
 
-    summary = run_batch(Batch(items, job), Listener(finished=again))
+    summary = run_batch(BatchConfig(items, job), RunCallbacks(finished=again))
     assert summary.ok == 5
 
 
@@ -259,7 +259,7 @@ def test_what_shows_without_decoding(photos: Path, tmp_path: Path) -> None:
     for name in ("empty.jpg", "text.jpg", "bomb.png", "broken_link.jpg", "pipe.jpg"):
         os.rename(tmp_path / "bad" / name, photos / name)
     job = make_job(tmp_path / "out")
-    problems = cheap_problems(list_inputs([photos], tmp_path / "out"), job)
+    problems = precheck(list_inputs([photos], tmp_path / "out"), job)
     assert {one.input: one.error for one in problems} == {
         "bomb.png": "image_too_large",
         "broken_link.jpg": "image_missing",

@@ -12,7 +12,7 @@ from mmgen.assets.glb import read_glb
 from mmgen.core.files import sha256_file
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.batch import Batch, Listener, run_batch
+from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, run_batch
 from mmgen.reconstruct.fit import FitReconstructor
 from mmgen.reconstruct.job import Job
 from mmgen.work.records import read_records
@@ -20,7 +20,7 @@ from mmgen.work.records import read_records
 
 def run(photos: Path, out: Path, chunk_items: int) -> None:
     job = Job(out, partial(FitReconstructor, OPTIONS), OPTIONS.result_options(), MaskSource("alpha"), 0.0, out / "log")
-    summary = run_batch(Batch(list_inputs([photos], out), job, chunk_items=chunk_items), Listener())
+    summary = run_batch(BatchConfig(list_inputs([photos], out), job, chunk_items=chunk_items), RunCallbacks())
     assert summary.exit_code == 0
 
 

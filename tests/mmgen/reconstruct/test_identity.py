@@ -13,13 +13,13 @@ from mmgen.assets.glb import read_glb
 from mmgen.assets.tree import GlbFile
 from mmgen.assets.verification import verify
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.evaluation.mesh_answers import MeshFolder
+from mmgen.evaluation.mesh_predictions import MeshFolder
 from mmgen.evaluation.photos import Item, Loaded
 from mmgen.gallery.items import collect_items
 from mmgen.masks import MaskSource
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import InputItem, UsageError, list_inputs
-from mmgen.reconstruct.batch import Batch, Listener, Summary, run_batch
+from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, Summary, run_batch
 from mmgen.reconstruct.choose import build_reconstructor
 from mmgen.reconstruct.identities import by_identity
 from mmgen.reconstruct.job import Job
@@ -77,7 +77,7 @@ def run(folder: Path, options: ReconstructOptions, chunk_items: int = 8) -> Summ
         out, partial(build_reconstructor, options), options.result_options(), MaskSource("alpha"), 0.0, out / "log"
     )
     items = list_inputs([folder / "in"], out, arranged=by_identity)
-    return run_batch(Batch(items, job, chunk_items=chunk_items), Listener())
+    return run_batch(BatchConfig(items, job, chunk_items=chunk_items), RunCallbacks())
 
 
 @pytest.fixture(scope="module")

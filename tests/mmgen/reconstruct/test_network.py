@@ -12,18 +12,18 @@ from mmgen.assets.glb import glb_bytes
 from mmgen.assets.rules import check_glb
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_file
-from mmgen.evaluation.mesh_answers import answer_of
+from mmgen.evaluation.mesh_predictions import answer_of
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruct.choose import build_reconstructor, default_options
 from mmgen.reconstruct.network import NetworkReconstructor
 from mmgen.reconstruct.result import ReconstructOptions
 from recon.encoders import AttributeEncoder, aligned_config
-from recon.evaluation.answers import draw_answer
+from recon.evaluation.predictions import draw_prediction
 from recon.metrics import mask_iou
 from recon.structures import Attributes, Camera
 from recon.template import Template, ellipsoid_template
-from recon.texturing.blend import painted_in_light
+from recon.texturing.blend import textures_in_light
 
 SIZE = (128, 64)
 
@@ -114,7 +114,7 @@ def test_the_asset_faces_front_whatever_the_camera(results, template):
 def test_the_asset_lies_in_its_photo_where_the_figures_say(results, items):
     """Drawn in the frame of the whole photo, from nothing but the asset and its provenance."""
     for result, size in zip(results, [(128, 64), (200, 300)], strict=True):
-        drawn = draw_answer(answer_of(result.asset, size), size)
+        drawn = draw_prediction(answer_of(result.asset, size), size)
         box = result.asset.provenance["crop_px"]
         assert box["height"] == pytest.approx(2 * box["width"], abs=0.01), "square pixels, no stretching"
         rgba = people_rgba(2)[1 if size[1] == 300 else 0]
@@ -165,9 +165,9 @@ def test_light_is_painted_as_seen_from_the_front():
     texture, camera = torch.full((1, 3, 4, 2), 0.5), Camera.frontal(1)
     light = torch.zeros(1, 9)
     light[0, 0], light[0, 2] = 1 / 0.28209479177, 1 / 0.4886025119
-    lit = painted_in_light(Attributes(camera, torch.zeros(1, 4, 3), texture * 0.5, light))
+    lit = textures_in_light(Attributes(camera, torch.zeros(1, 4, 3), texture * 0.5, light))
     torch.testing.assert_close(lit, texture)
-    assert torch.equal(painted_in_light(Attributes(camera, torch.zeros(1, 4, 3), texture)), texture)
+    assert torch.equal(textures_in_light(Attributes(camera, torch.zeros(1, 4, 3), texture)), texture)
 
 
 def test_weights_that_cannot_be_used_are_told_before_any_photo(options, tmp_path):

@@ -18,7 +18,7 @@ from mmgen.cli import cli
 from mmgen.core.errors import ItemError
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.batch import Batch, Listener, run_batch
+from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, run_batch
 from mmgen.reconstruct.fit import FitReconstructor
 from mmgen.reconstruct.job import Job
 from mmgen.reconstruct.rerun import Rerunner, Whereabouts
@@ -34,7 +34,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "photos" / "list.jsonl").write_text('{"path": "0.png", "height_m": 1.9}')
     out = root / "meshes"
     job = Job(out, partial(FitReconstructor, OPTIONS), OPTIONS.result_options(), MaskSource("alpha"), 0.0, out / "log")
-    assert run_batch(Batch(list_inputs([root / "photos" / "list.jsonl"], out), job), Listener()).exit_code == 0
+    assert (
+        run_batch(BatchConfig(list_inputs([root / "photos" / "list.jsonl"], out), job), RunCallbacks()).exit_code == 0
+    )
     return root
 
 

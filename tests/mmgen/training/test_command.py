@@ -63,8 +63,8 @@ def test_a_signal_gives_130(words, tmp_path, monkeypatch):
         os.kill(os.getpid(), signal.SIGTERM)
         return real(*arguments)
 
-    real = loop.learn
-    monkeypatch.setattr(loop, "learn", step_and_stop)
+    real = loop.training_step
+    monkeypatch.setattr(loop, "training_step", step_and_stop)
     assert main(words) == 130
     assert len(taken) == 1 and (tmp_path / "run/checkpoints/state.pt").is_file()
     assert [row["step"] for row in read_metrics(tmp_path / "run/metrics.jsonl")] == [1]

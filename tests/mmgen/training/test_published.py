@@ -12,7 +12,7 @@ from mmgen.training.session import make_template
 from recon.structures import Sample
 from recon.training.learner import make_learner
 from recon.training.loops import move_prototype
-from recon.training.step import Batch, Moment, train_step
+from recon.training.step import Batch, TrainProgress, train_step
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 PHOTOS = 4
@@ -40,7 +40,7 @@ def test_a_published_step(name, height, width):
     critic = [p.detach().clone() for p in learner.critic.parameters()]
     optimiser = replace(manifest.optimiser, warmup_steps=0)
     batch = photos(height, width)
-    report = train_step(learner, batch, manifest.step, optimiser, Moment(0, 0, 0.1))
+    report = train_step(learner, batch, manifest.step, optimiser, TrainProgress(0, 0, 0.1))
     assert report.applied and report.loss.isfinite()
     expected = {"image", "iou", "adversarial", "consistency", "mirror", "laplacian", "flatten", "edge", "deformation"}
     assert expected <= set(report.terms)

@@ -17,7 +17,7 @@ from mmgen.training.clock import Clock, StopSignal, progress_of
 from mmgen.training.folder import MetricsLog, RunFolder, read_metrics
 from mmgen.training.loop import train
 from mmgen.training.manifest import Length, read_manifest
-from mmgen.training.recorder import Listener
+from mmgen.training.recorder import RunCallbacks
 from mmgen.training.session import TrainOrder, initialised, make_session
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +40,7 @@ def whole(people, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     made = TrainOrder(read_manifest(write_manifest(folder)), people, folder / "run")
     notes: list[str] = []
-    return made, train(made, Listener(note=notes.append)), notes
+    return made, train(made, RunCallbacks(note=notes.append)), notes
 
 
 def curve(folder):
@@ -137,7 +137,7 @@ def test_a_signal_saves_and_stops_after_the_step(whole, order, number):
             os.kill(os.getpid(), number)
 
     before = signal.getsignal(number)
-    outcome = train(order, Listener(advance=advance, stopping=lambda: heard.append(number)))
+    outcome = train(order, RunCallbacks(advance=advance, stopping=lambda: heard.append(number)))
     assert outcome.interrupted and not outcome.finished and outcome.steps == 3 and heard == [number]
     assert signal.getsignal(number) is before
     train(replace(order, resume=True))
@@ -277,11 +277,11 @@ def test_kill_minus_nine_and_resume(whole, order, tmp_path, people):
     script = (
         "import os, sys; from dataclasses import replace; from pathlib import Path\n"
         "from mmgen.training.manifest import read_manifest; from mmgen.training.loop import train\n"
-        "from mmgen.training.recorder import Listener; from mmgen.training.session import TrainOrder\n"
+        "from mmgen.training.recorder import RunCallbacks; from mmgen.training.session import TrainOrder\n"
         "manifest, data, out, resume = sys.argv[1:]\n"
         "order = TrainOrder(read_manifest(Path(manifest)), Path(data), Path(out), resume=resume == 'yes')\n"
         "kill = lambda progress: os.kill(os.getpid(), 9) if resume == 'no' and progress == 5 / 8 else None\n"
-        "train(order, Listener(advance=kill))\n"
+        "train(order, RunCallbacks(advance=kill))\n"
     )
     words = [sys.executable, "-c", script, str(tmp_path / "tiny.toml"), str(people), str(order.out)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}

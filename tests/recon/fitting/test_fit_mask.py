@@ -282,17 +282,17 @@ def test_descent_without_gradient_stands_still():
 
 
 def test_best_shape_is_kept_and_frozen():
-    def judged(best, qualities, step):
+    def apply_quality_gate(best, qualities, step):
         shape = torch.full((2, 1, 3), float(step))
         return best.updated(shape, torch.tensor(qualities), step, patience=2)
 
     best = BestShape.start(torch.full((2, 1, 3), -1.0))
-    best = judged(best, [0.5, 0.1], 0)
-    best = judged(best, [0.4, 0.2], 1)
-    best = judged(best, [0.5, 0.3], 2)  # not better than before
+    best = apply_quality_gate(best, [0.5, 0.1], 0)
+    best = apply_quality_gate(best, [0.4, 0.2], 1)
+    best = apply_quality_gate(best, [0.5, 0.3], 2)  # not better than before
     assert best.step.tolist() == [0, 2] and not best.final.any()
-    best = judged(best, [0.9, 0.3], 3)  # too late for the first
+    best = apply_quality_gate(best, [0.9, 0.3], 3)  # too late for the first
     assert best.final.tolist() == [True, False]
-    best = judged(best, [1.0, 0.4], 4)
+    best = apply_quality_gate(best, [1.0, 0.4], 4)
     assert best.quality.tolist() == pytest.approx([0.5, 0.4])
     assert best.vertices[:, 0, 0].tolist() == [0, 4]

@@ -6,7 +6,7 @@ from tiny import ellipse_photos, tiny_learner
 from recon.losses import LossWeights
 from recon.training.config import OptimiserConfig, StepConfig
 from recon.training.learner import Learner
-from recon.training.step import Batch, Moment, train_step
+from recon.training.step import Batch, TrainProgress, train_step
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def step(ellipses):
 
     def run(learner: Learner, weights: LossWeights, number: int = 0, in_epoch: int | None = None, **changes: object):
         config = StepConfig(losses=weights, **changes)
-        moment = Moment(number, number if in_epoch is None else in_epoch, 0.5)
+        moment = TrainProgress(number, number if in_epoch is None else in_epoch, 0.5)
         return train_step(learner, ellipses, config, OptimiserConfig(warmup_steps=0), moment)
 
     return run

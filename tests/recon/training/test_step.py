@@ -7,7 +7,7 @@ from recon.encoders import GROUPS
 from recon.losses import LOSS_PRESETS, LossWeights
 from recon.structures import Sample
 from recon.training.config import OptimiserConfig, StepConfig
-from recon.training.step import Batch, Moment, train_step
+from recon.training.step import Batch, TrainProgress, train_step
 
 NOTHING = LossWeights(**{field.name: 0.0 for field in fields(LossWeights)})
 RECONSTRUCTION = replace(NOTHING, image=2.0, iou=2.0, laplacian=0.01, deformation=0.1, mirror=0.1, flatten=0.002)
@@ -105,7 +105,7 @@ def test_the_loss_is_the_weighted_sum(make_tiny, step):
 
 def test_identity_supervision_needs_company(make_tiny, ellipses):
     weights = replace(NOTHING, image=1.0, identity=1.0)
-    config, optimiser, moment = StepConfig(losses=weights), OptimiserConfig(), Moment(0, 0, 0.5)
+    config, optimiser, moment = StepConfig(losses=weights), OptimiserConfig(), TrainProgress(0, 0, 0.5)
     sample = ellipses.sample
     alone = Sample(sample.image, sample.mask, torch.arange(4))
     for known, expected in ((sample.identity, True), (None, False), (alone.identity, False)):
@@ -120,10 +120,10 @@ def test_identity_supervision_compares_with_the_other_photo(make_tiny, ellipses)
     batch = Batch(Sample(sample.image[twice], sample.mask[twice], torch.tensor([0, 0, 1, 1])))
     weights = replace(NOTHING, image=1.0, iou=1.0, identity=1.0)
     learner = make_tiny()
-    report = train_step(learner, batch, StepConfig(losses=weights), OptimiserConfig(), Moment(0, 0, 0.5))
+    report = train_step(learner, batch, StepConfig(losses=weights), OptimiserConfig(), TrainProgress(0, 0, 0.5))
     own = float(report.terms["image"] + report.terms["iou"])
     assert float(report.terms["identity"]) == pytest.approx(own, rel=1e-4)
-    report = train_step(make_tiny(), ellipses, StepConfig(losses=weights), OptimiserConfig(), Moment(0, 0, 0.5))
+    report = train_step(make_tiny(), ellipses, StepConfig(losses=weights), OptimiserConfig(), TrainProgress(0, 0, 0.5))
     assert float(report.terms["identity"]) > float(report.terms["image"] + report.terms["iou"]) * 1.01
 
 
@@ -157,7 +157,7 @@ def test_clipping_bounds_the_gradient(make_tiny, ellipses):
     for clip, expected in ((1e-3, 1e-3), (0.0, None)):
         learner = make_tiny()
         optimiser = OptimiserConfig(gradient_clip=clip)
-        report = train_step(learner, ellipses, config, optimiser, Moment(0, 0, 0.5))
+        report = train_step(learner, ellipses, config, optimiser, TrainProgress(0, 0, 0.5))
         norm = torch.stack([p.grad.norm() for p in learner.encoder.parameters() if p.grad is not None]).norm()
         wanted = float(report.gradient_norm) if expected is None else expected
         assert float(norm) == pytest.approx(wanted, rel=1e-3)
@@ -167,7 +167,7 @@ def test_clean_photos_alone_are_gathered_for_the_prototype(make_tiny, ellipses):
     config, optimiser = StepConfig(losses=replace(NOTHING, image=1.0)), OptimiserConfig()
     learner = make_tiny()
     batch = Batch(ellipses.sample, torch.tensor([True, False, True, True]))
-    train_step(learner, batch, config, optimiser, Moment(0, 0, 0.5))
+    train_step(learner, batch, config, optimiser, TrainProgress(0, 0, 0.5))
     assert learner.prototype.gathered.count == 3
 
 

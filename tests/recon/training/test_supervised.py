@@ -14,19 +14,19 @@ from recon.structures import Attributes, Camera, Sample
 from recon.template import ellipsoid_template
 from recon.training import supervised
 from recon.training.config import OptimiserConfig, StepConfig
-from recon.training.known import Known
+from recon.training.ground_truth import GroundTruth
 from recon.training.learner import make_learner
-from recon.training.step import Batch, Moment, draw
+from recon.training.step import Batch, TrainProgress, draw
 from recon.training.supervised import (
     camera_truth_loss,
+    conditioning_camera,
     corrected_camera_loss,
-    learn,
+    jittered_camera,
     supervised_step,
     texels_truth_loss,
-    told_camera,
+    training_step,
     turned_camera,
     turned_view_loss,
-    unsure_camera,
     vertices_truth_loss,
 )
 
@@ -91,7 +91,7 @@ def test_texel_errors_are_plain_means():
 
 def test_given_cameras_are_off_but_not_all_and_not_far():
     true = cameras(*[10.0] * 400)
-    given = unsure_camera(true, torch.Generator().manual_seed(0))
+    given = jittered_camera(true, torch.Generator().manual_seed(0))
     off = given.azimuth_deg - true.azimuth_deg
     assert 0.15 < float((off == 0).double().mean()) < 0.35
     assert 4 < float(off[off != 0].std()) < 8
@@ -119,7 +119,7 @@ def scene():
         told = replace(attributes, offsets=offsets, texture=texture, light=None)
         drawn = draw(told, template, Sample(torch.rand(4, 3, 64, 32), torch.ones(4, 64, 32)))
     coarse = torch.nn.functional.avg_pool2d(texture, 2)
-    known = Known(camera, (drawn.mask > 0.5).float(), template.vertices + offsets, coarse)
+    known = GroundTruth(camera, (drawn.mask > 0.5).float(), template.vertices + offsets, coarse)
     return learner, Batch(Sample(drawn.image.clamp(0, 1), known.mask), known=known)
 
 
@@ -127,7 +127,7 @@ def test_all_terms_fall_when_one_batch_is_learned_again_and_again(scene):
     learner, batch = scene
     config = StepConfig(losses=LOSS_PRESETS["truth"], offset_smoothing=0.0)
     optimiser = OptimiserConfig(learning_rate=3e-3, warmup_steps=0)
-    reports = [learn(learner, batch, config, optimiser, Moment(step, step, 0.0)) for step in range(25)]
+    reports = [training_step(learner, batch, config, optimiser, TrainProgress(step, step, 0.0)) for step in range(25)]
     assert set(reports[0].terms) == {
         f"truth_{name}" for name in ("camera", "correction", "vertices", "texels", "image", "structure")
     }
@@ -149,7 +149,7 @@ def test_most_photos_come_with_the_predicted_camera_unless_it_is_lost(scene, mon
         return prediction(said)
 
     monkeypatch.setattr(learner.encoder, "predict_camera", predict_camera)
-    told = told_camera(learner, sample, true)
+    told = conditioning_camera(learner, sample, true)
     taken = told.camera.distance == 3.1
     assert torch.equal(taken, told.is_predicted)
     assert not taken[::2].any() and 0.65 < float(taken[1::2].double().mean()) < 0.85
@@ -188,7 +188,7 @@ def test_a_wrong_back_is_seen_from_behind_alone(scene):
 def test_a_batch_without_truth_is_refused(scene):
     learner, batch = scene
     with pytest.raises(ValueError, match="needs a batch with truth"):
-        supervised_step(learner, replace(batch, known=None), StepConfig(), OptimiserConfig(), Moment(0, 0, 0.0))
+        supervised_step(learner, replace(batch, known=None), StepConfig(), OptimiserConfig(), TrainProgress(0, 0, 0.0))
 
 
 def test_shapes_are_combinations_of_given_modes():
@@ -215,7 +215,7 @@ def test_shapes_alone_are_learned_without_a_drawing(scene, monkeypatch):
     config = StepConfig(losses=LossWeights(**{**silent, "vertices": 1.0}))
     before = [parameter.clone() for parameter in learner.encoder.texture.parameters()]
     optimiser = OptimiserConfig(learning_rate=1e-3, warmup_steps=0)
-    reports = [learn(learner, batch, config, optimiser, Moment(step, step, 0.0)) for step in range(12)]
+    reports = [training_step(learner, batch, config, optimiser, TrainProgress(step, step, 0.0)) for step in range(12)]
     assert set(reports[0].terms) == {"truth_vertices"}
     assert reports[-1].terms["truth_vertices"] < reports[0].terms["truth_vertices"]
     assert all(map(torch.equal, before, learner.encoder.texture.parameters()))
@@ -226,7 +226,7 @@ def test_drawings_teach_the_shape_nothing(scene):
     config = StepConfig(losses=replace(LOSS_PRESETS["truth"], camera=0.0, vertices=0.0, identity=1.0))
     before = {group: _state(learner, group) for group in ("shape", "texture", "light")}
     optimiser = OptimiserConfig(learning_rate=1e-3, warmup_steps=0)
-    report = learn(learner, batch, config, optimiser, Moment(0, 0, 0.0))
+    report = training_step(learner, batch, config, optimiser, TrainProgress(0, 0, 0.0))
     assert set(report.terms) == {f"truth_{name}" for name in ("texels", "image", "structure", "identity")}
     assert all(map(torch.equal, before["shape"], _state(learner, "shape")))  # batch statistics as well
     for group in ("texture", "light"):
@@ -242,9 +242,9 @@ def test_fixed_statistics_are_used_and_kept_and_training_goes_on_as_before(scene
     statistics = {k: v.clone() for k, v in learner.encoder.state_dict().items() if "running" in k}
     config = StepConfig(losses=LOSS_PRESETS["truth"], fixed_statistics=True)
     optimiser = OptimiserConfig(learning_rate=1e-9, warmup_steps=0)
-    learn(learner, batch, config, optimiser, Moment(0, 0, 0.0))
+    training_step(learner, batch, config, optimiser, TrainProgress(0, 0, 0.0))
     after = learner.encoder.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in statistics.items())
     assert all(m.training for m in learner.encoder.modules())
-    learn(learner, batch, replace(config, fixed_statistics=False), optimiser, Moment(0, 0, 0.0))
+    training_step(learner, batch, replace(config, fixed_statistics=False), optimiser, TrainProgress(0, 0, 0.0))
     assert not all(torch.equal(value, learner.encoder.state_dict()[name]) for name, value in statistics.items())

@@ -16,7 +16,7 @@ from mmgen.core.listing import display_name
 from mmgen.evaluation.photos import Item, Loaded
 from mmgen.photos.inputs import REJECTED_FOLDER
 from mmgen.work.records import PhotoRecord, Record, read_records
-from recon.evaluation.answers import Answer
+from recon.evaluation.predictions import Prediction
 from recon.evaluation.surfaces import Surface
 from recon.structures import Camera
 
@@ -40,7 +40,7 @@ class MeshFolder:
                     self._by_photo[os.path.realpath(Path(part.root, part.input))] = one, shared
         self._by_name = records
 
-    def answer(self, photo: Loaded) -> Answer:
+    def answer(self, photo: Loaded) -> Prediction:
         """The asset in the frame of its photo.
 
         Raises:
@@ -102,7 +102,7 @@ def _own_row(asset: Asset, part: PhotoRecord) -> Mapping[str, Any]:
     return {"camera": None}
 
 
-def answer_of(asset: Asset, photo_size: tuple[int, int]) -> Answer:
+def answer_of(asset: Asset, photo_size: tuple[int, int]) -> Prediction:
     """An asset in the world and under the camera that it was made with, drawn in the frame of its photo.
 
     Args:
@@ -122,7 +122,7 @@ def answer_of(asset: Asset, photo_size: tuple[int, int]) -> Answer:
         ) from error
 
 
-def _answer(asset: Asset, provenance: Mapping[str, Any], photo_size: tuple[int, int]) -> Answer:
+def _answer(asset: Asset, provenance: Mapping[str, Any], photo_size: tuple[int, int]) -> Prediction:
     height, width = (float(side) for side in provenance["photo_size_px"])
     if abs(height / width * photo_size[1] / photo_size[0] - 1) > ASPECT_TOLERANCE:
         raise ItemError(
@@ -141,7 +141,7 @@ def _answer(asset: Asset, provenance: Mapping[str, Any], photo_size: tuple[int, 
     # A crop of the photo with square pixels: the same picture plane, cut differently.
     camera = Camera(azimuth, elevation, distance, offset, float(pose["focal"]) * crop["height"] / height)
     shift = ((2 * crop["left"] + crop["width"]) / width - 1, 1 - (2 * crop["top"] + crop["height"]) / height)
-    return Answer(_surface(asset, provenance["placement"]), camera, shift)
+    return Prediction(_surface(asset, provenance["placement"]), camera, shift)
 
 
 def _surface(asset: Asset, placement: Mapping[str, Any]) -> Surface:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmgen.augment.drawing import SetDrawer
-from mmgen.augment.plan import SettledPlan
+from mmgen.augment.drawing import ViewRenderer
+from mmgen.augment.plan import ResolvedPlan
 from mmgen.augment.samples import (
     Description,
     descends_from,
@@ -53,7 +53,7 @@ class ShardJob:
         key: hash of all that decides their bytes.
     """
 
-    settled: SettledPlan
+    settled: ResolvedPlan
     removed: tuple[str, ...]
     root: Path
     out: Path
@@ -100,7 +100,7 @@ class ShardMaker:
     def __init__(self, job: ShardJob, weights: Weights) -> None:
         self._job = job
         self._weights = weights
-        self._drawer = SetDrawer(job.settled.plan, StoreReader(job.store), weights)
+        self._drawer = ViewRenderer(job.settled.plan, StoreReader(job.store), weights)
         self._pid_of = {photo.path: photo.pid for photo in job.settled.plan.photos}
 
     def __call__(self, names: Sequence[ShardName]) -> Iterator[tuple[int, ShardEntry]]:

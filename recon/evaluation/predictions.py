@@ -14,7 +14,7 @@ from recon.template import Template
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """One predicted body and how it lies in its photo.
 
     Attributes:
@@ -28,7 +28,7 @@ class Answer:
     camera: Camera
     shift_ndc: tuple[float, float] = (0.0, 0.0)
 
-    def turned(self, azimuth_deg: float) -> "Answer":
+    def turned(self, azimuth_deg: float) -> "Prediction":
         """The same body seen from `azimuth_deg` degrees further around it."""
         return replace(self, camera=self.camera.turned(azimuth_deg))
 
@@ -46,18 +46,18 @@ class AnswerDrawing:
     mask: Float[Tensor, "H W"]
 
 
-def answers_of(attributes: Attributes, template: Template) -> list[Answer]:
+def predictions_of(attributes: Attributes, template: Template) -> list[Prediction]:
     """Predictions of networks, one by one."""
     vertices = template.vertices + attributes.offsets
     lights = [None] * len(vertices) if attributes.light is None else attributes.light.split(1)
     return [
-        Answer(Surface(one, template.faces, template.face_uv, texture, light), attributes.camera.at(index))
+        Prediction(Surface(one, template.faces, template.face_uv, texture, light), attributes.camera.at(index))
         for index, (one, texture, light) in enumerate(zip(vertices, attributes.texture.split(1), lights, strict=True))
     ]
 
 
 @torch.no_grad()
-def draw_answer(answer: Answer, size: tuple[int, int]) -> AnswerDrawing:
+def draw_prediction(answer: Prediction, size: tuple[int, int]) -> AnswerDrawing:
     """Draw an answer at (height, width) pixels of its photo, as `recon.render.render` would."""
     vertices = answer.surface.vertices.to(answer.camera.distance)[None]
     ndc, in_camera = project(vertices, answer.camera, *size)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmgen.training.batches import BatchPlan, PhotoStore, draw_batches
-from mmgen.training.known_batches import Framing, framed_pictures, known_truth
+from mmgen.training.truth_batches import Framing, framed_pictures, known_truth
 from mmgen.training.truth_pack import TruthPack, camera_numbers
 from recon.camera import intrinsics_px, project, project_matrices, world_to_camera
 from recon.evaluation.surfaces import Surface

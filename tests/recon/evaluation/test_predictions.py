@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from recon.camera import project
-from recon.evaluation.answers import Answer, answers_of, draw_answer
 from recon.evaluation.baselines import template_answer
+from recon.evaluation.predictions import Prediction, draw_prediction, predictions_of
 from recon.evaluation.surfaces import Surface
 from recon.render import render
 from recon.structures import Attributes, Camera, TexturedMesh
@@ -36,24 +36,24 @@ def test_answers_of_networks_are_drawn_as_they_are_trained(is_lit):
         attributes = replace(attributes, light=None)
     mesh = TexturedMesh(template.vertices + attributes.offsets, template.faces, template.face_uv, attributes.texture)
     expected = render(mesh, attributes.camera, SIZE, light=attributes.light)
-    for index, answer in enumerate(answers_of(attributes, template)):
-        drawn = draw_answer(answer, SIZE)
+    for index, answer in enumerate(predictions_of(attributes, template)):
+        drawn = draw_prediction(answer, SIZE)
         torch.testing.assert_close(drawn.mask, expected.mask[index], atol=1e-5, rtol=0)
         torch.testing.assert_close(drawn.image, expected.image[index].clamp(0, 1), atol=1e-4, rtol=0)
 
 
 def test_a_shift_moves_the_picture_by_whole_pixels():
     template, attributes = ellipsoid_template(2), two_bodies()
-    answer = answers_of(attributes, template)[0]
+    answer = predictions_of(attributes, template)[0]
     # 6 pixels right, 4 up
     moved = replace(answer, shift_ndc=(2 * 6 / SIZE[1], 2 * 4 / SIZE[0]))
-    before, after = draw_answer(answer, SIZE), draw_answer(moved, SIZE)
+    before, after = draw_prediction(answer, SIZE), draw_prediction(moved, SIZE)
     torch.testing.assert_close(after.mask[:-4, 6:], before.mask[4:, :-6], atol=1e-4, rtol=0)
     torch.testing.assert_close(after.image[:, :-4, 6:], before.image[:, 4:, :-6], atol=1e-3, rtol=0)
 
 
 def test_turning_goes_around_the_body():
-    answer = answers_of(two_bodies(), ellipsoid_template(2))[0]
+    answer = predictions_of(two_bodies(), ellipsoid_template(2))[0]
     assert float(answer.turned(90.0).camera.azimuth_deg) == 120.0
     assert answer.turned(90.0).surface is answer.surface and answer.camera.azimuth_deg.shape == (1,)
 
@@ -66,7 +66,7 @@ def test_the_mean_shape_wears_the_photo_where_the_crop_lies():
     ndc, _ = project(template.vertices[None], camera, *SIZE)
     expected = (ndc[0] + torch.tensor(shift)) / 2 + 0.5
     torch.testing.assert_close(shape.corner_values, expected[template.faces])
-    drawn = draw_answer(Answer(shape, camera, shift), SIZE)
+    drawn = draw_prediction(Prediction(shape, camera, shift), SIZE)
     inside = drawn.mask == 1
     error = (drawn.image - image).abs().mean(dim=0)[inside]
     assert float(error.mean()) < 0.05, "each pixel shows itself"

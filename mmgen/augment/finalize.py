@@ -14,7 +14,7 @@ from mmgen.core.files import sha256_bytes, sweep_temp_files, write_bytes_atomic,
 
 
 @dataclass(frozen=True)
-class Origin:
+class ShardProvenance:
     """Where the samples of a folder come from.
 
     Attributes:
@@ -32,7 +32,7 @@ class Origin:
     photos: Path | None
 
 
-def close_folder(out: Path, entries: Mapping[ShardName, ShardEntry], origin: Origin) -> dict[str, Any]:
+def close_folder(out: Path, entries: Mapping[ShardName, ShardEntry], origin: ShardProvenance) -> dict[str, Any]:
     """Join the index of all tars, and write everything around them, the record last; returns its content."""
     kept = {name: entry for name, entry in sorted(entries.items()) if entry.samples}
     sweep_shards(out, list(kept))
@@ -48,7 +48,7 @@ def close_folder(out: Path, entries: Mapping[ShardName, ShardEntry], origin: Ori
 
 
 def _record(
-    lines: Sequence[Mapping[str, Any]], entries: Mapping[ShardName, ShardEntry], index: bytes, origin: Origin
+    lines: Sequence[Mapping[str, Any]], entries: Mapping[ShardName, ShardEntry], index: bytes, origin: ShardProvenance
 ) -> dict[str, Any]:
     return {
         "schema": RECORD_SCHEMA,

@@ -10,7 +10,7 @@ from PIL import Image
 from mmgen.training.degradation import degraded
 from mmgen.training.truth_pack import TruthPack
 from recon.structures import DEFAULT_FOCAL, Camera
-from recon.training.known import Known
+from recon.training.ground_truth import GroundTruth
 
 Pictures = NDArray[np.uint8]
 
@@ -104,7 +104,7 @@ def known_batch(
     truth: TruthPack,
     degradation: float,
     generator: np.random.Generator,
-) -> tuple[Pictures, Known]:
+) -> tuple[Pictures, GroundTruth]:
     """Photos with random framing and faults, and what is then known about them.
 
     Args:
@@ -119,7 +119,7 @@ def known_batch(
     return faulty.pictures, known_truth(truth, framing, faulty.gain, framed[..., 3])
 
 
-def known_truth(truth: TruthPack, framing: Framing, gain: NDArray[np.float32], masks: NDArray[np.uint8]) -> Known:
+def known_truth(truth: TruthPack, framing: Framing, gain: NDArray[np.float32], masks: NDArray[np.uint8]) -> GroundTruth:
     """Truth of framed and recoloured photos with these masks, [B, H, W] 0 or 255."""
     vertices = truth.vertices[truth.mesh].astype(np.float32)
     texels = truth.texels[truth.mesh]
@@ -127,7 +127,7 @@ def known_truth(truth: TruthPack, framing: Framing, gain: NDArray[np.float32], m
     vertices[flipped] = vertices[flipped][:, truth.partners] * np.array([-1, 1, 1], np.float32)
     texels[flipped] = texels[flipped][:, :, ::-1]
     colours = texels.transpose(0, 3, 1, 2) * (truth.gain * gain / np.float32(255))[:, :, None, None]
-    return Known(
+    return GroundTruth(
         framed_camera(truth.camera, framing, masks.shape[1] / masks.shape[2]),
         torch.from_numpy(masks.copy()).float().div_(255),
         torch.from_numpy(vertices),

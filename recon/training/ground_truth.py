@@ -10,7 +10,7 @@ from recon.structures import Camera
 
 
 @dataclass(frozen=True)
-class Known:
+class GroundTruth:
     """Truth of a batch of photos.
 
     Attributes:
@@ -25,11 +25,11 @@ class Known:
     vertices: Float[Tensor, "B V 3"]
     texture: Float[Tensor, "B 3 h w"]
 
-    def to(self, device: torch.device) -> "Known":
+    def to(self, device: torch.device) -> "GroundTruth":
         """Copy to a device."""
         names = ("azimuth_deg", "elevation_deg", "distance", "offset")
         moved = {name: getattr(self.camera, name).to(device, non_blocking=True) for name in names}
-        return Known(
+        return GroundTruth(
             replace(self.camera, **moved),
             self.mask.to(device, non_blocking=True),
             self.vertices.to(device, non_blocking=True),

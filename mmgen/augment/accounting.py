@@ -17,7 +17,8 @@ class Accounting:
         same_identity: pairs of one person, skipped; None: known once the hardest half is chosen.
         unusable: pairs without a usable photo on one side, skipped.
         views_per_set: turns of the camera.
-        virtual_identities: distinct pairs of people; None as above.
+        virtual_identities: distinct ordered pairs of people (the paper counts a pair once in either order); None as
+            above.
     """
 
     images: int

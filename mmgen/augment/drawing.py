@@ -43,14 +43,6 @@ class View:
     quality: dict[str, float]
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A set: how its texture was mixed, and its views in the order of the turns."""
-
-    mix: dict[str, Any]
-    views: tuple[View, ...]
-
-
 class ViewRenderer:
     """Draws sets of a plan."""
 
@@ -62,12 +54,15 @@ class ViewRenderer:
         self._usable = np.flatnonzero(reader.usable())
         self._upper = upper_share(self._mesh.to("cpu"), weights.encoder.config.texture_size)
 
-    def draw(self, virtual: VirtualSet) -> Drawing:
-        """All views of one set; always together, so that no view depends on how work is cut up."""
+    def draw(self, virtual: VirtualSet) -> tuple[View, ...]:
+        """All views of one set, in the order of the turns.
+
+        They are always drawn together, so that no view depends on how work is cut up.
+        """
         random, look = generator_of(virtual), self._plan.options.look
         record = self._reader[virtual.first]
         own, partner = textures(self._reader, [virtual.first]), textures(self._reader, virtual.partners)
-        texture, mix = mixed(own, partner, self._plan.options.draw, random, self._upper)
+        texture = mixed(own, partner, virtual.outfit, self._upper)
         camera = self._cameras(record, random)
         backgrounds = [self._background(virtual, random) for _ in look.turns_deg]
         with torch.inference_mode():
@@ -75,7 +70,7 @@ class ViewRenderer:
         plates = np.stack([self._reader[index]["plate"] for index in backgrounds])
         images, person, cover = finish(image.cpu().numpy(), face_index.cpu().numpy(), plates)
         scores = view_consistency(person, cover)
-        views = tuple(
+        return tuple(
             View(
                 images[index],
                 turn,
@@ -90,7 +85,6 @@ class ViewRenderer:
             )
             for index, turn in enumerate(look.turns_deg)
         )
-        return Drawing(mix, views)
 
     def _cameras(self, record: Any, random: Random) -> Camera:
         """The source's camera turned, and jittered anew in every view; never out of the encoder's own ranges."""

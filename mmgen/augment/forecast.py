@@ -112,14 +112,14 @@ def _draw(settled: ResolvedPlan, drawer: ViewRenderer, weights_sha256: str) -> t
     spent, tar, index_bytes = {"draw": 0.0, "jpeg": 0.0, "describe": 0.0}, TarBuilder(), 0
     for virtual in settled.sets[:MEASURED_SETS]:
         began = time.perf_counter()
-        drawing = drawer.draw(virtual)
+        views = drawer.draw(virtual)
         drawn = time.perf_counter()
-        pictures = [jpeg_bytes(view.image, settled.plan.options.look.jpeg_quality) for view in drawing.views]
+        pictures = [jpeg_bytes(view.image, settled.plan.options.look.jpeg_quality) for view in views]
         encoded = time.perf_counter()
-        for view, jpg in zip(drawing.views, pictures, strict=True):
+        for view, jpg in zip(views, pictures, strict=True):
             key, description = (
                 view_key(virtual, view),
-                describe_view(settled, virtual, drawing.mix, view, weights_sha256),
+                describe_view(settled, virtual, view, weights_sha256),
             )
             members = tar.add(key, {"cls": b"0", "jpg": jpg, "json": member_bytes(description)})
             index_bytes += len(line_bytes(index_line(key, "", description, members, jpg)))

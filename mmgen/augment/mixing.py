@@ -1,16 +1,13 @@
 """Textures of virtual people: two people's textures, mixed texel by texel."""
 
 from collections.abc import Sequence
-from random import Random
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmgen.augment.options import MixOptions
-from mmgen.augment.plan import Plan
+from mmgen.augment.plan import Outfit, Plan
 from mmgen.augment.store import StoreReader
 from recon.template import Template
 from recon.texturing.fields import TexelInterpolator
@@ -37,24 +34,18 @@ def upper_share(template: Template, size: tuple[int, int]) -> Tensor:
     return torch.sigmoid(((height - low) / (high - low) - WAIST) / WAIST_SOFTNESS)
 
 
-def mixed(
-    own: Tensor, partner: Tensor, draw: MixOptions, random: Random, upper: Tensor
-) -> tuple[Tensor, dict[str, Any]]:
-    """One virtual texture, and how it was made as plain JSON values.
+def mixed(own: Tensor, partner: Tensor, outfit: Outfit, upper: Tensor) -> Tensor:
+    """One virtual texture, [3, Ht, Wt].
 
     Args:
         own: [3, Ht, Wt] of the first parent.
         partner: the same of the second.
-        draw: options.
-        random: of the set.
+        outfit: which parts or shares are whose.
         upper: see `upper_share`.
     """
-    if draw.mix == "regions":
-        swapped = random.choice(("upper", "lower"))
-        from_partner = upper if swapped == "upper" else 1 - upper
-        return torch.lerp(own, partner, from_partner), {"mode": "regions", "swapped": swapped}
-    weight = round(random.uniform(*draw.own_weight), 6)
-    return weight * own + (1 - weight) * partner, {"mode": "blend", "own_weight": weight}
+    if outfit.own_weight is not None:
+        return outfit.own_weight * own + (1 - outfit.own_weight) * partner
+    return torch.lerp(own, partner, upper if outfit.swapped == "upper" else 1 - upper)
 
 
 def texture_changes(plan: Plan, reader: StoreReader) -> list[float]:

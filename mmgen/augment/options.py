@@ -24,7 +24,8 @@ class MixOptions:
         selection: `all` takes one partner per photo; `hardest-half` draws two and keeps, of every 64 photos in sorted
             order, the half of the pairs whose texture changes most, as published.
         mix: `blend` weighs whole textures; `regions` takes clothing above or below the waist from the partner.
-        own_weight: least and greatest weight of the first parent's own texture in a blend, drawn uniformly per set.
+        own_weight: least and greatest weight of the first parent's own texture in a blend, drawn uniformly per
+            virtual person.
     """
 
     seed: int = 0

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from mmgen.augment.options import AugmentOptions
+from mmgen.augment.options import AugmentOptions, MixMode
 from mmgen.augment.sources import Source
 from mmgen.core.files import sha256_bytes
 
-SCHEMA = "mmgen.augment.plan/1"
+SCHEMA = "mmgen.augment.plan/2"
 Item = TypeVar("Item")
 
 PAIRING_BATCH = 64
@@ -38,6 +38,25 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Outfit:
+    """What a virtual person wears; the same in all of their sets.
+
+    Attributes:
+        mode: as `MixOptions.mix`.
+        own_weight: of a blend: weight of the first parent's texture, 0..1.
+        swapped: of regions: "upper" or "lower", the half that the second parent lends.
+    """
+
+    mode: MixMode
+    own_weight: float | None = None
+    swapped: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values, without what the mode does not have."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
 class VirtualSet:
     """All views of one mix.
 
@@ -46,14 +65,16 @@ class VirtualSet:
         first: index of the shape source.
         partners: indices of the photos whose textures are averaged and mixed in.
         pid: of the virtual person.
+        outfit: what this person wears.
         key: of its samples, without the turn.
-        seed: of jitter, weight and backgrounds.
+        seed: of jitter and backgrounds.
     """
 
     number: int
     first: int
     partners: tuple[int, ...]
     pid: str
+    outfit: Outfit
     key: str
     seed: int
 
@@ -119,8 +140,19 @@ class Plan:
         return self.photos[pair.first].pid == self.photos[pair.second].pid
 
     def virtual_pid(self, first: int, second: int) -> str:
-        """Both labels, the smaller first, filled up to equal length so that no two pairs share one."""
-        return "".join(sorted(self.photos[index].pid.zfill(self._label_width) for index in (first, second)))
+        """Who lends the body, then who lends clothes, filled up to equal length so that no two pairs share a number.
+
+        The published script puts the smaller label first and so gives one number to two bodies.
+        """
+        return "".join(self.photos[index].pid.zfill(self._label_width) for index in (first, second))
+
+    def outfit(self, pid: str) -> Outfit:
+        """What a virtual person wears: drawn once per person, not per set, so that a number never changes clothes."""
+        draw = self.options.draw
+        random = Random(_number(f"{draw.seed}/outfit/{pid}"))
+        if draw.mix == "regions":
+            return Outfit("regions", swapped=random.choice(("upper", "lower")))
+        return Outfit("blend", own_weight=round(random.uniform(*draw.own_weight), 6))
 
     def virtual_set(self, pair: Pair, unusable: frozenset[int] = frozenset()) -> VirtualSet:
         """The set of a pair of different people; photos that are `unusable` lend no texture."""
@@ -134,6 +166,7 @@ class Plan:
             first=pair.first,
             partners=tuple(index for index in lenders if index not in unusable),
             pid=pid,
+            outfit=self.outfit(pid),
             key=f"virtual/{pid}/{first.stem}+{name}-{pair.number:06d}",
             seed=_number(f"{self.options.draw.seed}/set/{pair.number}"),
         )

@@ -19,7 +19,7 @@ Description = dict[str, Any]
 
 
 def describe_view(
-    settled: "ResolvedPlan", virtual: "VirtualSet", mix: Mapping[str, Any], view: "View", weights_sha256: str
+    settled: "ResolvedPlan", virtual: "VirtualSet", view: "View", weights_sha256: str
 ) -> Description:
     """The `json` member of one virtual view."""
     photos, partners = settled.plan.photos, virtual.partners
@@ -32,7 +32,7 @@ def describe_view(
         "parents": [photos[virtual.first].pid, photos[partners[0]].pid],
         "sources": [photos[index].path for index in (virtual.first, *partners)],
         "set": virtual.number,
-        "mix": dict(mix),
+        "mix": virtual.outfit.to_dict(),
         "view": {"turn_deg": view.turn_deg, **view.camera},
         "background": {"mode": settled.plan.options.look.background, "source": photos[view.background].path},
         "seed": virtual.seed,

@@ -125,9 +125,8 @@ class ShardMaker:
         settled = self._job.settled
         quality = settled.plan.options.look.jpeg_quality
         for virtual in settled.virtual_shards[number]:
-            drawing = self._drawer.draw(virtual)
-            for view in drawing.views:
-                description = describe_view(settled, virtual, drawing.mix, view, self._weights.sha256)
+            for view in self._drawer.draw(virtual):
+                description = describe_view(settled, virtual, view, self._weights.sha256)
                 yield view_key(virtual, view), description, jpeg_bytes(view.image, quality)
 
     def _real(self, number: int) -> Iterator[tuple[str, Description, bytes]]:

@@ -22,7 +22,8 @@ tar, and nothing in it needs unpickling.
 
     schema        "mmgen.sample/1"
     kind          "real" or "virtual"
-    pid           "0002"; virtual: both parents, the smaller number first: "00020007"
+    pid           "0002"; virtual: who lends the body, then who lends clothes: "00020007" and "00070002" are two
+                  people. All samples of a pid have the same parents and the same `mix`
     cls           0..classes-1: the real identities of the training set in sorted order first (all of them, whether
                   or not their images are here), then the virtual ones in sorted order. After a removal numbers stay
                   and leave gaps

@@ -89,6 +89,7 @@ def _check(path: Path, record: Mapping[str, Any], verdict: ShardVerification) ->
         verdict.add("index", INDEX_NAME, f"has lines of {stray!r}, which the record does not name")
     verdict.shards = len(names)
     _check_counts(record, lines, verdict)
+    _check_people(lines, origin, verdict)
     _check_strays(path, names, verdict)
 
 
@@ -239,6 +240,29 @@ def _check_counts(record: Mapping[str, Any], lines: Sequence[Mapping[str, Any]],
     for what, recorded, counted in pairs:
         if recorded != counted:
             verdict.add("count", RECORD_NAME, f"says {recorded} {what}, there are {counted}")
+
+
+def _check_people(lines: Sequence[Mapping[str, Any]], origin: _Origin, verdict: ShardVerification) -> None:
+    """One person number is one outfit on one body, and is made of its parents' numbers in that order."""
+    wrong = list(_wrong_people([line for line in lines if line["kind"] == "virtual"], origin.pid_of))
+    for message in wrong[:MOST_PER_SHARD]:
+        verdict.add("person", INDEX_NAME, message)
+    if len(wrong) > MOST_PER_SHARD:
+        verdict.add("person", INDEX_NAME, f"{len(wrong) - MOST_PER_SHARD} more samples have a wrong person number")
+
+
+def _wrong_people(lines: Sequence[Mapping[str, Any]], pid_of: Mapping[str, str]) -> Iterator[str]:
+    worn: dict[str, tuple[Any, ...]] = {}
+    width = max(map(len, pid_of.values()), default=0)
+    for line in lines:
+        key, pid, parents, outfit = line["key"], line["pid"], line["parents"], (line["parents"], line["mix"])
+        first, *others = (pid_of.get(source) for source in line["sources"])
+        if worn.setdefault(pid, outfit) != outfit:
+            yield f"{key}: person {pid} has another body or other clothes in another sample"
+        elif pid != "".join(parent.zfill(width) for parent in parents):
+            yield f"{key}: person {pid} is not numbered by {' and '.join(parents)}"
+        elif pid_of and (first != parents[0] or set(others) != {parents[1]}):
+            yield f"{key}: its sources are not photos of {' and '.join(parents)}"
 
 
 def _check_strays(path: Path, names: Sequence[ShardName], verdict: ShardVerification) -> None:

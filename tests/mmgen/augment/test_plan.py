@@ -14,7 +14,7 @@ from mmgen.augment.backgrounds import without_person
 from mmgen.augment.compositing import finish
 from mmgen.augment.mixing import mixed, upper_share
 from mmgen.augment.options import AugmentOptions, MixOptions, RenderOptions
-from mmgen.augment.plan import Plan, ResolvedPlan, choose_hardest_half, fixed_pairs
+from mmgen.augment.plan import Outfit, Plan, ResolvedPlan, choose_hardest_half, fixed_pairs
 from mmgen.augment.quality import view_consistency
 from mmgen.augment.sources import Source, find_sources
 from mmgen.augment.tar import SUFFIXES, TarBuilder, header_bytes, read_samples
@@ -68,11 +68,24 @@ def test_a_plan_depends_on_listing_options_and_seed_alone():
     assert [len(shard) for shard in settled.virtual_shards[:-1]] == [400] * (len(settled.virtual_shards) - 1)
 
 
-def test_labels_are_unordered_pairs_the_smaller_first():
+def test_a_person_number_is_one_outfit_on_one_body():
+    """Over random plans: a number decides body, lender and outfit, and no two of these share a number."""
+    for seed in range(8):
+        people = 3 + 4 * seed
+        draw = MixOptions(seed, mix=("regions", "blend")[seed % 2], own_weight=(0.3, 0.7))
+        plan = Plan(AugmentOptions(draw), market_listing(12 * people, people))
+        sets = ResolvedPlan(plan, fixed_pairs(plan)).sets
+        worn = {(one.pid, *(plan.photos[i].pid for i in (one.first, one.partners[0])), one.outfit) for one in sets}
+        assert len(worn) == len({one.pid for one in sets}) == len({who[1:3] for who in worn}) < len(sets)
+        outfits = {who[3] for who in worn}
+        assert len(outfits) == (2 if draw.mix == "regions" else len(worn))
+
+
+def test_labels_are_ordered_pairs_of_equal_length():
     plan = few()
-    assert plan.virtual_pid(0, 2) == plan.virtual_pid(2, 0) == "00010003"
+    assert plan.virtual_pid(0, 2) == "00030001" and plan.virtual_pid(2, 0) == "00010003"
     long = Plan(AugmentOptions(), (Source("a.jpg", "12345", 1), Source("b.jpg", "0678", 1), Source("c.jpg", "067", 1)))
-    assert long.virtual_pid(0, 1) == "0067812345" and long.virtual_pid(1, 2) == "0006700678"
+    assert long.virtual_pid(0, 1) == "1234500678" and long.virtual_pid(1, 2) == "0067800067"
     settled = ResolvedPlan(plan, fixed_pairs(plan))
     assert list(settled.classes)[:3] == ["0001", "0002", "0003"]
     assert list(settled.classes.values()) == list(range(len(settled.classes)))
@@ -150,18 +163,12 @@ def test_textures_are_mixed_as_asked():
     upper = upper_share(template, (16, 8))
     # Soles lie at the outer rows of the map, heads meet in the middle.
     assert upper[[0, -1]].max() < 0.01 and upper[7:9, 2:6].min() > 0.99
-    texture, mix = mixed(own, partner, MixOptions(own_weight=(0.3, 0.3)), random.Random(0), upper)
-    assert torch.allclose(texture, torch.full_like(own, 0.7)) and mix == {"mode": "blend", "own_weight": 0.3}
-    weights = [
-        mixed(own, partner, MixOptions(own_weight=(0.2, 0.6)), random.Random(n), upper)[1]["own_weight"]
-        for n in range(40)
-    ]
+    texture = mixed(own, partner, Outfit("blend", own_weight=0.3), upper)
+    assert torch.allclose(texture, torch.full_like(own, 0.7))
+    weights = [few(own_weight=(0.2, 0.6)).outfit(str(pid)).own_weight for pid in range(40)]
     assert 0.2 <= min(weights) < 0.3 and 0.5 < max(weights) <= 0.6
-    made = {
-        mix["swapped"]: texture
-        for texture, mix in (mixed(own, partner, MixOptions(mix="regions"), random.Random(n), upper) for n in range(9))
-    }
-    assert torch.allclose(made["upper"][0], upper) and torch.allclose(made["lower"][0], 1 - upper)
+    for swapped, share in (("upper", upper), ("lower", 1 - upper)):
+        assert torch.allclose(mixed(own, partner, Outfit("regions", swapped=swapped), upper)[0], share)
 
 
 def test_people_are_painted_out_by_their_own_rows():

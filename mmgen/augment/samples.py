@@ -18,9 +18,7 @@ ONLY_IN_MEMBER = ("schema", "generator")
 Description = dict[str, Any]
 
 
-def describe_view(
-    settled: "ResolvedPlan", virtual: "VirtualSet", view: "View", weights_sha256: str
-) -> Description:
+def describe_view(settled: "ResolvedPlan", virtual: "VirtualSet", view: "View", weights_sha256: str) -> Description:
     """The `json` member of one virtual view."""
     photos, partners = settled.plan.photos, virtual.partners
     return {

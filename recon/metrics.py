@@ -1,4 +1,4 @@
-"""Metrics of single images and cameras: mask IoU, SSIM, PSNR, camera errors. Pure functions, one value per image.
+"""Metrics of single images and cameras: mask IoU, SSIM, camera errors. Pure functions, one value per image.
 
 Image metrics are differentiable, so that fitting and training can use them as losses.
 """
@@ -97,11 +97,6 @@ def ssim_in_mask(
     border = SSIM_WINDOW_PX // 2
     weights = mask[:, border:-border, border:-border]
     return (ssim_map(image_a, image_b).mean(dim=1) * weights).sum(dim=(1, 2)) / weights.sum(dim=(1, 2))
-
-
-def psnr(image_a: Float[Tensor, "B C H W"], image_b: Float[Tensor, "B C H W"]) -> Float[Tensor, " B"]:
-    """Peak signal-to-noise ratio per image, dB, for data range 1; infinite for equal images."""
-    return -10 * (image_a - image_b).square().mean(dim=(1, 2, 3)).log10()
 
 
 def angle_difference_deg(

@@ -10,7 +10,7 @@ from torch import Tensor
 from mmgen.augment.plan import Outfit, Plan
 from mmgen.augment.store import StoreReader
 from recon.template import Template
-from recon.texturing.fields import TexelInterpolator
+from recon.texturing.texels import TexelInterpolator
 
 WAIST = 0.56
 """Height of the waist as a share of the body's height from the soles: jackets end above, trousers begin below."""

@@ -1,4 +1,4 @@
-"""The person's crop of a photo, and the way back.
+"""The person's crop of a photo.
 
 Positions are continuous pixel coordinates (x right, y down): pixel (row i, column j) covers [j, j + 1] x [i, i + 1], so
 its centre is (j + 0.5, i + 0.5) and the photo covers [0, W] x [0, H].
@@ -106,47 +106,3 @@ def _reaching_out(
         cut[(rows < 0) | (rows >= height)] = 0
         cut[:, (columns < 0) | (columns >= width)] = 0
     return cut
-
-
-def crop_to_photo(points: NDArray[np.floating], box: CropBox, size: tuple[int, int]) -> NDArray[np.float64]:
-    """Points of the resampled crop, [N, 2] as (x, y), in the photo's frame.
-
-    Args:
-        points: continuous pixel coordinates of the crop.
-        box: the crop's box.
-        size: (height, width) of the resampled crop.
-    """
-    return np.asarray(points, np.float64) * _scale(box, size) + (box.left, box.top)
-
-
-def photo_to_crop(points: NDArray[np.floating], box: CropBox, size: tuple[int, int]) -> NDArray[np.float64]:
-    """The inverse of `crop_to_photo`."""
-    return (np.asarray(points, np.float64) - (box.left, box.top)) / _scale(box, size)
-
-
-def paste_back(crop: NDArray[np.uint8], box: CropBox, photo_size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Put a resampled crop back where it was in the photo; 0 everywhere else.
-
-    Args:
-        crop: uint8 [h, w, 3] or [h, w].
-        box: where it was cut.
-        photo_size: (height, width) of the photo.
-
-    Returns:
-        uint8 [H, W, 3] or [H, W].
-    """
-    pasted = np.zeros((*photo_size, *crop.shape[2:]), np.uint8)
-    # Only the pixels whose centres the box holds; the whole photo at the crop's resolution could fill the memory.
-    left, right = (min(max(ceil(x - 0.5), 0), photo_size[1]) for x in (box.left, box.right))
-    top, bottom = (min(max(ceil(y - 0.5), 0), photo_size[0]) for y in (box.top, box.bottom))
-    if left < right and top < bottom:
-        x_scale, y_scale = 1 / _scale(box, (crop.shape[0], crop.shape[1]))
-        window = CropBox(
-            (left - box.left) * x_scale, (top - box.top) * y_scale, (right - left) * x_scale, (bottom - top) * y_scale
-        )
-        pasted[top:bottom, left:right] = apply_crop(crop, window, (bottom - top, right - left))
-    return pasted
-
-
-def _scale(box: CropBox, size: tuple[int, int]) -> NDArray[np.float64]:
-    return np.array([box.width / size[1], box.height / size[0]])

@@ -17,7 +17,8 @@ from mmgen.reconstruct.result import Body, Reconstructed, ReconstructOptions, Ru
 from mmgen.templates import named_template
 from recon.fitting.fit_mask import FitConfig, SurfaceSmoother, fit_silhouette
 from recon.structures import Camera, TexturedMesh
-from recon.texturing.bake import TexelMap, bake_texture, map_texels
+from recon.texturing.bake import bake_texture
+from recon.texturing.texels import TexelMap, map_texels
 
 FIT_SIZE = (256, 128)
 """Height and width of the silhouettes that are fitted, pixels."""

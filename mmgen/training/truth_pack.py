@@ -35,7 +35,7 @@ from recon.fitting.registration import Registration
 from recon.geometry import vertex_normals
 from recon.structures import DEFAULT_FOCAL
 from recon.template import PERSON_HALF_EXTENTS
-from recon.texturing.fields import TexelInterpolator
+from recon.texturing.texels import TexelInterpolator
 
 VERSION = 2
 TRUTH_FOLDER = "truth"

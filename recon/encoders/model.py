@@ -29,14 +29,14 @@ from recon.encoders.trunks import HrnetTrunk, ResnetTrunk, load_trunk
 from recon.structures import Attributes, Camera, Sample
 from recon.template import Template
 from recon.texturing.fields import (
-    TexelInterpolator,
     TextureFields,
     assemble_halves,
     enlarged,
-    fill_background,
     paint_texture,
     sample_flow_published,
 )
+from recon.texturing.fill import push_pull
+from recon.texturing.texels import TexelInterpolator
 
 GROUPS = ("camera", "shape", "texture", "light", "background")
 ALL_GROUPS = frozenset(GROUPS)
@@ -135,22 +135,6 @@ class AttributeEncoder(nn.Module):
         self._check(sample, ALL_GROUPS)
         return self.camera(self._inputs(sample), self.prototype_vertices)
 
-    def paint_from(
-        self, sample: Sample, attributes: Attributes, photo: Float[Tensor, "B 3 h w"], height: int, width: int
-    ) -> Float[Tensor, "B 3 Ht Wt"]:
-        """Paint textures of `height` x `width` from larger photos than the encoders see.
-
-        Args:
-            sample: what was encoded.
-            attributes: the result of encoding it.
-            photo: the same photos in any resolution, best with a filled background.
-            height: rows of the whole map.
-            width: columns.
-        """
-        vertices = self.prototype_vertices + attributes.offsets.detach()
-        fields = self._fields(self._inputs(sample), vertices, attributes.camera)
-        return self._whole(fields, photo, height, width)
-
     def load_pretrained_trunk(self, group: str, weights: Mapping[str, Tensor]) -> None:
         """Load ImageNet weights in timm's naming into the "shape" (HRNet) or "texture" (ResNet-34) trunk.
 
@@ -218,7 +202,7 @@ class AttributeEncoder(nn.Module):
             photo = sample.image if is_real else over_white(sample.image, sample.mask)
             flow = enlarged(fields.flow, self.config.height, self.config.width)
             return assemble_halves(sample_flow_published(photo, flow).flip(2))
-        return self._whole(fields, fill_background(sample.image, sample.mask), *self.config.texture_size)
+        return self._whole(fields, push_pull(sample.image, sample.mask), *self.config.texture_size)
 
     def _whole(self, fields: TextureFields, photo: Tensor, height: int, width: int) -> Tensor:
         if self.config.back == "independent":

@@ -8,7 +8,7 @@ from recon.camera import project
 from recon.evaluation.surfaces import Surface
 from recon.structures import Camera
 from recon.template import Template
-from recon.texturing.fields import fill_background
+from recon.texturing.fill import push_pull
 
 CARD_THICKNESS = 0.02
 """Thickness of the cut-out as a share of its height."""
@@ -36,7 +36,7 @@ def template_answer(
     # Half a texel from the border: above it the texture lookup would wrap around to the feet.
     half_row = 1 / height
     uv = torch.stack((ndc[0, :, 0], ndc[0, :, 1].clamp(half_row - 1, 1 - half_row)), dim=1) / 2 + 0.5
-    return Surface(template.vertices, template.faces, uv[template.faces], fill_background(image[None], mask[None]))
+    return Surface(template.vertices, template.faces, uv[template.faces], push_pull(image[None], mask[None]))
 
 
 def billboard_answer(image: Float[Tensor, "3 H W"], mask: Float[Tensor, "H W"]) -> Surface:

@@ -45,16 +45,6 @@ def surface_from_colors(
     return Surface(vertices, faces, colors[faces])
 
 
-def surface_from_texture(
-    vertices: Float[Tensor, "V 3"],
-    faces: Int[Tensor, "F 3"],
-    uv: Float[Tensor, "V 2"],
-    texture: Float[Tensor, "3 Ht Wt"],
-) -> Surface:
-    """A surface with one texture coordinate per vertex (v up, row 0 of the texture at v = 1)."""
-    return Surface(vertices, faces, uv[faces], texture[None])
-
-
 def true_drawing(truth: Truth, size: tuple[int, int]) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "H W"]]:
     """The true mesh under its own camera: unlit colours over white and the hard silhouette."""
     vertices = truth.surface.vertices.float()[None]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from recon.camera import project
@@ -18,37 +18,13 @@ from recon.render.api import rasterize
 from recon.structures import Camera
 from recon.template import Template
 from recon.texturing.fill import push_pull
+from recon.texturing.texels import TexelMap
 
 _FACING_SEEN = (0.10, 0.40)
 _DEPTH_TOLERANCE = 0.03
 _SOURCES = 1500
 _GUESS_GRID = (96, 48)
 _REACH = (0.12, 0.012, 0.20)
-
-
-@dataclass(frozen=True)
-class TexelMap:
-    """Which point of the surface every texel shows.
-
-    Attributes:
-        face_index: [Ht, Wt] face, -1 for texels outside the layout.
-        weights: [Ht, Wt, 3] barycentric weights of its corners.
-    """
-
-    face_index: Int[Tensor, "Ht Wt"]
-    weights: Float[Tensor, "Ht Wt 3"]
-
-    @property
-    def on_layout(self) -> Bool[Tensor, "Ht Wt"]:
-        """True for texels that show some surface."""
-        return self.face_index >= 0
-
-    def interpolate(
-        self, values: Float[Tensor, "V C"], faces: Int[Tensor, "F 3"], where: Bool[Tensor, "Ht Wt"]
-    ) -> Float[Tensor, "N C"]:
-        """Vertex values at the texels `where` is true, row by row; all of them must be on the layout."""
-        corners = values[faces[self.face_index[where]]]
-        return (corners * self.weights[where][..., None]).sum(dim=1)
 
 
 @dataclass(frozen=True)
@@ -68,26 +44,6 @@ class BakedTexture:
     frontal: Float[Tensor, "Ht Wt"]
     seen_fraction: float
     vertex_seen: Float[Tensor, " V"]
-
-
-def map_texels(template: Template, height: int, width: int) -> TexelMap:
-    """Rasterise the texture layout itself: texel to face and barycentric weights.
-
-    Where two faces share a texel the outermost one of its half wins. Faces that cross v = 1 are drawn on both sides.
-    """
-    corners = 2 * template.face_uv - 1
-    wraps = template.face_uv[..., 1].amax(dim=1) > 1
-    shifted = corners[wraps] - corners.new_tensor([0.0, 2.0])
-    owner = torch.cat((torch.arange(len(corners), device=corners.device), wraps.nonzero()[:, 0]))
-    drawn = torch.cat((corners, shifted))
-    back = drawn[..., 1].mean(dim=1) > 0
-    depth = template.vertices[template.faces][..., 2][owner]
-    depth = torch.where(back[:, None], -depth, depth)
-    corner_weights = torch.eye(3, device=corners.device).expand(len(drawn), 3, 3)
-    weights, index = rasterize(height, width, depth[None], drawn[None], corner_weights[None])
-    assert isinstance(weights, Tensor)
-    index = index[0]
-    return TexelMap(torch.where(index >= 0, owner[index.clamp(min=0)], index), weights[0])
 
 
 def bake_texture(
@@ -137,15 +93,6 @@ class PointView:
     points: Float[Tensor, "N 2"]
     seen: Float[Tensor, " N"]
     facing: Float[Tensor, " N"]
-
-
-def view_texels(
-    vertices: Float[Tensor, "V 3"], camera: Camera, template: Template, texels: TexelMap, size: tuple[int, int]
-) -> PointView:
-    """How a camera (a batch of one) sees the texels on the layout, row by row, in a photo of (height, width)."""
-    return SurfaceView(vertices, camera, template, size).at(
-        lambda values: texels.interpolate(values, template.faces, texels.on_layout)
-    )
 
 
 class SurfaceView:

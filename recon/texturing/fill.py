@@ -6,22 +6,22 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def push_pull(image: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"]) -> Float[Tensor, "C H W"]:
+def push_pull(image: Float[Tensor, "*B C H W"], weight: Float[Tensor, "*B H W"]) -> Float[Tensor, "*B C H W"]:
     """Fill where `weight` is 0 from the nearest known colours, coarse to fine; known colours stay exactly as they are.
 
     Args:
         image: colours.
         weight: 0..1, trust in each pixel.
     """
-    levels = _levels(image, weight)
-    filled = levels[-1][:-1] / levels[-1][-1].clamp(min=1e-6)
+    levels = _levels(image[None], weight[None]) if image.ndim == 3 else _levels(image, weight)
+    filled = levels[-1][:, :-1] / levels[-1][:, -1:].clamp(min=1e-6)
     for level in reversed(levels[:-1]):
-        height, width = level.shape[1:]
+        height, width = level.shape[2:]
         coarse = functional.interpolate(
-            filled[None], size=(height + height % 2, width + width % 2), mode="bilinear", align_corners=False
-        )[0, :, :height, :width]
-        filled = level[:-1] + coarse * (1 - level[-1])
-    return filled
+            filled, size=(height + height % 2, width + width % 2), mode="bilinear", align_corners=False
+        )[..., :height, :width]
+        filled = level[:, :-1] + coarse * (1 - level[:, -1:])
+    return filled.view(image.shape)
 
 
 class ColourPyramid:
@@ -35,7 +35,7 @@ class ColourPyramid:
     """
 
     def __init__(self, image: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"]) -> None:
-        self._levels = _levels(image, weight)
+        self._levels = [level[0] for level in _levels(image[None], weight[None])]
 
     def at(self, points: Float[Tensor, "N 2"], finest: int = 0) -> Float[Tensor, "N C"]:
         """Colours at sampler coordinates (x right, y down, -1 and 1 at the borders).
@@ -66,11 +66,11 @@ class ColourPyramid:
 
 
 def _levels(image: Tensor, weight: Tensor) -> list[Tensor]:
-    """[C + 1, H, W] premultiplied colours and their trust, halved until one pixel is left; trust saturates at 1."""
-    levels = [torch.cat((image * weight, weight[None]))]
-    while max(levels[-1].shape[1:]) > 1:
+    """[B, C + 1, H, W] premultiplied colours and their trust, halved until one pixel is left; trust saturates at 1."""
+    levels = [torch.cat((image * weight[:, None], weight[:, None]), dim=1)]
+    while max(levels[-1].shape[2:]) > 1:
         level = levels[-1]
-        pad = (0, level.shape[2] % 2, 0, level.shape[1] % 2)
-        pooled = functional.avg_pool2d(functional.pad(level, pad)[None], 2)[0] * 4
-        levels.append(pooled / pooled[-1].clamp(min=1.0))
+        pad = (0, level.shape[3] % 2, 0, level.shape[2] % 2)
+        pooled = functional.avg_pool2d(functional.pad(level, pad), 2) * 4
+        levels.append(pooled / pooled[:, -1:].clamp(min=1.0))
     return levels

@@ -3,12 +3,11 @@
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional
 
 from recon.template import Template
-from recon.texturing.bake import map_texels
+from recon.texturing.texels import map_texels, nearest_on_layout
 
 _REACH = (0.12, 0.06, 0.20)
 """How far a colour difference reaches over the template, in x, y and z, template units."""
@@ -41,7 +40,7 @@ class TexelLayout:
         """[N] places, row by row, of the texels that show some surface."""
         self._corners = template.faces[texels.face_index[texels.on_layout]]
         self._weights = texels.weights[texels.on_layout]
-        self._nearest = _nearest_on_layout(texels.on_layout)
+        self._nearest = nearest_on_layout(texels.on_layout)
         self._vertex_points = _vertex_points(template)
         places = template.vertices / template.vertices.new_tensor(_REACH)
         affinity = torch.exp(-torch.cdist(places, places).square())
@@ -76,13 +75,6 @@ class TexelLayout:
         """
         carried = self._affinity @ torch.cat((difference * trust[:, None], trust[:, None]), dim=1)
         return (carried[:, :3] / (carried[:, 3:] + _DOUBT)).clamp(-_LARGEST_CORRECTION, _LARGEST_CORRECTION)
-
-
-def _nearest_on_layout(on_layout: Tensor) -> Tensor:
-    """[Ht, Wt] rank, row by row among the texels on the layout, of the nearest one: borders bleed outwards."""
-    rows, columns = distance_transform_edt(~on_layout.cpu().numpy(), return_distances=False, return_indices=True)
-    rank = torch.cumsum(on_layout.flatten(), dim=0).view(on_layout.shape) - 1
-    return rank[torch.from_numpy(rows).long(), torch.from_numpy(columns).long()]
 
 
 def _vertex_points(template: Template) -> Tensor:

@@ -15,7 +15,7 @@ from mmgen.assets.glb import asset_from_glb, glb_bytes
 from mmgen.assets.rules import check_glb
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_file
-from mmgen.photos.crops import CropBox, photo_to_crop
+from mmgen.photos.crops import CropBox
 from mmgen.reconstruct.fit import FIT_SIZE, FitReconstructor
 from mmgen.reconstruct.result import ReconstructOptions
 from recon.camera import project
@@ -110,7 +110,8 @@ def test_quality_is_what_the_asset_really_shows(fitted, pictures):
         ndc, in_camera = project(vertices, camera, 256, 128)
         covered = render_silhouette(ndc, in_camera, faces, (256, 128), RenderSettings())[1][0] >= 0
         rows, columns = np.indices(rgba.shape[:2]) + 0.5
-        places = photo_to_crop(np.stack((columns, rows), axis=-1).reshape(-1, 2), crop, (256, 128)).astype(int)
+        pixels = np.stack((columns, rows), axis=-1).reshape(-1, 2)
+        places = ((pixels - (crop.left, crop.top)) * (128 / crop.width, 256 / crop.height)).astype(int)
         inside = ((places >= 0) & (places < (128, 256))).all(axis=1)
         shown = np.zeros(len(places), np.float32)
         shown[inside] = covered.numpy()[places[inside, 1], places[inside, 0]]

@@ -13,7 +13,7 @@ from mmgen.templates.build_person import (
     build,
 )
 from recon.geometry import edge_lengths, face_area_vectors, mirrored, signed_volume, vertex_normals
-from recon.texturing.bake import map_texels
+from recon.texturing.texels import map_texels
 
 
 @pytest.fixture(scope="module")

@@ -232,20 +232,6 @@ def test_published_differs_where_it_should(tiny_template, photos):
     torch.testing.assert_close(first.light, second.light)
 
 
-@pytest.mark.slow
-def test_larger_photos_give_larger_textures(tiny_template, photos):
-    for kind in ("default", "mirrored", "aligned"):
-        encoder = loudened(build(tiny_template, **SMALL_KINDS[kind])).eval()
-        sample = photos(encoder.config)
-        attributes = encoder(sample)
-        large = torch.nn.functional.interpolate(sample.image, scale_factor=4.0)
-        assert encoder.paint_from(sample, attributes, large, 512, 128).shape == (3, 3, 512, 128)
-        from recon.texturing.fields import fill_background
-
-        again = encoder.paint_from(sample, attributes, fill_background(sample.image, sample.mask), 128, 32)
-        torch.testing.assert_close(again, attributes.texture)
-
-
 def test_input_backgrounds(tiny_template, photos):
     """Only encoders with a real background notice what is behind the person."""
     for background in ("grey", "white", "real"):

@@ -6,8 +6,9 @@ from recon.camera import project
 from recon.render import RenderSettings, render, render_silhouette
 from recon.structures import Camera, TexturedMesh
 from recon.template import Template, ellipsoid_template, template_from_arrays
-from recon.texturing.bake import BakedTexture, TexelMap, bake_texture, map_texels
+from recon.texturing.bake import BakedTexture, bake_texture
 from recon.texturing.fill import push_pull
+from recon.texturing.texels import TexelMap, map_texels
 
 SIZE = (192, 96)
 MAGENTA = torch.tensor([1.0, 0.0, 1.0])[:, None, None]

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.geometry import MeshTopology, build_topology, mirror_partners, signed_volume, subdivide
+from recon.skinning import Skin
 
 PERSON_HALF_EXTENTS = (0.45, 0.90, 0.225)
 """Semi-axes of the published people template (x, y, z)."""
@@ -28,6 +29,7 @@ class Template:
         topology: faces, edges, neighbours.
         mirror_axis: normal of the mirror plane: 0 for people (left/right), 2 as published (front/back).
         partners: [V] mirror partner of each vertex in that plane.
+        skin: the skeleton that moves the vertices; one joint where the mesh has none.
     """
 
     vertices: Float[Tensor, "V 3"]
@@ -35,6 +37,7 @@ class Template:
     topology: MeshTopology
     mirror_axis: int
     partners: Int[Tensor, " V"]
+    skin: Skin
 
     @property
     def faces(self) -> Int[Tensor, "F 3"]:
@@ -54,7 +57,12 @@ class Template:
             )
         )
         return Template(
-            self.vertices.to(device), self.face_uv.to(device), topology, self.mirror_axis, self.partners.to(device)
+            self.vertices.to(device),
+            self.face_uv.to(device),
+            topology,
+            self.mirror_axis,
+            self.partners.to(device),
+            self.skin.to(device),
         )
 
 
@@ -124,6 +132,7 @@ def template_from_arrays(
     faces: Int[Tensor, "F 3"],
     face_uv: Float[Tensor, "F 3 2"] | None = None,
     mirror_axis: int = 0,
+    skin: Skin | None = None,
 ) -> Template:
     """A template from any closed mesh, already in template units and facing +z.
 
@@ -132,9 +141,10 @@ def template_from_arrays(
         faces: vertex indices; turned to face outward if they all face inward.
         face_uv: the mesh's own texture coordinates; None makes spherical ones about the centre of the bounding box.
         mirror_axis: normal of the mirror plane.
+        skin: skeleton, if there is one.
 
     Raises:
-        ValueError: not manifold, or not closed.
+        ValueError: not manifold, not closed, or a skin for other vertices.
     """
     vertices = vertices.to(torch.float64)
     if not build_topology(faces, len(vertices)).is_closed:
@@ -146,18 +156,22 @@ def template_from_arrays(
         low, high = vertices.amin(dim=0), vertices.amax(dim=0)
         centred = (2 * vertices - low - high) / (high - low).clamp(min=1e-9)
         face_uv = spherical_face_uv(torch.nn.functional.normalize(centred, dim=1), faces)
-    return _assemble(vertices, faces, face_uv, mirror_axis)
+    return _assemble(vertices, faces, face_uv, mirror_axis, skin)
 
 
-def _assemble(vertices: Tensor, faces: Tensor, face_uv: Tensor, mirror_axis: int) -> Template:
+def _assemble(vertices: Tensor, faces: Tensor, face_uv: Tensor, mirror_axis: int, skin: Skin | None = None) -> Template:
     if mirror_axis not in (0, 1, 2):
         raise ValueError(f"mirror_axis must be 0, 1 or 2, not {mirror_axis}")
+    skin = skin or Skin.rigid(len(vertices))
+    if len(skin.weights) != len(vertices) or not 0 <= int(skin.bones.min()) <= int(skin.bones.max()) < len(skin.names):
+        raise ValueError(f"a skin of {len(skin.names)} joints and {len(skin.weights)} vertices does not fit the mesh")
     return Template(
         vertices=vertices.float(),
         face_uv=face_uv.float(),
         topology=build_topology(faces, len(vertices)),
         mirror_axis=mirror_axis,
         partners=mirror_partners(vertices, mirror_axis),
+        skin=skin,
     )
 
 

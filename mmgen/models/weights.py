@@ -18,6 +18,7 @@ from mmgen.core.files import sha256_bytes, write_bytes_atomic
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
 from recon.encoders import AttributeEncoder, EncoderConfig
+from recon.skinning import Skin
 from recon.template import Template, template_from_arrays
 
 SCHEMA = "mmgen.weights/1"
@@ -59,10 +60,14 @@ def save_weights(path: Path, encoder: AttributeEncoder, template: Template, abou
     tensors[TEMPLATE + "vertices"] = template.vertices
     tensors[TEMPLATE + "faces"] = template.faces
     tensors[TEMPLATE + "face_uv"] = template.face_uv
+    about_template: dict[str, Any] = {"mirror_axis": template.mirror_axis}
+    if not template.skin.is_rigid:
+        tensors |= {TEMPLATE + name: getattr(template.skin, name) for name in _SKIN_TENSORS}
+        about_template |= {"joint_names": template.skin.names, "joint_parents": template.skin.parents}
     header: dict[str, Any] = {
         "schema": SCHEMA,
         "encoder": encoder.config.to_dict(),
-        "template": {"mirror_axis": template.mirror_axis},
+        "template": about_template,
         "versions": {"mmgen": __version__, "torch": str(torch.__version__)},
         **about,
     }
@@ -87,6 +92,7 @@ def save_halved(source: Path, target: Path) -> None:
 
 
 _EXACT = (ENCODER + "prototype_vertices",)
+_SKIN_TENSORS = ("joints", "bones", "weights")
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
@@ -196,7 +202,16 @@ def _template(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Templ
         tensors[TEMPLATE + "faces"].long(),
         tensors[TEMPLATE + "face_uv"],
         int(header["template"]["mirror_axis"]),
+        _skin(tensors, header["template"]),
     )
+
+
+def _skin(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Skin | None:
+    """The template's skeleton; None in files whose template has none, or from before there were any."""
+    if "joint_names" not in about:
+        return None
+    names, parents = (tuple(about[key]) for key in ("joint_names", "joint_parents"))
+    return Skin(names, parents, *(tensors[TEMPLATE + name] for name in _SKIN_TENSORS))
 
 
 def _unreadable(path: Path, reason: str) -> FatalError:

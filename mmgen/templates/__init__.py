@@ -9,6 +9,7 @@ from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_file
 from mmgen.core.listing import display_name
 from mmgen.templates.build_person import PERSON_FILE
+from recon.skinning import Skin
 from recon.template import Template, ellipsoid_template, template_from_arrays
 
 TEMPLATE_NAMES = ("person", "ellipsoid")
@@ -34,6 +35,13 @@ def named_template(name: str) -> Template:
             torch.from_numpy(arrays["vertices"]),
             torch.from_numpy(arrays["faces"]).long(),
             torch.from_numpy(arrays["face_uv"]),
+            skin=Skin(
+                tuple(arrays["joint_names"].tolist()),
+                tuple(arrays["joint_parents"].tolist()),
+                torch.from_numpy(arrays["joints"]),
+                torch.from_numpy(arrays["bones"]).long(),
+                torch.from_numpy(arrays["weights"]),
+            ),
         )
 
 

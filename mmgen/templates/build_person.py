@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+
+from mmgen.templates.person_skeleton import skeleton_arrays
+from recon.geometry import mirror_partners
 
 PERSON_FILE = Path(__file__).with_name("person.npz")
 HEIGHT = 1.8
@@ -156,15 +160,21 @@ def front_back_uv(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def build(face_count: int = 2600) -> dict[str, np.ndarray]:
-    """The template arrays: `vertices` [V, 3] centred on the origin, `faces` [F, 3], `face_uv` [F, 3, 2]."""
+    """The template arrays: `vertices` [V, 3] centred on the origin, `faces` [F, 3], `face_uv` [F, 3, 2], skeleton."""
     half, half_faces = decimate_half(*half_surface(), face_count // 2)
     vertices, faces = mirror_join(relax(half, half_faces), half_faces)
     low, high = vertices[:, 1].min(), vertices[:, 1].max()
-    vertices = (vertices - np.array([0.0, (low + high) / 2, 0.0])) * (HEIGHT / (high - low))
+    middle, scale = np.array([0.0, (low + high) / 2, 0.0]), HEIGHT / (high - low)
+    edges = np.unique(np.sort(np.concatenate((faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]])), axis=1), axis=0)
+    partners = mirror_partners(torch.from_numpy(vertices), 0).numpy()
+    skeleton = skeleton_arrays(vertices, edges, partners)
+    vertices = (vertices - middle) * scale
     return {
         "vertices": vertices.astype(np.float32),
         "faces": faces.astype(np.int32),
         "face_uv": front_back_uv(vertices, faces).astype(np.float32),
+        **skeleton,
+        "joints": ((skeleton["joints"] - middle) * scale).astype(np.float32),
     }
 
 

@@ -7,6 +7,7 @@ from safetensors.torch import load, save
 
 from mmgen.core.errors import FatalError
 from mmgen.models.weights import load_weights, needing_timm, read_header, save_halved, save_weights
+from mmgen.templates import named_template
 from recon.encoders import AttributeEncoder, published_config, small_config
 from recon.structures import Sample
 from recon.template import ellipsoid_template
@@ -150,3 +151,13 @@ def test_a_missing_timm_is_said(monkeypatch):
     with pytest.raises(FatalError, match="the paper's networks need timm") as caught, needing_timm():
         AttributeEncoder(published_config("market"), ellipsoid_template(level=1))
     assert caught.value.code == "timm_missing"
+
+
+def test_a_skeleton_goes_along(tmp_path):
+    person = named_template("person")
+    small = AttributeEncoder(small_config(height=32, width=32, offset_rank=1), person)
+    save_weights(tmp_path / "person.safetensors", small, person, {})
+    skin = load_weights(tmp_path / "person.safetensors").template.skin
+    assert (skin.names, skin.parents) == (person.skin.names, person.skin.parents)
+    assert all(torch.equal(getattr(skin, name), getattr(person.skin, name)) for name in ("joints", "bones", "weights"))
+    assert skin.names.index("Hips") == 0 and "LeftForeArm" in skin.names

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from drawn_masks import canvas, ellipse
@@ -86,13 +88,7 @@ def test_interpolation_takes_the_surface_points(template, texels):
 
 def test_texels_off_the_layout_have_no_face(template):
     """Half of the layout's width is empty once all coordinates move to the left."""
-    narrow = Template(
-        template.vertices,
-        template.face_uv * torch.tensor([0.5, 1.0]),
-        template.topology,
-        template.mirror_axis,
-        template.partners,
-    )
+    narrow = replace(template, face_uv=template.face_uv * torch.tensor([0.5, 1.0]))
     texels = map_texels(narrow, 64, 64)
     assert not texels.on_layout[:, 33:].any() and texels.on_layout[8:-8, 4:28].all()
     baked = bake(narrow, texels, quadrants())

@@ -27,8 +27,8 @@ class BackendUnavailable(RuntimeError):
 def load_backend(name: str, like: Tensor) -> ModuleType:
     """The module that draws tensors like `like`.
 
-    A backend module has `rasterize(height, width, face_vertices_z, face_vertices_image, face_features, valid_faces,
-    multiplier, eps)` and `soft_mask(face_vertices_image, face_index, sigmainv, boxlen, knum, multiplier)`.
+    A backend module has the functions `rasterize` and `soft_mask` of `recon.render.api` with plain arguments: z
+    [B, F, 3], xy [B, F, 3, 2], features [B, F, 3, D], valid [B, F] bool, index [B, H, W].
 
     Args:
         name: one of `BACKENDS`; see `resolve_backend` for "auto".

@@ -33,43 +33,29 @@ SLACK = 1e-7
 
 
 def rasterize(
-    height: int,
-    width: int,
-    face_vertices_z: Float[Tensor, "B F 3"],
-    face_vertices_image: Float[Tensor, "B F 3 2"],
-    face_features: Float[Tensor, "B F 3 D"],
-    valid_faces: Bool[Tensor, "B F"],
-    multiplier: float,
-    eps: float,
-) -> tuple[Float[Tensor, "B H W D"], Int[Tensor, "B H W"]]:
-    """Hard rasterisation, see `recon.render.api.rasterize`."""
-    pixels = pixel_centres(height, width, face_vertices_image)
-    drawn = valid_faces & finite_faces(face_vertices_image)
-    images = zip(face_vertices_image.detach(), face_vertices_z.detach(), drawn, strict=True)
-    winners = [_winners(pixels, xy, z, valid, eps / multiplier**2) for xy, z, valid in images]
-    face_index = torch.stack(winners) if winners else drawn.new_zeros((0, len(pixels)), dtype=torch.long)
-    features = interpolate(pixels, face_index, face_vertices_image, face_features, multiplier, eps)
-    return features.unflatten(1, (height, width)), face_index.unflatten(1, (height, width))
+    height: int, width: int, z: Tensor, xy: Tensor, features: Tensor, valid: Tensor, multiplier: float, eps: float
+) -> tuple[Tensor, Tensor]:
+    """Hard rasterisation, see `recon.render.backends.load_backend`."""
+    pixels = pixel_centres(height, width, xy)
+    drawn = valid & finite_faces(xy)
+    images = zip(xy.detach(), z.detach(), drawn, strict=True)
+    winners = [_winners(pixels, own_xy, own_z, own, eps / multiplier**2) for own_xy, own_z, own in images]
+    index = torch.stack(winners) if winners else drawn.new_zeros((0, len(pixels)), dtype=torch.long)
+    drawn_features = interpolate(pixels, index, xy, features, multiplier, eps)
+    return drawn_features.unflatten(1, (height, width)), index.unflatten(1, (height, width))
 
 
-def soft_mask(
-    face_vertices_image: Float[Tensor, "B F 3 2"],
-    face_index: Int[Tensor, "B H W"],
-    sigmainv: float,
-    boxlen: float,
-    knum: int,
-    multiplier: float,
-) -> Float[Tensor, "B H W"]:
-    """Soft silhouette, see `recon.render.api.dibr_soft_mask`."""
-    height, width = face_index.shape[1:]
-    pixels = pixel_centres(height, width, face_vertices_image)
-    near = in_box(pixels, face_vertices_image.detach(), boxlen) & (face_index < 0).flatten(1)[:, None]
-    near &= finite_faces(face_vertices_image)[..., None]
+def soft_mask(xy: Tensor, index: Tensor, sigmainv: float, boxlen: float, knum: int, multiplier: float) -> Tensor:
+    """Soft silhouette, see `recon.render.backends.load_backend`."""
+    height, width = index.shape[1:]
+    pixels = pixel_centres(height, width, xy)
+    near = in_box(pixels, xy.detach(), boxlen) & (index < 0).flatten(1)[:, None]
+    near &= finite_faces(xy)[..., None]
     near &= near.cumsum(dim=1) <= knum
     image, face, pixel = near.nonzero(as_tuple=True)
-    distance = squared_distance(face_vertices_image[image, face], pixels[pixel], EDGE_EPS / multiplier**2)
+    distance = squared_distance(xy[image, face], pixels[pixel], EDGE_EPS / multiplier**2)
     chance = torch.exp(-sigmainv * distance)
-    return combine_chances(chance, image * len(pixels) + pixel, face_index)
+    return combine_chances(chance, image * len(pixels) + pixel, index)
 
 
 def pixel_centres(height: int, width: int, like: Tensor) -> Float[Tensor, "P 2"]:

@@ -1,7 +1,6 @@
 """The portable backend: flat (pixel, face) lists from bounding boxes, scatter reductions, autograd. Any device."""
 
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from recon.render.reference import (
@@ -17,44 +16,30 @@ from recon.render.reference import (
 
 
 def rasterize(
-    height: int,
-    width: int,
-    face_vertices_z: Float[Tensor, "B F 3"],
-    face_vertices_image: Float[Tensor, "B F 3 2"],
-    face_features: Float[Tensor, "B F 3 D"],
-    valid_faces: Bool[Tensor, "B F"],
-    multiplier: float,
-    eps: float,
-) -> tuple[Float[Tensor, "B H W D"], Int[Tensor, "B H W"]]:
-    """Hard rasterisation, see `recon.render.api.rasterize`."""
-    pixels = pixel_centres(height, width, face_vertices_image)
-    drawn = valid_faces & finite_faces(face_vertices_image)
+    height: int, width: int, z: Tensor, xy: Tensor, features: Tensor, valid: Tensor, multiplier: float, eps: float
+) -> tuple[Tensor, Tensor]:
+    """Hard rasterisation, see `recon.render.backends.load_backend`."""
+    pixels = pixel_centres(height, width, xy)
+    drawn = valid & finite_faces(xy)
     with torch.no_grad():
-        face_index = _winners(pixels, (height, width), face_vertices_z, face_vertices_image, drawn, eps / multiplier**2)
-    features = interpolate(pixels, face_index, face_vertices_image, face_features, multiplier, eps)
-    return features.unflatten(1, (height, width)), face_index.unflatten(1, (height, width))
+        index = _winners(pixels, (height, width), z, xy, drawn, eps / multiplier**2)
+    drawn_features = interpolate(pixels, index, xy, features, multiplier, eps)
+    return drawn_features.unflatten(1, (height, width)), index.unflatten(1, (height, width))
 
 
-def soft_mask(
-    face_vertices_image: Float[Tensor, "B F 3 2"],
-    face_index: Int[Tensor, "B H W"],
-    sigmainv: float,
-    boxlen: float,
-    knum: int,
-    multiplier: float,
-) -> Float[Tensor, "B H W"]:
-    """Soft silhouette, see `recon.render.api.dibr_soft_mask`."""
-    size = (face_index.shape[1], face_index.shape[2])
+def soft_mask(xy: Tensor, index: Tensor, sigmainv: float, boxlen: float, knum: int, multiplier: float) -> Tensor:
+    """Soft silhouette, see `recon.render.backends.load_backend`."""
+    size = (index.shape[1], index.shape[2])
     with torch.no_grad():
-        face, pixel = box_pairs(face_vertices_image, finite_faces(face_vertices_image), size, boxlen)
-        image_pixel = face // max(face_vertices_image.shape[1], 1) * (size[0] * size[1]) + pixel
-        open_pair = (face_index.flatten() < 0)[image_pixel]
+        face, pixel = box_pairs(xy, finite_faces(xy), size, boxlen)
+        image_pixel = face // max(xy.shape[1], 1) * (size[0] * size[1]) + pixel
+        open_pair = (index.flatten() < 0)[image_pixel]
         face, pixel, image_pixel = face[open_pair], pixel[open_pair], image_pixel[open_pair]
-        first = _first_by_pixel(image_pixel, face_index.numel(), knum)
+        first = _first_by_pixel(image_pixel, index.numel(), knum)
         face, pixel, image_pixel = face[first], pixel[first], image_pixel[first]
-    point = pixel_centres(*size, face_vertices_image)[pixel]
-    distance = squared_distance(face_vertices_image.flatten(0, 1)[face], point, EDGE_EPS / multiplier**2)
-    return combine_chances(torch.exp(-sigmainv * distance), image_pixel, face_index)
+    point = pixel_centres(*size, xy)[pixel]
+    distance = squared_distance(xy.flatten(0, 1)[face], point, EDGE_EPS / multiplier**2)
+    return combine_chances(torch.exp(-sigmainv * distance), image_pixel, index)
 
 
 def _winners(pixels: Tensor, size: tuple[int, int], z: Tensor, xy: Tensor, drawn: Tensor, eps: float) -> Tensor:

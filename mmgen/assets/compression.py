@@ -18,8 +18,6 @@ class Tool:
     """A program that compresses.
 
     Attributes:
-        name: of the executable.
-        package: what npm calls it.
         words: its arguments; IN and OUT stand for the files.
     """
 

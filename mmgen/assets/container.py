@@ -25,7 +25,6 @@ class Container:
     """A GLB taken apart.
 
     Attributes:
-        document: The JSON chunk.
         binary: The binary chunk with its padding; empty if there is none.
     """
 

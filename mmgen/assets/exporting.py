@@ -42,8 +42,6 @@ class Job:
     """One mesh in one format.
 
     Attributes:
-        source: The mesh file.
-        kind: The format.
         outputs: Paths below the output folder, the main file first.
         lod: Level of detail; None where levels were not asked for.
     """
@@ -77,11 +75,7 @@ class ExportRun:
     """What all jobs of a run have in common.
 
     Attributes:
-        out: Folder to write to.
-        options: Size, codec, height, material.
         overwrite: Write everything again, and replace files that no export wrote.
-        table: What earlier exports recorded.
-        shard: Which part of a run this is.
     """
 
     out: Path
@@ -102,10 +96,6 @@ def plan_jobs(
     """Every mesh in every format, outputs mirroring the tree.
 
     Args:
-        sources: The meshes.
-        kinds: The formats.
-        options: Size, codec, height, material.
-        out: Folder that will be written to.
         lods: Simpler levels of detail to write beside the full one, as `name_lod0`, `name_lod1` and so on; 0 for the
             full one alone, under the mesh's own name.
 
@@ -134,7 +124,6 @@ def run_jobs(
         jobs: From `plan_jobs`.
         run: What they have in common; its folder is made if missing.
         on_result: Told of every finished job, here and in any order.
-        workers: Processes.
 
     Returns:
         The results in the order of the jobs.

@@ -35,7 +35,6 @@ class ExportOptions:
         texture_codec: `png`, `jpeg` or `webp` (not for `WITHOUT_WEBP`); formats without texture ignore it. None keeps
             the mesh's own where the texture is inside the file, and takes png where it is a file of its own.
         height_m: Height to scale to, metres; None keeps the asset's.
-        material: How viewers of glTF shade it.
         compress: Geometry codec for GLBs, by a tool that the user has; None for none.
     """
 
@@ -56,10 +55,6 @@ def export_files(
     """File name to content, the main file first. The same bytes for the same arguments every time.
 
     Args:
-        asset: What to write.
-        stem: Output name without suffix.
-        kind: The format.
-        options: Size, codec, height, material.
         stored: What the asset's texture was decoded from; kept as it is where nothing is asked of it.
 
     Raises:

@@ -26,7 +26,6 @@ def glb_bytes(asset: Asset, texture: TextureCodec | EncodedTexture = "png", mate
         asset: What to write. Texture sides that are powers of two suit every viewer.
         texture: The codec, or the texture encoded already. `png` keeps the texels exactly; `jpeg` and `webp` are
             several times smaller. Only viewers that know `EXT_texture_webp` open a file with `webp`.
-        material: How viewers shade it.
 
     Raises:
         ItemError: `provenance_invalid`: the provenance is no JSON object (it has NaN, say, or other types).

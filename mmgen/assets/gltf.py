@@ -69,7 +69,6 @@ def build_gltf(
     Args:
         asset: Tidied on the way (`wedges.tidy`).
         texture: Goes into the file in place of `asset.texture`.
-        material: How viewers shade it.
         uris: Names of the buffer and the texture file of a separate glTF; None keeps both inside, for GLB.
 
     Returns:

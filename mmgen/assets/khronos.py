@@ -23,7 +23,6 @@ class KhronosSummary:
     """What the validator said about some files.
 
     Attributes:
-        files: Number of files it read.
         errors: And the following: number of its messages of each severity.
     """
 
@@ -56,7 +55,6 @@ def run_validator(folder: Path, files: Sequence[Path]) -> tuple[KhronosSummary, 
 
     Args:
         folder: From `find_validator`.
-        files: GLB or glTF files.
 
     Returns:
         The totals, and one finding per message: errors as errors, the rest as warnings.

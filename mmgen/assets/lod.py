@@ -57,7 +57,6 @@ def simplified(asset: Asset, vertex_count: int) -> Asset:
 
     Args:
         asset: Tidy (`wedges.tidy`). Open edges stay as they are.
-        vertex_count: To reach.
 
     Raises:
         ItemError: `lod_impossible`.

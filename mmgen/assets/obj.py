@@ -12,7 +12,6 @@ def obj_text(asset: Asset, material_file: str) -> str:
     """The mesh with smooth normals; texture coordinates are shared where equal, v up as OBJ has it.
 
     Args:
-        asset: What to write.
         material_file: Name of the MTL file in the same folder, without blanks.
     """
     name = ascii_name(asset.name)

@@ -78,12 +78,7 @@ COMPRESSION = frozenset({"EXT_meshopt_compression", "KHR_meshopt_compression", "
 
 
 def check_glb(data: bytes, file: str) -> list[Finding]:
-    """Everything that is wrong with one GLB.
-
-    Args:
-        data: The whole file.
-        file: How findings name it.
-    """
+    """Everything that is wrong with one GLB."""
     try:
         view = View(parse_glb(data))
     except ItemError as error:

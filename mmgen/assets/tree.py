@@ -18,7 +18,6 @@ class GlbFile:
 
     Attributes:
         relative: Its place below the folder that was named; its bare name if it was named itself.
-        path: How to open it.
     """
 
     relative: PurePosixPath

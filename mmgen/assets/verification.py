@@ -23,10 +23,7 @@ class Verification:
     """The verdict.
 
     Attributes:
-        path: What was checked.
-        glb_files: Number of GLBs checked.
         records: Number of records by status, `export ...` for export records; empty without records.
-        findings: Everything that is wrong.
         khronos: The Khronos validator's totals; None where it is not installed or there is no GLB.
         rerun_same: How many of the GLBs had the same bytes when they were made again; None where nobody tried.
     """

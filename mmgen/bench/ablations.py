@@ -38,11 +38,9 @@ class AblationPlan:
     Attributes:
         manifests: one row of the table each; the first is the one that the others are compared with.
         data: data set folder to train on, with test photos and their truth.
-        out: where everything goes.
         seeds: 0..seeds - 1 for every manifest.
         steps: updates of every run: the same on every machine, however busy.
         photos: test photos that are scored, at equal steps through the split; None: all.
-        split: which ones.
     """
 
     manifests: tuple[Path, ...]

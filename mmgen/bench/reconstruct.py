@@ -39,8 +39,6 @@ class Run:
     """One run as it went; CPU seconds are those of this process, so they count where it does the work itself.
 
     Attributes:
-        summary: what became of it.
-        records: one per photo, as they came.
         wall: seconds on the wall clock when each came.
         cpu: CPU seconds of this process when each came.
         started: seconds on the wall clock when the run began.
@@ -77,7 +75,6 @@ def measure(photos: Sequence[int], workers: int, device: str = "cpu") -> dict[st
 
     Args:
         photos: numbers of photos, ascending, each >= 32; with one process only the first one is run.
-        workers: processes of the other runs.
         device: `cpu` or `cuda:N`.
     """
     with tempfile.TemporaryDirectory(prefix="mmgen-bench-") as name:

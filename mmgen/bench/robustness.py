@@ -110,9 +110,7 @@ def measure(weights: Path, data: Path, split: str = "test", photos: int | None =
     """Figures per fault; JSON data. MaskIoU is against the whole person, SSIM against the undamaged photo.
 
     Args:
-        weights: networks.
         data: data set folder; with truth the error of the azimuth is measured too.
-        split: part of it.
         photos: at most so many, at equal steps through the part.
 
     Raises:

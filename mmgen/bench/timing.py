@@ -19,7 +19,6 @@ def interleaved(tasks: Mapping[str, Task], repeats: Mapping[str, int], warm_up: 
     """CPU seconds of every task, all tasks in turn per round, so that a slow spell of the machine meets all of them.
 
     Args:
-        tasks: what to time, by name.
         repeats: timed runs per name; a task drops out of later rounds when it has had its runs.
         warm_up: untimed runs of each task before the first round.
     """

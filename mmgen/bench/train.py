@@ -40,7 +40,6 @@ def measure(steps: int, threads: Sequence[int] = (1, 2)) -> dict[str, Any]:
 
     Args:
         steps: timed steps per number of threads; every 4th has the attribute-consistency pass.
-        threads: numbers of threads to try.
 
     Returns:
         JSON data; `wall` seconds are disturbed by other programs, `cpu` seconds, summed over threads, hardly.

@@ -17,7 +17,6 @@ class SourceImage:
     """One image of a data set as published.
 
     Attributes:
-        path: the file.
         relative: where it goes below the data set folder, with forward slashes.
         split: `train`, `val`, `test`, `query` or `gallery`.
         identity: label as text; None where unknown.
@@ -48,12 +47,9 @@ class Skip:
     """An image that was left out.
 
     Attributes:
-        path: as people write it, relative to the source folder.
         split: where it would have gone; None where unknown.
         status: `filtered` by rule, or `failed`.
         code: error class, or the rule: `junk`, `foreground`.
-        message: what is wrong.
-        hint: what to do.
     """
 
     path: str
@@ -97,7 +93,6 @@ class Profile:
     Attributes:
         outline: `found` masks are people's outlines in any form; `labels` are class maps of human parsing (ATR);
             `votes` are grey levels of annotators' agreement (CUB).
-        clean: images from which the prototype is updated.
         keep: filter per split; splits that are not named keep everything.
     """
 

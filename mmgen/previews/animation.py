@@ -21,7 +21,6 @@ def save_animation(path: Path, frames: Sequence[Image8], fps: float) -> None:
     The same frames give the same bytes (mp4: with the same ffmpeg).
 
     Args:
-        path: Where to; replaced as a whole.
         frames: [H, W, 3] uint8 each, at least one, all of one size.
         fps: Frames per second, > 0. GIF rounds the pause between two frames to 1/100 s.
 

@@ -31,7 +31,6 @@ def exchange_grid(
         names: of the assets, 1 to `LARGEST_GRID`.
         pair: (row, column) to the asset to draw.
         azimuths_deg: views that share a cell, side by side.
-        on_cell: called after each cell.
 
     Returns:
         [H, W, 3] uint8.

@@ -23,9 +23,7 @@ class Histogram:
 
     Attributes:
         title: what is counted, with its unit.
-        remark: figures in one line.
         edges: of the bins, one more than counts; empty where nothing is known.
-        counts: per bin.
         middle: value to mark, such as the median; None marks nothing.
     """
 

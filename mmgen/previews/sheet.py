@@ -24,8 +24,6 @@ class SheetRow:
     """One row.
 
     Attributes:
-        caption: One short line.
-        asset: What was reconstructed.
         photo: [H, W, 3] uint8 RGB, or None.
         azimuth_deg: Of the photo's camera.
         elevation_deg: Of the photo's camera.
@@ -42,7 +40,6 @@ def contact_sheet(rows: Sequence[SheetRow], turns_deg: Sequence[float] = TURNS_D
     """A picture with a row per asset: photo, the same view rendered, then views at `turns_deg` degrees of azimuth.
 
     Args:
-        rows: At least one.
         turns_deg: Azimuths around the asset, 0 = its front.
 
     Returns:

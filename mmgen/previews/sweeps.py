@@ -24,9 +24,7 @@ def sweep_frames(asset: Asset, sweep: Sweep, start: View, count: int, size: tupl
     middle; they swing there and back, slow at the ends. Every loop closes without showing a picture twice in a row.
 
     Args:
-        asset: What to draw.
         sweep: What changes; everything else stays as in `start`.
-        start: The view that the sweep starts from.
         count: Pictures in one loop, at least 2.
         size: Height and width, pixels.
     """

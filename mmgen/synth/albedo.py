@@ -62,9 +62,7 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
 
     Args:
         region: Rule, see `primitives`.
-        bone: Bone number.
         point: [3] world frame, metres.
-        paint: Rules' parameters.
         q: [3] receives the bone-local point, metres.
         out: [3] receives the albedo, about 0..1.
 
@@ -201,8 +199,6 @@ def point_albedos(points: np.ndarray, labels: np.ndarray, packed: Packed, paint:
     Args:
         points: [N, 3] metres.
         labels: [N] solid of each point.
-        packed: Solids.
-        paint: Rules' parameters.
 
     Returns:
         [N, 3] float32, 0..1.

@@ -48,11 +48,7 @@ def draw_backdrop(
     """Paint the street.
 
     Args:
-        height: Rows.
-        width: Columns.
         intrinsics: [3, 3] pixels.
-        eye: Camera.
-        scene: Street.
         feet: [2, 2] scene x and z of the soles, for the darkness under them.
 
     Returns:

@@ -13,15 +13,11 @@ class Casting:
     """Frequencies, 0..1 unless said otherwise.
 
     Attributes:
-        feminine: Feminine figures.
-        child, older: Of each age.
         taller_m: Added to the mean height of adults, metres.
         weight: Mean and spread of the weight, in spreads of a street crowd.
         warm: Dressed for warm weather.
         dressy: Skirts, dresses, shirts and coats, as a factor, 1 as in the street.
         patterned: Patterned fabrics, as a factor.
-        vivid: Saturated colours, as a factor.
-        bags: With a bag.
         hats: With something on the head, as a factor.
         walking: Walking in the poses after the first.
     """

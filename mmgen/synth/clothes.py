@@ -156,10 +156,8 @@ def _cone(skeleton: Skeleton, waist: tuple[float, float, float], hem_y: float, r
     """(centre z, radii) of a hem that the legs do not pierce.
 
     Args:
-        skeleton: Posed bones.
         waist: Height and radii of the upper end, pelvis frame.
         hem_y: Height of the hem, pelvis frame.
-        radii: Smallest radii of the hem, sideways and forward.
     """
     leg = 0.075 * skeleton.proportions.scale
     points = _leg_points(skeleton, leg)

@@ -28,7 +28,6 @@ class Collage:
         colours: [4, 3] top and bottom of the wall, far and near end of the floor, 0..1.
         horizon: Where the floor begins, from the top, image heights; >= 1 has no floor.
         pieces: [P, 11] rows, see `Piece`.
-        variation: Offset of all noise.
         blur: How far out of focus, image heights.
     """
 
@@ -44,7 +43,6 @@ def collage(recipe: str, generator: np.random.Generator, aspect: float, feet: fl
 
     Args:
         recipe: One of `RECIPES`.
-        generator: Source of randomness.
         aspect: Width over height of the image.
         feet: Where the person stands, image heights from the top.
     """
@@ -173,11 +171,6 @@ def _pillar(generator: np.random.Generator, aspect: float) -> Piece:
 
 def draw_collage(height: int, width: int, chosen: Collage) -> np.ndarray:
     """Paint a collage.
-
-    Args:
-        height: Rows.
-        width: Columns.
-        chosen: What to paint.
 
     Returns:
         [height, width, 4] float64: RGB about 0..1, and 1 where the floor is seen.

@@ -23,8 +23,6 @@ class CrowdOptions:
         seed: Of everything.
         views: Pictures per identity, >= 1.
         poses: Poses per identity, 1..views; pictures take turns, those of one pose share the mesh.
-        height: Image rows.
-        width: Image columns.
         step_m: Grid spacing of the meshes, metres.
         style: One of `casting.STYLES`.
         bodies: `capsules` or `anny`, see `mesh.body_mesh`.
@@ -45,11 +43,9 @@ class Person:
     """One picture of one identity.
 
     Attributes:
-        identity: Who.
         pose: Number of the pose, 0..poses - 1; equal numbers share the mesh.
         view: Number of the picture, 0..views - 1.
         camera: 1..6.
-        picture: Image, mask and truth.
     """
 
     identity: Identity
@@ -78,7 +74,6 @@ def person_pictures(options: CrowdOptions, split: str, index: int) -> Iterator[P
     """All pictures of one identity, by view number.
 
     Args:
-        options: How.
         split: `train` or `test`.
         index: Identity within the split, from 0.
     """
@@ -105,7 +100,6 @@ def people(split: str, count: int, options: CrowdOptions | None = None) -> Itera
 
     Args:
         split: `train` or `test`.
-        count: Number of identities.
         options: How; the defaults when None.
     """
     for index in range(count):

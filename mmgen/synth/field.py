@@ -139,7 +139,6 @@ def fill_grid(
         packed: Solids, see `primitives.Packed`.
         low: [3] world position of grid point (0, 0, 0).
         step: Grid spacing, metres.
-        shape: Number of points along x, y, z.
         body: [X, Y, Z] float32 distances of something that the solids join; None starts from nothing.
 
     Returns:

@@ -24,8 +24,6 @@ def forecast(out: Path, plan: CrowdPlan, workers: int) -> Forecast:
 
     Args:
         out: Data set folder; what is finished there is not counted.
-        plan: What belongs there.
-        workers: Number of processes.
 
     Raises:
         FatalError: as from `dataset.check_folder`.

@@ -20,7 +20,6 @@ class CrowdPlan:
     Attributes:
         identities: Number of people in both splits together.
         test_identities: How many of them are test people.
-        options: How each is photographed.
     """
 
     identities: int
@@ -49,7 +48,6 @@ def make_plan(identities: int, test_fraction: float, options: CrowdOptions) -> C
     Args:
         identities: 1..9999.
         test_fraction: Share of test people, 0..1; rounded to whole people, at least one if > 0.
-        options: How each is photographed.
 
     Raises:
         MmgenError: `too_few_views`, if there are test people but only one view, which cannot be both query and gallery.

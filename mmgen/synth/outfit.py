@@ -26,38 +26,26 @@ class Outfit:
 
     Attributes:
         top: One of `TOPS`; for a dress, the cut of its upper part.
-        top_fabric: Fabric of the top.
         sleeve: `none`, `short`, `elbow` or `long`.
-        sleeve_fabric: Fabric of the top's sleeves, often the same.
         tucked: The top ends at the waist instead of over the hips.
         neckline_m: Depth of the neckline at the front, metres; 0 is a high collar.
         logo: One of `LOGOS`.
-        logo_colour: Its colour.
         logo_size_m: Its half-width, metres.
-        logo_back: There is one on the back, too.
         outer: One of `OUTERS`.
-        outer_fabric: Its fabric.
         outer_bulk_m: How far it stands off what is below, metres; more than 0.03 is quilted.
         coat_reach: Where a coat ends: 0 at the hip, 1 at the knee.
         bottom: One of `BOTTOMS`.
-        bottom_fabric: Its fabric.
         bottom_length: Shorts and skirts: 0 ends at mid thigh, 1 at the ankle.
         flare: Skirts and coats: 0 straight, 1 wide.
         crop_m: How far trousers end above the shoe, metres.
         side_stripe: Trousers with a stripe along the seam.
         belt: A belt is seen where the top is tucked into trousers.
-        belt_colour: Its colour.
-        scarf: A scarf round the neck.
-        scarf_fabric: Its fabric.
         crease: How strongly the folds of top, bottom and outer show, 1 as in ironed cotton.
         shoes: One of `SHOES`.
         shaft_m: Height of the boots' shafts, metres.
-        shoe_colour: Upper.
-        sole_colour: Sole.
         sock_colour: Seen with bare legs.
         sock_m: One of `SOCKS_M`.
         bag: One of `BAGS`.
-        bag_fabric: Its fabric.
         bag_side: 0 left, 1 right.
     """
 
@@ -101,10 +89,7 @@ def draw_outfit(generator: np.random.Generator, feminine: bool, child: bool, cas
     """What somebody wears.
 
     Args:
-        generator: Source of randomness.
-        feminine: The figure.
         child: No coats to the ankle, few skirts to the floor.
-        cast: Frequencies.
     """
     warm = generator.random() < cast.warm
     bottom = _bottom(generator, feminine, warm, cast)

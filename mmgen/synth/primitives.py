@@ -24,13 +24,10 @@ class Solid:
     """One solid, in the frame of its bone. `a` and `b` end its axis; sections are ellipses (sideways, forward).
 
     Attributes:
-        bone: Bone that carries it.
-        region: Rule that colours it.
         group: Name of the group it melts together with.
         a, b: Ends of the axis, metres; equal ends make an ellipsoid.
         radii_a, radii_b: Half-axes of the section at the ends, metres. A box uses `radii_a` as half-extents.
         kind: `LIMB`, `LOFT` or `BOX`.
-        material: Row of the material table.
         cap: Height of a limb's rounded ends, metres; None takes the mean radius.
         bulge: Extra radius in the middle of a limb, metres.
         folds: (relative depth at end `a`, number, phase) of a loft's pleats.
@@ -116,7 +113,6 @@ def pack(solids: list[Solid], groups: dict[str, Group], skeleton: Skeleton) -> P
     Args:
         solids: All solids; every group name must be a key of `groups`.
         groups: In the order in which they are joined; the first is the trunk.
-        skeleton: Posed bones.
     """
     order = [name for name in groups if any(solid.group == name for solid in solids)]
     ordered = [solid for name in order for solid in solids if solid.group == name]

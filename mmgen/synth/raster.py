@@ -11,8 +11,6 @@ def rasterise(pixels: np.ndarray, depth: np.ndarray, faces: np.ndarray, height: 
         pixels: [V, 2] (column, row) of every vertex; sample (i, j) lies at (j + 0.5, i + 0.5).
         depth: [V] distance in front of the camera, metres, > 0.
         faces: [F, 3]; faces seen from behind are skipped.
-        height: Rows.
-        width: Columns.
 
     Returns:
         [height, width] int32 face numbers, -1 where nothing is.

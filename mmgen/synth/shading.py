@@ -57,10 +57,8 @@ def draw_person(
     """Shaded colours and coverage of a person.
 
     Args:
-        mesh: The person.
         world_to_camera: [4, 4].
         intrinsics: [3, 3], pixels of the final image.
-        light: Sun and sky.
         size: (height, width, samples per pixel and axis).
 
     Returns:

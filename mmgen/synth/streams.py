@@ -17,7 +17,6 @@ def stream(seed: int, split: str, index: int, purpose: str) -> np.random.Generat
     number of identities; and identity k is the same person however many others are asked for.
 
     Args:
-        seed: The user's seed; any integer.
         split: `train`, `test`, or another fixed word for things that belong to neither (the cameras).
         index: Identity number within the split, from 0.
         purpose: What is drawn, such as `identity` or `pose/1`.

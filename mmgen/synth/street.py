@@ -42,22 +42,16 @@ class StreetCamera:
         focal: 1 / tan(half the vertical field of view).
         elevation_deg: Mean elevation over the people's middle.
         sun_direction: Unit vector towards the sun, camera frame at elevation 0.
-        ambient: Mean brightness of the sky light.
-        sun: Mean brightness of the sun.
         warmth: > 0 makes sunlight warmer and shade cooler.
-        gain: Sensor gain per channel.
         gamma: Sensor curve.
         blur_px: Lens blur on an image 128 pixels high, pixels.
         noise: Standard deviation of sensor noise.
         ground: Near and far ground, numbers in `GROUNDS`.
-        ground_colours: Their colours.
         kerb_m: Where the far ground begins, metres behind the person.
         wall: Number in `WALLS`.
-        wall_colour: Its colour.
         wall_m: Distance of the backdrop behind the person, metres.
         wall_height_m: Height of the backdrop; above is sky.
         things: [T, 9] rows: number in `THINGS`, x, z, width, height in metres, two shades of its colour and spare.
-        variation: Offset of all noise.
     """
 
     number: int

@@ -19,7 +19,6 @@ def augmented(pictures: Pictures, kind: Augmentation, shift_px: int, generator: 
         pictures: [B, H, W, 4] RGB and mask.
         kind: see `mmgen.training.manifest.DataSection`.
         shift_px: largest move of "shift" and "pad_crop", pixels.
-        generator: source of randomness.
 
     Returns:
         The same shape; a copy unless kind is "none".

@@ -52,14 +52,9 @@ class BatchPlan:
     """How batches are drawn.
 
     Attributes:
-        size: photos per batch and process.
         augmentation: see `mmgen.training.manifest.DataSection`.
         shift_px: likewise.
         pairs: two photos of each identity in a batch.
-        seed: of order and augmentation.
-        rank: number of this process.
-        processes: how many train together.
-        degradation: strength of the faults that photos with truth get.
         replay_every: steps between two batches of replayed photos; 0: none.
     """
 

@@ -51,7 +51,6 @@ def degraded(pictures: Pictures, strength: float, generator: np.random.Generator
     Args:
         pictures: [B, H, W, 4] RGB and mask (person where >= 128); not changed.
         strength: How bad the faults get: 0 none, 1 what bad photos and masks show.
-        generator: Source of randomness.
 
     Raises:
         ValueError: if `pictures` is no uint8 batch with a mask.

@@ -17,9 +17,6 @@ def joined_processes(device: str) -> Iterator[tuple[str, int]]:
 
     With CUDA every process takes the GPU of its local rank; on the CPU they talk through gloo.
 
-    Args:
-        device: as given by the user.
-
     Raises:
         FatalError: `device_missing`; `one_device` where several processes are told to share `cuda:N`.
     """

@@ -163,7 +163,6 @@ class MetricsLog:
     """`metrics.jsonl`: one event per line, in the order of the steps.
 
     Args:
-        path: the file; made if missing.
         from_step: lines of later steps are cut off: a resumed run writes them again.
     """
 

@@ -23,13 +23,10 @@ class Outcome:
     """How a session ended.
 
     Attributes:
-        finished: whether the run is complete.
         interrupted: whether a signal ended it; the state is saved.
-        steps: steps done in all.
         progress: share of the run, 0..1.
         figures: of the last validation; empty without held-out photos.
         best: weights that validation chose: `last`, `best` or `averaged`.
-        warnings: signs of collapse at the last validation.
         images_per_second: over the whole run, wall-clock, all processes.
         images_per_cpu_second: likewise over the processor time of this process.
     """

@@ -30,11 +30,9 @@ def pack(
     """RGB and mask of every photo at one size, [N, H, W, 4] uint8, mapped from a file that is made where needed.
 
     Args:
-        photos: in the order wanted.
         size: height and width, pixels.
         fit: "stretch" to the size, or "pad" with black and an empty mask to its shape first.
         folder: where the file is kept, below `.mmgen/`.
-        advance: called after every photo that is read.
 
     Raises:
         FatalError: `photo_unusable` for a photo or mask that cannot be read; `pack_unwritable`.

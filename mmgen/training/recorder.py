@@ -28,7 +28,6 @@ class RunCallbacks:
     """Who hears of a run.
 
     Attributes:
-        note: a sentence for people.
         advance: progress 0..1 after a step.
         packed: after every photo that is packed.
         stopping: inside the signal handler, when a signal asks to stop.
@@ -44,12 +43,7 @@ SILENT = RunCallbacks()
 
 
 class Recorder:
-    """Writes a session's files; only process 0 does, the others keep step with it.
-
-    Args:
-        session: at work.
-        listener: hears notes.
-    """
+    """Writes a session's files; only process 0 does, the others keep step with it."""
 
     def __init__(self, session: Session, listener: RunCallbacks) -> None:
         self._session = session

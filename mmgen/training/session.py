@@ -49,10 +49,7 @@ class TrainOrder:
     """What to train.
 
     Attributes:
-        manifest: settings.
         data: data set folder.
-        out: run folder.
-        seed: of weights, order and everything else.
         device: `cpu` or `cuda:N`.
         resume: go on with the run in `out`.
         limit_steps: stop after so many steps in all, checkpoint included; the schedule stays that of the whole run.
@@ -72,20 +69,10 @@ class Session:
     """A run at work; what a step changes is in `learner`, where it stands in the numbers.
 
     Attributes:
-        order: what to train.
-        folder: where everything is written.
-        store: photos to train on.
         validation: photos held out; may be empty.
         replayed: photos with truth that are learned beside the others, or None.
-        plan: how batches are drawn.
-        learner: networks and optimisers.
         template: the first template.
-        clock: time spent on training.
-        window: means for the next line of the log.
-        step: steps done.
-        epoch: number of the epoch at work.
         number: batches done in it.
-        best_score: of the best validation so far.
     """
 
     order: TrainOrder
@@ -146,11 +133,6 @@ class Session:
 
 def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], None] = lambda: None) -> Session:
     """Read the photos, build the networks.
-
-    Args:
-        order: what to train.
-        folder: the claimed run folder.
-        advance: called after every photo that is packed.
 
     Raises:
         FatalError: as from `find_photos`, `pack`, `named_template`; `too_few_photos`, `truth_template`,

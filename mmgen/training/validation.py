@@ -25,7 +25,6 @@ class Validation:
     Attributes:
         figures: `mask_iou`, `ssim`, `ssim_in_mask`, `azimuth_spread_deg`; with truth also `azimuth_error_deg_median`
             and `vertex_distance` (to the registered template, template units).
-        collapse: signs of collapse.
     """
 
     figures: dict[str, float]

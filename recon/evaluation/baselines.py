@@ -24,9 +24,6 @@ def template_answer(
     """The template without any offsets, coloured by projecting the photo through it, front and back alike.
 
     Args:
-        template: mean shape.
-        camera: one camera, as predicted for the photo.
-        image: the photo.
         mask: the person in it; colours outside are filled from the person.
         shift_ndc: where the camera's axis meets the photo, NDC; see `recon.evaluation.predictions.Answer`.
     """

@@ -14,7 +14,6 @@ class FeatureStatistics:
     Attributes:
         mean: [D].
         covariance: [D, D], unbiased (division by N - 1).
-        count: number of feature vectors.
     """
 
     mean: Float[Tensor, " D"]

@@ -99,9 +99,6 @@ def score_batch(
     `azimuth_deg` (the prediction itself). With truth: those of `truth_row`.
 
     Args:
-        attributes: predictions.
-        sample: the photos.
-        template: what the offsets start from.
         truths: one entry per photo, None where unknown.
         seed: of the surface samples behind `chamfer`; images are sampled independently of their order.
 
@@ -155,10 +152,6 @@ def truth_row(
     same height and centre, so that unit, place and lens of the truth drop out.
 
     Args:
-        answer: what was predicted.
-        image: the photo.
-        mask: the person in it.
-        truth: what is known about it.
         template: mean shape behind the `template_*` measures.
         seed: of the surface samples behind `chamfer`.
     """

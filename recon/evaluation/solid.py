@@ -159,8 +159,6 @@ def volume_iou(
         vertices_a: usually from `canonical_frame`.
         faces_a: triangles, all wound outward or all inward per connected part.
         vertices_b: the other mesh, in the same frame.
-        faces_b: its triangles.
-        pitch: side of a voxel.
     """
     grid = VoxelGrid.around(pitch, vertices_a, vertices_b)
     inside_a = occupancy(vertices_a, faces_a, grid)

@@ -24,7 +24,6 @@ class Truth:
     Attributes:
         surface: the person, world frame, +y up, facing +z; colours without light.
         azimuth_deg: camera azimuth; 0 looks at the front, positive towards +x.
-        elevation_deg: camera elevation.
         world_to_camera: [4, 4] rigid; the camera looks along -z, y up.
         intrinsics: [3, 3] in pixels of an image of `image_size`.
         image_size: (height, width) that the intrinsics belong to; the photo may be a resized copy.
@@ -81,11 +80,6 @@ def beside_truth(surface: Surface, camera: Camera, truth: Truth) -> Surface:
 
     Turning it afterwards by a known angle shows what it holds for the true relative camera, whatever azimuth it
     believes in.
-
-    Args:
-        surface: the answer in its own world.
-        camera: one camera, the answer's own.
-        truth: what it answers.
     """
     own = world_to_camera(camera)[0, :3, :3].double()
     return surface.turned(truth.world_to_camera[:3, :3].double().T @ own).canonical()

@@ -18,9 +18,7 @@ def gather_corners(
     """Corners, their depth and which way the faces look; only the corners carry gradients.
 
     Args:
-        vertices_ndc: projected vertices.
         vertices_camera: the same vertices, camera frame.
-        faces: vertex indices.
         sliver_area: faces of a smaller doubled NDC area look away, so that they are not drawn.
         backend: see `recon.render.backends.resolve_backend`.
 

@@ -71,7 +71,6 @@ def render(
 
     Args:
         mesh: B meshes, world frame.
-        camera: B cameras.
         size: (height, width), pixels.
         light: spherical harmonics in the camera frame, one normal per face; None leaves texture colours unchanged.
         background: what shows beside the mesh; None is white.
@@ -104,7 +103,6 @@ def render_projected(
 
     Args:
         mesh: faces, texture coordinates and texture; its vertices are not used.
-        vertices_ndc: projected vertices, y up.
         vertices_camera: the same vertices in the camera frame.
 
     The other arguments, the result and the errors are those of `render`.
@@ -135,9 +133,7 @@ def render_silhouette(
     """Soft mask and face index alone, for fitting shapes: no texture, no light.
 
     Args:
-        vertices_ndc: projected vertices, y up.
         vertices_camera: the same vertices in the camera frame.
-        faces: vertex indices.
         size: (height, width), pixels.
         settings: see `RenderSettings`.
 

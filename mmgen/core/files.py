@@ -4,7 +4,8 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HASH_BLOCK_BYTES = 1 << 20
@@ -14,26 +15,33 @@ LONGEST_TEMP_STEM = 230
 TEMP_NAME = re.compile(r"^\.(?P<name>.+)\.tmp-(?P<pid>\d+)$", re.DOTALL)
 
 
-def write_bytes_atomic(path: Path, data: bytes) -> None:
-    """Write `data` so that a reader sees the old file, or the whole new one, and nothing else.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temp file to write inside the block, renamed to `path` at its end: a reader sees the old file or the new one.
 
-    The bytes go to `.name.tmp-<pid>` in the same folder (made if missing), reach the disk, and are renamed. Where that
-    name would be too long for a file system, a hash stands for it.
-
-    Raises:
-        OSError: as from the file system (full disk, no permission); the temp file is removed first.
+    It is `.name.tmp-<pid>` in the same folder (made if missing); where that name would be too long for a file system, a
+    hash stands for it. An error removes it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temp = path.with_name(f".{_temp_stem(path.name)}.tmp-{os.getpid()}")
     try:
-        with temp.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temp
         os.replace(temp, path)
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
+
+
+def write_bytes_atomic(path: Path, data: bytes) -> None:
+    """Write `data` through `replacing`, and wait until it is on the disk.
+
+    Raises:
+        OSError: as from the file system (full disk, no permission).
+    """
+    with replacing(path) as temp, temp.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_text_atomic(path: Path, text: str) -> None:

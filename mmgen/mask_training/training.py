@@ -1,6 +1,5 @@
 """Training of the mask network: scenes drawn as they are needed, and checkpoints to go on from."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmgen.core.files import replacing
 from mmgen.mask_training.scenes import Scenes
 from mmgen.masks.network import read_network
 from recon.segmentation import MaskNetwork, MaskNetworkConfig, judge_loss, mask_loss, outline_iou
@@ -136,10 +136,8 @@ class _Batches:
 
 
 def _save(path: Path, network: MaskNetwork, optimizer: torch.optim.Optimizer, step: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temp = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, temp)
-    os.replace(temp, path)
+    with replacing(path) as temp:
+        torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, temp)
 
 
 def _resume(path: Path, network: MaskNetwork, optimizer: torch.optim.Optimizer) -> int:

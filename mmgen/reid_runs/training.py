@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from mmgen.reid_runs.sources import TrainingPhotos, read_dataset, training_photo
 from mmgen.reid_runs.weights import read_backbone_tensors, save_reid_weights
 from mmgen.training.clock import Clock, StopSignal
 from mmgen.training.folder import METRICS, MetricsLog, RunFolder
+from mmgen.work.prefetch import prefetched
 from reid import parallel
-from reid.data.batches import BatchMaker, Prefetcher
+from reid.data.batches import BatchMaker
 from reid.data.labels import Labels, make_labels
 from reid.data.order import BatchOrder, BatchPlan
 from reid.data.pixels import PixelStore
@@ -225,7 +227,8 @@ def _loop(session: _Session, listener: RunCallbacks) -> Outcome:
     listener.planned(end - session.step)
     writer = _Writer(session)
     session.clock.restart()
-    with StopSignal(listener.stopping) as stop, Prefetcher(session.maker, session.step) as batches:
+    made = map(session.maker.make, count(session.step))
+    with StopSignal(listener.stopping) as stop, prefetched(made) as batches:
         stopping = False
         while session.step < end and not stopping:
             terms = session.learner.step(next(batches), session.step, session.step / session.steps_in_all)

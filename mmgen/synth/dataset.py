@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mmgen.core.errors import FatalError
-from mmgen.core.files import write_text_atomic
+from mmgen.core.files import replacing, write_text_atomic
 from mmgen.synth.archive import Member, npz_bytes, pack_array
 from mmgen.synth.crowd import CrowdOptions, Person, person_pictures
 from mmgen.synth.identity import identity
@@ -52,7 +52,8 @@ class CrowdWriter:
         images = image_paths(self.plan, entry)
         for person, image in zip(person_pictures(self.plan.options, entry.split, entry.index), images, strict=True):
             for path, data in picture_files(person, image, shared).items():
-                _write(self.out / path, data)
+                with replacing(self.out / path) as temp:  # a rerun makes what a power failure takes
+                    temp.write_bytes(data)
         return len(images)
 
 
@@ -85,17 +86,6 @@ def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or absent, without waiting for the disk: a rerun makes what a power failure took."""
-    temp = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
-        temp.write_bytes(data)
-        os.replace(temp, path)
-    except BaseException:
-        temp.unlink(missing_ok=True)
-        raise
 
 
 def settings(plan: CrowdPlan) -> dict[str, object]:

@@ -1,10 +1,8 @@
-"""Order of the photos and batches of tensors, prepared by a thread while the step runs.
+"""Order of the photos and batches of tensors.
 
 A batch is a function of (seed, epoch, number in the epoch, rank): where a run stands in its data is two numbers.
 """
 
-import queue
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -20,11 +18,6 @@ from mmgen.training.truth_batches import known_batch
 from mmgen.training.truth_pack import TruthPack
 from recon.structures import Sample
 from recon.training.step import Batch
-
-AHEAD = 3
-"""Batches prepared in advance."""
-
-NOBODY = -1
 
 
 @dataclass(frozen=True)
@@ -180,49 +173,3 @@ def draw_batches(
             replay = None if replayed is None else replay_batch(replayed, plan, epoch, index)
             yield Drawn(epoch, index, index == len(order) - 1, batch, replay)
         epoch, number = epoch + 1, 0
-
-
-class Prefetcher:
-    """Runs an iterator in a thread, a few items ahead; a context manager that stops the thread.
-
-    An error of the thread is raised by `next`.
-    """
-
-    def __init__(self, items: Iterator[Drawn], ahead: int = AHEAD) -> None:
-        self._items = items
-        self._ready: queue.Queue[Drawn | BaseException] = queue.Queue(ahead)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
-
-    def __enter__(self) -> "Prefetcher":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stop.set()
-        while not self._ready.empty():
-            self._ready.get_nowait()
-        self._thread.join()
-
-    def __next__(self) -> Drawn:
-        item = self._ready.get()
-        if isinstance(item, BaseException):
-            raise item
-        return item
-
-    def _work(self) -> None:
-        try:
-            for item in self._items:
-                if not self._put(item):
-                    return
-        except BaseException as error:  # handed to the one who waits
-            self._put(error)
-
-    def _put(self, item: Drawn | BaseException) -> bool:
-        while not self._stop.is_set():
-            try:
-                self._ready.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 
-from mmgen.training.batches import Drawn, Prefetcher, batches_per_epoch, draw_batches, on_device
+from mmgen.training.batches import Drawn, batches_per_epoch, draw_batches, on_device
 from mmgen.training.clock import StopSignal, progress_of
 from mmgen.training.folder import RunFolder
 from mmgen.training.recorder import SILENT, Recorder, RunCallbacks
 from mmgen.training.session import Session, TrainOrder, clean_batches, initialised, make_session, reseed
+from mmgen.work.prefetch import prefetched
 from recon.training import parallel
 from recon.training.loops import join_average, move_prototype
 from recon.training.step import TrainProgress
@@ -82,11 +83,11 @@ def _loop(session: Session, recorder: Recorder, listener: RunCallbacks) -> Outco
     per_epoch = batches_per_epoch(session.store, session.plan)
     batches = draw_batches(session.store, session.plan, session.epoch, session.number, session.replayed)
     session.clock.restart()
-    with StopSignal(listener.stopping) as stop, Prefetcher(batches) as prefetched:
+    with StopSignal(listener.stopping) as stop, prefetched(batches) as ready:
         progress = _progress(session, per_epoch)
         while progress < 1 and not _is_limited(session):
             # a batch, prepared by another thread while the last step ran
-            drawn = next(prefetched)
+            drawn = next(ready)
             batch = on_device(drawn.batch, learner.device)
 
             # one step

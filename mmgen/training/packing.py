@@ -1,7 +1,6 @@
 """Photos resized once and packed into one file that every later run maps into memory."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import replacing
 from mmgen.masks.values import mask_values
 from mmgen.photos.decoding import decode_file
 from mmgen.photos.images import read_image
@@ -68,19 +68,15 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         FatalError: `pack_unwritable`.
     """
-    temp = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temp
-        os.replace(temp, path)
+        with replacing(path) as temp:
+            yield temp
     except OSError as error:
         raise FatalError(
             "pack_unwritable",
             f"{path} cannot be written: {error.strerror or error}",
             "Free space, or make the data set folder writable.",
         ) from error
-    finally:
-        temp.unlink(missing_ok=True)
 
 
 def _write(path: Path, photos: Sequence[Photo], shape: tuple[int, ...], fit: Fit, advance: Callable[[], None]) -> None:

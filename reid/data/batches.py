@@ -1,8 +1,5 @@
-"""Batches of tensors, prepared by a thread while the step runs."""
+"""Batches of tensors."""
 
-import queue
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +11,6 @@ from reid.data.labels import Labels
 from reid.data.order import BatchOrder, share_of_rank
 from reid.data.pixels import PixelStore
 
-AHEAD = 3
 FIRST_LOOK, SECOND_LOOK = 21, 22
 """Streams of randomness of the two views of a photo."""
 
@@ -102,51 +98,3 @@ class BatchMaker:
 
     def _rng(self, stream: int, step: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, stream, step, self.rank))
-
-
-class Prefetcher:
-    """Makes the batches from `first` on in a thread; a context manager that ends the thread.
-
-    Args:
-        maker: makes them.
-        first: number of the first one.
-    """
-
-    def __init__(self, maker: BatchMaker, first: int) -> None:
-        self._maker = maker
-        self._first = first
-        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(AHEAD)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="reid-batches", daemon=True)
-
-    def __enter__(self) -> Iterator[Batch]:
-        self._thread.start()
-        return self._batches()
-
-    def __exit__(self, *exception: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _batches(self) -> Iterator[Batch]:
-        while True:
-            item = self._ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    def _work(self) -> None:
-        step = self._first
-        try:
-            while self._offer(self._maker.make(step)):
-                step += 1
-        except BaseException as error:  # raised where the batch is waited for
-            self._offer(error)
-
-    def _offer(self, item: Batch | BaseException) -> bool:
-        while not self._ended.is_set():
-            try:
-                self._ready.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False

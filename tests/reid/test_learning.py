@@ -7,7 +7,7 @@ from reid_people import market, shards
 from reid.averaging import WeightAverage
 from reid.config import AveragingConfig, LearnConfig, LossConfig, OptimiserConfig
 from reid.data.augmentation import Augmentation
-from reid.data.batches import BatchMaker, Prefetcher
+from reid.data.batches import BatchMaker
 from reid.data.labels import make_labels
 from reid.data.market import read_market
 from reid.data.order import BatchOrder, BatchPlan
@@ -148,16 +148,6 @@ def test_a_resumed_run_goes_on_bit_for_bit(photos, kind):
     for ours, theirs in ((straight.network, second.network), (straight.average.network, second.average.network)):
         other = theirs.state_dict()
         assert all(torch.equal(value, other[name]) for name, value in ours.state_dict().items())
-
-
-def test_prefetched_batches_are_the_same(photos):
-    maker = _maker(photos, FULL)
-    with Prefetcher(maker, first=3) as batches:
-        for step in (3, 4):
-            assert torch.equal(next(batches).images, maker.make(step).images)
-    empty = BatchMaker(PixelStore([], (8, 8)), maker.labels, maker.order, maker.augmentation)
-    with Prefetcher(empty, 0) as batches, pytest.raises(IndexError):
-        next(batches)
 
 
 def test_a_broken_loss_stops_and_names_its_terms(photos):

@@ -1,6 +1,5 @@
 import os
 import shutil
-import threading
 from dataclasses import replace
 from itertools import islice
 
@@ -16,7 +15,6 @@ from mmgen.training.augmentation import augmented
 from mmgen.training.batches import (
     BatchPlan,
     PhotoStore,
-    Prefetcher,
     as_batch,
     batches_per_epoch,
     draw_batches,
@@ -256,22 +254,3 @@ def test_batches_are_tensors_in_the_range_of_photos():
 def test_strangers_are_all_different():
     numbers = identity_numbers(["b", None, "a", "b", None])
     assert numbers[0] == numbers[3] and len(set(numbers)) == 4
-
-
-def test_the_prefetcher_delivers_in_order_and_ends_its_thread():
-    store, plan = store_of(), BatchPlan(size=4)
-    with Prefetcher(draw_batches(store, plan)) as batches:
-        got = [next(batches) for _ in range(5)]
-    assert [(item.epoch, item.number) for item in got] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
-    assert not [thread for thread in threading.enumerate() if thread.name == "batches"]
-
-
-def test_an_error_while_preparing_is_raised_where_the_batch_is_wanted():
-    def broken():
-        yield from islice(draw_batches(store_of(), BatchPlan(size=4)), 1)
-        raise RuntimeError("disk gone")
-
-    with Prefetcher(broken()) as batches:
-        next(batches)
-        with pytest.raises(RuntimeError, match="disk gone"):
-            next(batches)

@@ -23,7 +23,6 @@ class WeightAverage:
 
     Attributes:
         tensors: the averaged `state_dict`.
-        count: models in it.
         decay: weight of the past per step for an exponential average; None for an equal-weight one.
     """
 

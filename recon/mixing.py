@@ -40,8 +40,6 @@ def random_cameras(ranges: CameraRanges, generator: torch.Generator, like: Camer
     """Cameras drawn uniformly: azimuth -180..180, elevation and distance in their ranges, offset in +-`sampled_offset`.
 
     Args:
-        ranges: where to draw from.
-        generator: source of randomness.
         like: gives batch size, device, dtype, focal length and offset frame.
     """
     batch = len(like)
@@ -75,11 +73,6 @@ def random_mix(attributes: Attributes, ranges: CameraRanges, generator: torch.Ge
 
     Offsets mix with one random weight per sample, texture and background with a second, light with a third. Samples
     with broken shapes take no part (`guarded_permutation`). Gradients pass.
-
-    Args:
-        attributes: predictions of a batch.
-        ranges: where the cameras are drawn from.
-        generator: source of randomness.
     """
     good = good_shapes(attributes.offsets)
     first, second = (guarded_permutation(good, generator).to(attributes.offsets.device) for _ in range(2))

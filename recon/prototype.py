@@ -58,7 +58,6 @@ class OffsetSum:
 
     Attributes:
         total: [V, 3] float64, template units.
-        count: number of photos in it.
     """
 
     total: Float[Tensor, "V 3"]
@@ -93,9 +92,7 @@ class PrototypeState:
     """Where the prototype loop stands.
 
     Attributes:
-        template: the prototype now.
         gathered: offsets since the last move.
-        updates: moves done.
     """
 
     template: Template
@@ -160,7 +157,6 @@ def moved_prototype(state: PrototypeState, config: PrototypeConfig, warmup: floa
 
     Args:
         state: prototype and gathered offsets.
-        config: how to move.
         warmup: `warmup_weight` now.
     """
     if state.gathered.count == 0:

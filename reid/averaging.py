@@ -10,7 +10,6 @@ class WeightAverage:
     """A copy that follows a network.
 
     Args:
-        network: to follow.
         decay: weight of the past, 0..1; smaller in the first steps, so that random weights are soon forgotten.
     """
 

@@ -27,11 +27,8 @@ class Learner:
 
     Attributes:
         network: in place.
-        config: how it learns.
-        seed: of dropout.
         device: where.
         optimiser: two groups: head, backbone.
-        average: averaged network, if there is one.
         scaler: of the loss, for float16.
         dtype: of the convolutions.
     """
@@ -58,7 +55,6 @@ class Learner:
         """Learn from one batch.
 
         Args:
-            batch: on any device.
             number: of the step, from 0; with the seed it decides dropout, so that a resumed run goes on exactly.
             progress: share of the run that is done, 0..1.
 

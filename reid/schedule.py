@@ -15,7 +15,6 @@ class RateSchedule:
         warmup_share: share of the run during which it rises from a tenth to 1.
         shape: "steps" down by `drop` at the milestones, or "cosine" down to `drop`.
         milestones: shares of the run.
-        drop: factor.
     """
 
     warmup_share: float = 0.0

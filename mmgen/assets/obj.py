@@ -38,7 +38,6 @@ def mtl_text(asset: Asset, texture_file: str) -> str:
     """The material: the texture as it is (Kd 1, since viewers multiply), no highlights.
 
     Args:
-        asset: Gives the material's name.
         texture_file: Name of the texture in the same folder, without blanks.
     """
     lines = [f"# {GENERATOR}", f"newmtl {ascii_name(asset.name)}", "Ka 0 0 0", "Kd 1 1 1", "Ks 0 0 0", "d 1", "illum 1"]

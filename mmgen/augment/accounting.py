@@ -11,12 +11,9 @@ class Accounting:
     """Counts that belong together: every set has all views, and every image is real or a view.
 
     Attributes:
-        images: training photos.
-        identities: their people.
         pairs: of a photo and a drawn partner.
         same_identity: pairs of one person, skipped; None: known once the hardest half is chosen.
         unusable: pairs without a usable photo on one side, skipped.
-        views_per_set: turns of the camera.
         virtual_identities: distinct ordered pairs of people (the paper counts a pair once in either order); None as
             above.
     """

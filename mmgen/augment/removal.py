@@ -34,8 +34,6 @@ class Removal:
     """What a removal took out.
 
     Attributes:
-        people: labels.
-        samples: samples that went.
         shards: tars that were written anew, or went.
     """
 
@@ -54,10 +52,7 @@ def remove_people(out: Path, people: Collection[str], photos: Path | None, dry_r
     What stays keeps its bytes, its key and its class number. An interrupted removal goes on when it is asked for again.
 
     Args:
-        out: folder of the shards.
-        people: labels as in the data set.
         photos: the data set folder, for the contact sheet; None where it is not at hand.
-        dry_run: only count.
 
     Raises:
         FatalError: `shards_missing` where there is no finished folder, `identity_unknown`, `shard_damaged`.

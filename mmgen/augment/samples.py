@@ -76,11 +76,7 @@ def index_line(
     """The index line of a sample that was written.
 
     Args:
-        key: of the sample.
-        shard: name of its tar in the folder.
         description: its `json` member.
-        members: where its members went.
-        jpg: the image.
     """
     return {
         **{name: value for name, value in description.items() if name not in ONLY_IN_MEMBER},
@@ -102,7 +98,6 @@ def descends_from(description: Mapping[str, Any], people: Collection[str], pid_o
 
     Args:
         description: a `json` member or an index line.
-        people: labels.
         pid_of: label by path of a photo.
     """
     background = description["background"]

@@ -43,12 +43,7 @@ class ShardJob:
     """What a process needs to make tars; picklable.
 
     Attributes:
-        settled: what goes into them.
         removed: people who must not be in them, nor anything that descends from them.
-        root: of the data set.
-        out: folder of the shards.
-        store: where the photos' attributes are.
-        weights: file.
         device: `cpu` or `cuda:N`.
         key: hash of all that decides their bytes.
     """

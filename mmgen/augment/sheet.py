@@ -20,8 +20,6 @@ def write_sheet(out: Path, lines: Sequence[Mapping[str, Any]], photos: Path | No
     """Write `contact_sheet.jpg` from the shards: 20 virtual people, spread evenly over the folder.
 
     Args:
-        out: folder of the shards.
-        lines: its index.
         photos: data set folder, where the parents are; their places stay empty where it is None.
     """
     people = _people(lines)

@@ -28,14 +28,7 @@ MOST_PER_SHARD = 5
 
 @dataclass
 class ShardVerification:
-    """The verdict.
-
-    Attributes:
-        path: the folder.
-        shards: tars that the record names.
-        samples: samples that were read.
-        findings: everything that is wrong.
-    """
+    """The verdict."""
 
     path: Path
     shards: int = 0

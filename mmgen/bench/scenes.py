@@ -38,9 +38,6 @@ class Scene:
     """One scene, ready to draw.
 
     Attributes:
-        spec: sizes.
-        mesh: B textured meshes.
-        camera: B cameras.
         vertices_ndc: [B, V, 2].
         corners_z: [B, F, 3] camera-frame z.
         corners: [B, F, 3, 2] NDC, wants gradients.

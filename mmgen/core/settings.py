@@ -27,8 +27,6 @@ def build(kind: type[Record], table: Any, key: str, without: Sequence[str] = ())
     """A dataclass from a table; keys that are not given keep their defaults.
 
     Args:
-        kind: a dataclass.
-        table: its values, nested tables for nested dataclasses.
         key: dotted path of the table, for messages.
         without: fields that a table may not set.
 

@@ -16,7 +16,6 @@ def read_tables(path: Path, changes: Iterable[str] = (), whole: tuple[str, ...] 
     """Read a TOML file; `extends = "other.toml"` starts from another file in the same folder.
 
     Args:
-        path: the file.
         changes: `section.key=value` each, applied last; values as in TOML, bare words are text.
         whole: names of tables that an extending file or a change replaces as a whole.
 

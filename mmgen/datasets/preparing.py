@@ -33,8 +33,6 @@ class Settings:
     """What all images have in common.
 
     Attributes:
-        out: the data set folder to write.
-        profile: how masks are read and images filtered.
         masks: where masks are looked for, for profiles with `found` outlines.
         upscale: 1, or the factor by which images and masks are enlarged (images become PNG).
         upscaler: weights of a network that enlarges images, and their SHA-256; None: Lanczos.

@@ -10,11 +10,7 @@ MOST_DOTS = 2000
 
 
 def azimuth_plot(rows: Sequence[Mapping[str, float]]) -> str:
-    """An inline SVG element; empty where no true azimuth is known.
-
-    Args:
-        rows: of the scored photos.
-    """
+    """An inline SVG element; empty where no true azimuth is known."""
     known = [(row[TRUE_AZIMUTH], row["azimuth_deg"]) for row in rows if TRUE_AZIMUTH in row and "azimuth_deg" in row]
     if not known:
         return ""

@@ -23,7 +23,6 @@ class Gallery:
 
     Attributes:
         page: The whole file, UTF-8.
-        shown: Names of the items whose mesh is in it.
         failed: Names of the items that failed in the run and have no mesh.
         unreadable: What went wrong with the meshes that this call could not read; their cards say so too.
     """
@@ -43,7 +42,6 @@ def build_gallery(
     """Render all items and put them on one page.
 
     Args:
-        title: Heading of the page.
         items: What to show, in order; see `collect_items`.
         on_item: Called after each item with whether it has no mesh to show.
         store: Takes pictures and meshes; None puts them into the page.

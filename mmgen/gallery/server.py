@@ -22,7 +22,6 @@ class GalleryServer(ThreadingHTTPServer):
     address never becomes a path. Requests under another host's name (DNS rebinding) are refused.
 
     Args:
-        folder: The gallery.
         port: 0 takes a free one; `address` tells which.
 
     Raises:

@@ -51,11 +51,7 @@ class EmbeddedStore:
 
 
 class FolderStore:
-    """Files named by what is in them, so that a second gallery of the same meshes draws nothing again.
-
-    Args:
-        folder: The gallery's folder.
-    """
+    """Files named by what is in them, so that a second gallery of the same meshes draws nothing again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FILES_FOLDER

@@ -34,15 +34,7 @@ TIMED = 20
 
 
 def measure(network: MaskNetwork, bank: Bank, scenes: int, seed: int, picture: Path | None = None) -> dict[str, Any]:
-    """IoU (mean, median, share of at least 0.9) of every case and of every unseen family, quality, milliseconds.
-
-    Args:
-        network: to measure.
-        bank: people that training did not see.
-        scenes: per case.
-        seed: of the scenes.
-        picture: PNG to write, one row of scenes per case.
-    """
+    """IoU (mean, median, share of at least 0.9) of every case and of every unseen family, quality, milliseconds."""
     families = unseen_families()
     size = (network.config.height, network.config.width)
     drawn = {"as photographed": [photographed(bank, i * len(bank) // scenes) for i in range(min(scenes, len(bank)))]}

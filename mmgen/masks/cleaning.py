@@ -42,8 +42,6 @@ class CleanMask:
     Attributes:
         mask: uint8 [H, W]; 0 beyond two pixels around the parts that were kept.
         area_fraction: share of pixels at or above `THRESHOLD`.
-        parts: connected parts before cleaning, specks not counted.
-        notes: what was dropped.
     """
 
     mask: NDArray[np.uint8]
@@ -78,7 +76,6 @@ def clean_mask(values: NDArray[np.uint8], name: str) -> CleanMask:
 
     Args:
         values: uint8 [H, W], 255 = person.
-        name: how messages call the mask.
 
     Raises:
         ItemError: `mask_empty`, `mask_full`, `mask_inverted`, `mask_too_small`.

@@ -50,8 +50,6 @@ class Masker:
 
     Attributes:
         source: how records call it: its name, or `onnx`.
-        title: name and version, for people and for content keys.
-        mask: finds the person.
     """
 
     source: str
@@ -90,9 +88,7 @@ def guess_mask(masker: Masker, rgb: NDArray[np.uint8], name: str) -> Guess:
     """Ask a masker for the mask of a photo.
 
     Args:
-        masker: whom to ask.
         rgb: uint8 [H, W, 3]; the masker gets a copy.
-        name: how messages call the mask.
 
     Raises:
         ItemError: `masker_broken` where it raises or returns something else than it should, `mask_unusable` where it

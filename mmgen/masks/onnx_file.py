@@ -33,7 +33,6 @@ class OnnxMask:
 
     Args:
         data: bytes of the file.
-        name: how messages call it.
 
     Raises:
         ItemError: `masker_missing` without onnxruntime, `masker_broken` for a file that is no such net.

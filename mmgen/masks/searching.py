@@ -39,9 +39,7 @@ def people_in(look: Look, photo_size: tuple[int, int], middle: Guess) -> list[Gu
     """Everybody who is whole, upright, and at least half as high as the highest; from left to right.
 
     Args:
-        look: asks the network about a box.
         photo_size: (height, width), pixels.
-        middle: what was seen already.
     """
     for share in _LEVELS:
         found: list[Guess] = []

@@ -27,7 +27,6 @@ def mask_values(image: Image.Image, name: str) -> Mask:
 
     Args:
         image: decoded, upright.
-        name: how messages call it.
 
     Returns:
         uint8 [H, W], 0..255.
@@ -95,8 +94,6 @@ def fit_to_photo(values: Mask, photo: Photo, name: str, is_upright: bool) -> tup
 
     Args:
         values: uint8 [H, W].
-        photo: the photo it belongs to.
-        name: how messages call the mask.
         is_upright: the mask file had an orientation of its own, so it can only mean the upright frame.
 
     Returns:

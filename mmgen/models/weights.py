@@ -51,9 +51,6 @@ def save_weights(path: Path, encoder: AttributeEncoder, template: Template, abou
     """Write a weights file, whole or not at all; the same weights give the same bytes.
 
     Args:
-        path: where to.
-        encoder: networks and prototype.
-        template: the template that training started from.
         about: more for the header, such as `metrics` and `training`; JSON values.
     """
     tensors = {ENCODER + name: value for name, value in encoder.state_dict().items()}

@@ -52,7 +52,6 @@ def person_crop(
         mask: uint8 [H, W], 255 = person; pixels at 128 or more count.
         aspect: height over width.
         margin: added on each side, as a share of the person's width or height.
-        name: how messages call the mask.
 
     Raises:
         ItemError: `mask_empty`.
@@ -73,7 +72,6 @@ def apply_crop(
 
     Args:
         image: uint8 [H, W, 3] or [H, W].
-        box: what to cut out.
         size: (height, width) of the result.
         beyond: what lies outside the photo: its last pixels repeated (photos), or 0 (masks).
 

@@ -70,7 +70,6 @@ def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS, kind: str = "image"
     """Read the file once, hash it and decode it from memory.
 
     Args:
-        path: the file.
         max_pixels: refuse more, going by the header, before anything is decoded.
         kind: "image" or "mask"; the first word of every error code and message.
 

@@ -22,7 +22,6 @@ class Photo:
     """A photo, upright and in sRGB.
 
     Attributes:
-        path: where it came from.
         rgb: uint8 [H, W, 3].
         alpha: uint8 [H, W], 255 = opaque; None where the file is opaque everywhere.
         sha256: of the file's bytes.

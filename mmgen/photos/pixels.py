@@ -19,7 +19,6 @@ def to_rgb_and_alpha(
 
     Args:
         image: loaded pixels; its info may hold an ICC profile and transparency.
-        name: how messages call it.
 
     Returns:
         rgb uint8 [H,W,3] in sRGB; alpha uint8 [H,W], or None where the image is opaque everywhere; notes.

@@ -25,8 +25,6 @@ class SheetRow:
 
     Attributes:
         photo: [H, W, 3] uint8 RGB, or None.
-        azimuth_deg: Of the photo's camera.
-        elevation_deg: Of the photo's camera.
     """
 
     caption: str

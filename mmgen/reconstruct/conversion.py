@@ -137,8 +137,6 @@ def guarded(item: InputItem, step: Callable[[], Result], log: Path) -> Result | 
     """The step's value, or an ItemError for whatever it raised; the run itself may only end by FatalError.
 
     Args:
-        item: for the error's words.
-        step: the work.
         log: file for the traceback of an unexpected error.
     """
     try:

@@ -46,10 +46,8 @@ class Forecast:
     """What the work will cost, measured on a few items.
 
     Attributes:
-        sampled: How many items were measured.
         seconds: For all of `todo` with the given number of workers.
         disk_bytes: For all of `todo`.
-        free_disk_bytes: Where the output folder is, or will be.
         memory_bytes: Peak of this process times the number of workers.
     """
 

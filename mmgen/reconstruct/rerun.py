@@ -46,14 +46,7 @@ MASK_KINDS = {"alpha": "alpha", "sibling": "auto", "network": "network", "grabcu
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """Where the user says that things are now; None where the run record, or the package, knows it.
-
-    Attributes:
-        photos: folder of the photos, or the photo itself.
-        masks: folder of the masks.
-        weights: weights file.
-        template: file of the template that was fitted.
-    """
+    """Where the user says that things are now; None where the run record, or the package, knows it."""
 
     photos: Path | None = None
     masks: Path | None = None

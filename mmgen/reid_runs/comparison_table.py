@@ -20,7 +20,6 @@ def comparison_data(order: ComparisonOrder, scored: Iterable[ScoredRun]) -> dict
 
     Args:
         order: what was compared.
-        scored: its finished runs.
     """
     found = list(scored)
     plan = order.manifest

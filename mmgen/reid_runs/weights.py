@@ -27,9 +27,6 @@ def save_reid_weights(path: Path, network: ReidNetwork, config: ModelConfig, abo
 
     Args:
         path: `.safetensors`.
-        network: to write.
-        config: it was made with.
-        about: further header entries: training, figures.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     header = {"schema": SCHEMA, "model": asdict(config), **about}

@@ -48,7 +48,6 @@ class RestBody:
         vertices: [V, 3] float64.
         faces: [F, 3] int64.
         weights: [V, 15] float64, share of each of our bones.
-        joints: Position of anny's bones by name.
         kept: [F] bool, faces that belong to the outside: neither the inside of the mouth nor fingers, which are thinner
             than the grid is wide; our own hands take their place.
     """
@@ -253,7 +252,6 @@ def cloud_distances(
         normals: [V, 3] unit, outward.
         low: [3] position of grid point (0, 0, 0).
         step: Grid spacing.
-        shape: Number of grid points along x, y, z.
 
     Returns:
         [X, Y, Z] float32, clamped to +-`FAR`; hollows without a way out are filled, loose pieces dropped.

@@ -20,7 +20,6 @@ class CrowdOptions:
     """How every identity is photographed.
 
     Attributes:
-        seed: Of everything.
         views: Pictures per identity, >= 1.
         poses: Poses per identity, 1..views; pictures take turns, those of one pose share the mesh.
         step_m: Grid spacing of the meshes, metres.

@@ -31,12 +31,7 @@ LICENCE = "Generated pictures of people who do not exist; CC0 1.0, no rights res
 
 @dataclass(frozen=True)
 class CrowdWriter:
-    """Writes identities of a plan into a folder; picklable, so that each process has one.
-
-    Attributes:
-        out: Data set folder.
-        plan: What belongs there.
-    """
+    """Writes identities of a plan into a folder; picklable, so that each process has one."""
 
     out: Path
     plan: CrowdPlan
@@ -61,8 +56,6 @@ def picture_files(person: Person, image: str, shared: dict[int, list[Member]]) -
     """The files of one picture by relative path, image last: whoever sees the image finds its mask and truth.
 
     Args:
-        person: The picture.
-        image: Its path.
         shared: Compressed meshes by pose number; filled here.
     """
     arrays = person.picture.truth.arrays()

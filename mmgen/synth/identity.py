@@ -26,14 +26,10 @@ class Build:
         height_m: Standing height without shoes and hair, metres.
         girth: Thickness of trunk and limbs.
         limbs: Thickness of arms and legs over that of the trunk.
-        shoulders: Shoulder width.
         slope_m: How far the shoulders hang below those of a recruit, metres.
-        hips: Hip width.
-        waist: Waist width.
         belly_m: How far the belly stands out, metres.
         bust_m: How far the bust stands out, metres.
         legs: Leg length.
-        head: Head size.
     """
 
     age: str
@@ -79,7 +75,6 @@ def identity(seed: int, split: str, index: int, style: str = "street") -> Identi
     """Person number `index` of a split; the same whatever else is generated.
 
     Args:
-        seed: The data set's seed.
         split: `train` or `test`; the two never share a person.
         index: From 0.
         style: One of `casting.STYLES`; two styles never share a person either.

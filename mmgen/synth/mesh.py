@@ -71,8 +71,6 @@ def body_mesh(identity: Identity, pose: Pose, step_m: float = DEFAULT_STEP_M, bo
     """March the surface of a dressed person.
 
     Args:
-        identity: Who.
-        pose: How.
         step_m: Grid spacing; 0.015 gives about 9 000 vertices.
         bodies: `capsules`, our own; or `anny`, those of the optional package.
 
@@ -150,7 +148,6 @@ def sun_exposure(
 
     Args:
         grid: Distances, see `BodyMesh`.
-        low: First grid point.
         step: Spacing.
         vertices: [V, 3] world frame.
         normals: [V, 3] unit.

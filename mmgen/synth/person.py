@@ -34,7 +34,6 @@ class Style(NamedTuple):
         coat_y: Height over the hips where a coat ends; 0 for none.
         neckline: Depth of the neckline; 0 is a high collar.
         placket: Buttoned front and a collar.
-        belt: A belt is seen.
         sock: How far socks reach above the ankle.
         side_stripe: Stripe along the trouser seam.
         has_outer: A jacket or coat is worn.
@@ -47,8 +46,6 @@ class Style(NamedTuple):
         strap: 0 none, 1 backpack, 2 across from the right shoulder to the left hip, 3 mirrored.
         hair: Number in `identity.HAIRS`.
         headwear: Number in `identity.HEADWEAR`.
-        beard: Worn.
-        glasses: Worn.
         variation: Person-specific offset of all noise.
     """
 
@@ -105,11 +102,7 @@ class Person:
     """An identity in a pose.
 
     Attributes:
-        identity: Who.
-        pose: How.
         skeleton: Bone frames in the world, metres.
-        packed: Solids as arrays.
-        paint: What colours them.
     """
 
     identity: Identity

@@ -21,12 +21,10 @@ class View:
     """Where one picture is taken from, and by which light.
 
     Attributes:
-        street: The fixed camera.
         azimuth_deg: -180..180; 0 sees the front.
         elevation_deg: Positive looks down.
         distance: From the middle of the person, metres.
         offset: Shift of the person in the camera frame, right and up, metres.
-        light: Sun and sky.
         place_m: Where along the street.
         exposure: Brightness of this picture.
         noise_seed: Of the sensor noise, and of the background if it is not the camera's street.
@@ -86,7 +84,6 @@ class Picture:
     Attributes:
         image: [H, W, 3] uint8.
         mask: [H, W] uint8, 255 where at least half of the pixel is person, else 0.
-        truth: What is known about it.
     """
 
     image: np.ndarray
@@ -95,14 +92,7 @@ class Picture:
 
 
 def render_view(mesh: BodyMesh, view: View, height: int = 128, width: int = 64) -> Picture:
-    """Draw a person in front of the background.
-
-    Args:
-        mesh: The person.
-        view: Camera and light.
-        height: Rows.
-        width: Columns.
-    """
+    """Draw a person in front of the background."""
     camera = Camera(
         azimuth_deg=torch.tensor([view.azimuth_deg], dtype=torch.float32),
         elevation_deg=torch.tensor([view.elevation_deg], dtype=torch.float32),

@@ -81,7 +81,6 @@ def framed_camera(numbers: NDArray[np.float32], framing: Framing, aspect: float)
 
     Args:
         numbers: [B, 5] as in `TruthPack.camera`.
-        framing: what was done to the photos.
         aspect: image height / width.
     """
     side = np.where(framing.flipped, -1.0, 1.0)
@@ -109,9 +108,7 @@ def known_batch(
 
     Args:
         pictures: [B, H, W, 4] RGB and mask.
-        truth: of the same photos.
         degradation: strength of the faults, see `mmgen.training.degradation`.
-        generator: source of randomness.
     """
     framing = random_framing(len(pictures), generator)
     framed = framed_pictures(pictures, framing)

@@ -103,7 +103,6 @@ def run_chunks(
         chunks: In the order in which they are handed out.
         build: Makes a `Work`; picklable, as it runs in each process.
         workers: Processes; with 1, or a single chunk, this very process does the work. Other engines have their own.
-        callbacks: Who hears what.
         ready_work: Used in this process instead of building another.
 
     Returns:

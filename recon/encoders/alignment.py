@@ -32,7 +32,6 @@ def moved(camera: Camera, steps: Float[Tensor, "B 5"]) -> Camera:
     """The cameras, moved; azimuths stay within a turn.
 
     Args:
-        camera: B cameras.
         steps: `CAMERA_STEPS` numbers each.
     """
     turned = camera.azimuth_deg + steps[:, 0]
@@ -87,7 +86,6 @@ def view_of(
     Args:
         vertices_world: vertices, world frame.
         faces: triangles, counter-clockwise from outside.
-        camera: B cameras.
         ranges: the ranges that the view code is relative to.
         image_size: height and width, pixels.
     """

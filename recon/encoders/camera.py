@@ -30,7 +30,6 @@ class CameraPrediction:
     """A predicted camera and what it was read from, for losses.
 
     Attributes:
-        camera: B cameras.
         azimuth_vector: [B, 2] un-normalised (cos, sin) of the azimuth.
         azimuth_logits: [B, 36] scores of azimuth bins centred on -180, -170, ... degrees, or None without bins.
     """
@@ -45,7 +44,6 @@ def camera_from_raw(raw: Float[Tensor, "B 6"], ranges: CameraRanges, offset_fram
 
     Args:
         raw: distance, elevation (sigmoids over their ranges), azimuth as (cos, -sin), offset x and y (tanh).
-        ranges: camera ranges.
         offset_frame: how the offset is to be read.
     """
     low_elevation, high_elevation = ranges.elevation_deg
@@ -160,7 +158,6 @@ class CameraEncoder(nn.Module):
         """Predict cameras.
 
         Args:
-            inputs: normalised RGB and mask.
             prototype: template vertices, world frame.
         """
         features = self.trunk(inputs)

@@ -20,7 +20,6 @@ def network_input(sample: Sample, background: InputBackground) -> Float[Tensor, 
     """RGB and mask, normalised per channel as for ImageNet; the mask becomes -0.5 or 0.5.
 
     Args:
-        sample: photos with masks.
         background: outside the mask, "real" keeps the photo, "white" paints it white, "grey" the channel mean (zero
             after normalisation).
     """

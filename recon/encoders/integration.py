@@ -23,8 +23,6 @@ def sampling_matrix(
 
     Args:
         points: sampler coordinates, x right, y down.
-        height: rows of the map.
-        width: columns of the map.
         corners_aligned: -1 and 1 are the centres of the corner pixels (else their outer borders).
     """
     x, y = points.unbind(dim=-1)
@@ -79,11 +77,8 @@ class IntegratedLinear(nn.Module):
         """Vertex features.
 
         Args:
-            maps: feature maps.
-            overall: global feature.
             own: what is known of each vertex, such as its position, per image (J = B) or shared (J = 1).
             matrices: one sampling matrix per map, per image (K = B) or shared (K = 1).
-            topology: vertex neighbours.
         """
         rows = torch.cat([layer(as_rows(m)) for layer, m in zip(self.sampled, maps, strict=True)], dim=1)
         here = torch.cat(list(matrices), dim=2)
@@ -105,9 +100,7 @@ def vertex_moments(
     Means are linear, so they are taken of the sampling matrix; of the samples only the maxima are needed.
 
     Args:
-        matrix: samples a feature map at the vertices.
         rows: feature map, see `as_rows`.
-        prototype: template vertices.
     """
     centred = prototype[:, :2] - prototype[:, :2].mean(dim=0)
     weights = centred / centred.abs().sum(dim=0).clamp(min=1e-12)

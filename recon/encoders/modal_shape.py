@@ -59,7 +59,6 @@ class Look(nn.Module):
 
     Args:
         features: length of what is read.
-        outputs: how many numbers.
     """
 
     def __init__(self, features: int, outputs: int) -> None:
@@ -86,24 +85,14 @@ class Look(nn.Module):
 
 
 class PointReader(nn.Module):
-    """Features under points of a photo: a fine and a middle map, sampled and added.
-
-    Args:
-        widths: channels of the two maps.
-        channels: what is kept of them.
-    """
+    """Features under points of a photo: a fine and a middle map, sampled and added."""
 
     def __init__(self, widths: Sequence[int], channels: int) -> None:
         super().__init__()
         self.reduced = nn.ModuleList(linear(width, channels) for width in widths)
 
     def forward(self, maps: Sequence[Float[Tensor, "B _ _ _"]], points: Float[Tensor, "B P 2"]) -> Float[Tensor, "B F"]:
-        """All points' features in a row.
-
-        Args:
-            maps: one per width.
-            points: sampler coordinates.
-        """
+        """All points' features in a row."""
         # A linear layer and sampling commute: the map is reduced first.
         sampled = [
             sampling_matrix(points, each.shape[2], each.shape[3]) @ layer(as_rows(each))
@@ -158,7 +147,6 @@ class ModalShapeEncoder(nn.Module):
         """Predict offsets, each component within `largest_offset` before the mean is removed.
 
         Args:
-            inputs: normalised RGB and mask.
             prototype: template vertices, world frame.
             camera: how each photo sees the body, as far as is known.
         """

@@ -93,9 +93,7 @@ class AttributeEncoder(nn.Module):
         touching their running statistics.
 
         Args:
-            sample: photos of the configured size.
             trainable: names out of `GROUPS`.
-            camera: cameras to start from instead of predicting them.
 
         Raises:
             ValueError: photos of another size, or unknown groups.

@@ -78,9 +78,7 @@ class ShapeEncoder(nn.Module):
         """Predict offsets, each component within `largest_offset` before the mean is removed.
 
         Args:
-            inputs: normalised RGB and mask.
             prototype: template vertices, world frame.
-            topology: vertex neighbours.
             seen: how each image's camera sees the vertices, or sampler coordinates shared by all images.
         """
         maps = self._maps(inputs)

@@ -125,7 +125,6 @@ class SurfaceTextureNet(nn.Module):
         """Raw output maps.
 
         Args:
-            inputs: normalised RGB and mask.
             places: where each texel lies in the image, sampler coordinates.
             guides: per texel its place in the image (2), its outward normal towards the camera (1), its position (3).
         """
@@ -168,7 +167,6 @@ class TextureEncoder(nn.Module):
         """Fields over the whole map, or over its front half when the back is mirrored.
 
         Args:
-            inputs: normalised RGB and mask.
             places: where each texel of the whole map lies in the image, per image (K = B) or shared (K = 1).
             guides: see `SurfaceTextureNet`; needed only when aligned with the predicted camera.
         """

@@ -34,7 +34,6 @@ class SmallTrunk(nn.Module):
     """Three scales, 1/4, 1/8 and 1/16, from a pixel-unshuffle stem: few, wide steps suit a CPU.
 
     Args:
-        widths: channels of the scales.
         depth: residual blocks of the two coarser ones.
     """
 

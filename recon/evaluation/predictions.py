@@ -19,7 +19,6 @@ class Prediction:
 
     Attributes:
         surface: in the world of `camera`.
-        camera: one camera (a batch of one).
         shift_ndc: where the camera's axis meets the photo, NDC (x right, y up). Not (0, 0) where the camera belongs to
             a part of the photo: a crop moves the axis off the centre, which no offset of the body can express.
     """

@@ -128,8 +128,6 @@ class VoxelGrid:
 
     Attributes:
         origin: centre of voxel (0, 0, 0).
-        pitch: side of a voxel.
-        shape: number of voxels along x, y, z.
     """
 
     origin: tuple[float, float, float]

@@ -66,7 +66,6 @@ class SilhouetteFit:
     """Fitted shapes.
 
     Attributes:
-        camera: B frontal cameras.
         offsets: [B, V, 3] from the template, template units.
     """
 
@@ -103,8 +102,6 @@ def fit_silhouette(
 
     Args:
         mask: silhouettes, 0..1, with some margin around the person; 256 x 128 shows limbs well, finer masks cost time.
-        template: where to start.
-        config: how to fit.
         smoother: `SurfaceSmoother(template, config.smoothing)` from an earlier fit; None builds one.
 
     Raises:

@@ -26,8 +26,6 @@ class OutlineTarget:
         mask: [B, H, W].
         outside: [B, H, W] distance to the mask, units of half the image height.
         points: [B, P, 2] NDC places of mask pixels, evenly spread.
-        template: faces and edges.
-        face_means: vertex values to face means.
     """
 
     mask: Float[Tensor, "B H W"]

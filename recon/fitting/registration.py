@@ -30,8 +30,6 @@ class RegistrationConfig:
 
     Attributes:
         stiffness: of each round, from stiff to soft; factor of the squared graph Laplacian.
-        steps: matches per round.
-        samples: random points of the surface.
         cell: samples that share a cube of this side and face the same way become one, template units: evenly spread
             points let vertices slide along the surface half as much from one draw to the next.
         normal_length: weight of normals beside places, template units: two opposite normals count as twice that far.
@@ -52,12 +50,7 @@ class RegistrationConfig:
 
 
 class Registration:
-    """Bends a template onto surfaces; building one costs a second, each surface a tenth of that.
-
-    Args:
-        template: what is bent.
-        config: how.
-    """
+    """Bends a template onto surfaces; building one costs a second, each surface a tenth of that."""
 
     def __init__(self, template: Template, config: RegistrationConfig = RegistrationConfig()) -> None:
         self._config = config
@@ -86,7 +79,6 @@ class Registration:
         Args:
             vertices: of the surface, world frame, template units.
             faces: of the surface, counter-clockwise from outside.
-            generator: of the surface samples.
         """
         points, owner = sample_surface(vertices.double(), faces, self._config.samples, generator)
         normals = face_normals(vertices[None].double(), faces)[0, owner]

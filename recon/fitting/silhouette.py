@@ -75,7 +75,6 @@ def inflate(mask: Float[Tensor, "B H W"], cap: Float[Tensor, " B"]) -> Float[Ten
     flatter than it is wide. A guess by construction: one silhouette holds no depth.
 
     Args:
-        mask: silhouettes.
         cap: largest half-thickness of each.
     """
     size = mask.shape[1:]

@@ -58,10 +58,8 @@ def bake_texture(
 
     Args:
         image: the photo's crop, 0..1, at about the texture's resolution or finer.
-        mask: its mask.
         vertices: fitted vertices, world frame.
         camera: one camera (batch 1) that took the crop.
-        template: faces and layout.
         texels: from `map_texels`.
     """
     on_layout = texels.on_layout

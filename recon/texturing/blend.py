@@ -41,7 +41,6 @@ class TextureBlender:
         Args:
             painted: the networks' texture as it looks in the photo's light, any size.
             image: the photo's crop, 0..1, at about the texture's resolution or finer.
-            mask: its mask.
             vertices: the body, world frame.
             camera: one camera (batch 1) that took the crop.
         """

@@ -28,7 +28,6 @@ def sample_flow(image: Float[Tensor, "B 3 H W"], flow: Float[Tensor, "B 2 h w"])
     """Copy colours along a flow: bilinear, edge colours beyond the border.
 
     Args:
-        image: where colours come from.
         flow: per output pixel the place in the image, x right and y down, -1 and 1 at the borders of the image.
     """
     grid = flow.permute(0, 2, 3, 1)

@@ -10,7 +10,6 @@ def push_pull(image: Float[Tensor, "*B C H W"], weight: Float[Tensor, "*B H W"])
     """Fill where `weight` is 0 from the nearest known colours, coarse to fine; known colours stay exactly as they are.
 
     Args:
-        image: colours.
         weight: 0..1, trust in each pixel.
     """
     levels = _levels(image[None], weight[None]) if image.ndim == 3 else _levels(image, weight)
@@ -30,7 +29,6 @@ class ColourPyramid:
     Much like reading `push_pull(image, weight)`, without filling pixels that nobody asks for.
 
     Args:
-        image: colours.
         weight: 0..1, trust in each pixel.
     """
 
@@ -41,7 +39,6 @@ class ColourPyramid:
         """Colours at sampler coordinates (x right, y down, -1 and 1 at the borders).
 
         Args:
-            points: where.
             finest: level to begin with; each one is a blur of twice the radius.
         """
         height, width = self._levels[0].shape[1:]

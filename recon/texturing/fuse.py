@@ -65,7 +65,6 @@ def fuse_shapes(offsets: Float[Tensor, "N V 3"], cameras: Camera, quality: Float
 
     Args:
         offsets: one answer per photo.
-        cameras: N, those of the answers.
         quality: how well each answer fits its photo, above 0; MaskIoU.
     """
     trust = quality**_QUALITY_POWER
@@ -86,11 +85,7 @@ def fuse_shapes(offsets: Float[Tensor, "N V 3"], cameras: Camera, quality: Float
 
 
 class TextureFuser:
-    """Fuses textures of one person.
-
-    Args:
-        layout: of the template and the size of the textures.
-    """
+    """Fuses textures of one person."""
 
     def __init__(self, layout: TexelLayout) -> None:
         self._layout = layout

@@ -24,13 +24,7 @@ BLUR_LEVEL = 2
 
 
 class TexelLayout:
-    """Texels of one template and their places on it; worked out once.
-
-    Args:
-        template: faces and layout.
-        height: rows of the texture.
-        width: columns.
-    """
+    """Texels of one template and their places on it; worked out once."""
 
     def __init__(self, template: Template, height: int, width: int) -> None:
         texels = map_texels(template, height, width)
@@ -70,7 +64,6 @@ class TexelLayout:
         """Colour differences where they are known, carried to every vertex from those nearby; they fade with distance.
 
         Args:
-            difference: at the vertices.
             trust: how far it is known there, 0 and more; without any nearby the result is 0.
         """
         carried = self._affinity @ torch.cat((difference * trust[:, None], trust[:, None]), dim=1)

@@ -42,7 +42,6 @@ def collapse_figures(
     """Figures of predictions for a varied set of photos; a hundred or more mean something.
 
     Args:
-        azimuth_deg: predicted azimuths.
         offset_length: mean length of the vertex offsets of each photo, template units.
         critic_gap: mean score of photos minus that of drawings, or None without a critic.
     """

@@ -14,7 +14,6 @@ class GroundTruth:
     """Truth of a batch of photos.
 
     Attributes:
-        camera: B cameras.
         mask: [B, H, W] the person without the faults of the photo's own mask, 0..1.
         vertices: [B, V, 3] the template registered on the true surface, world frame, template units.
         texture: [B, 3, h, w] colours without light but as bright as in the photo, any part of the texture's size.

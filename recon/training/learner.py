@@ -107,13 +107,9 @@ def make_learner(
     Seeds torch's own generator too, which dropout draws from.
 
     Args:
-        encoder_config: architecture.
-        template: first prototype.
-        optimiser: optimiser settings, for both networks.
         seed: of initial weights and of all later randomness.
         with_critic: whether there is an adversarial term.
         offset_smoothing: see `StepConfig`.
-        device: where to train.
         prepare: called with the encoder before the optimiser is made, for instance to load pretrained trunks.
     """
     torch.manual_seed(seed)

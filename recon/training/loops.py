@@ -21,11 +21,9 @@ def move_prototype(
 
     Args:
         learner: changed in place.
-        loop: how.
         clean: batches of clean photos; used by the published kind only, which looks at them with the networks in
             evaluation mode.
         warmup_steps: steps over which moves grow to their full size.
-        step: steps done.
     """
     if loop.kind == "published":
         learner.prototype = replace(learner.prototype, gathered=_gathered_again(learner, clean))
@@ -60,7 +58,6 @@ def averaged_encoder(learner: Learner, batches: Iterable[Batch] | None) -> Attri
     """The average as an encoder, with the prototype as it is now and batch-norm statistics of photos.
 
     Args:
-        learner: holds the average.
         batches: training photos for the statistics, at least one batch; None keeps the averaged ones.
 
     Raises:

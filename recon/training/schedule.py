@@ -30,7 +30,6 @@ def learning_rate(config: OptimiserConfig, factor: float, step: int, progress: f
     above its start.
 
     Args:
-        config: optimiser settings.
         factor: the group's share of `config.learning_rate`.
         step: number of the step, from 0.
         progress: share of the training that is done, 0..1.

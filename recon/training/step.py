@@ -38,7 +38,6 @@ class Batch:
     """What one step learns from.
 
     Attributes:
-        sample: photos.
         clean: [B] photos that the prototype may follow; None: all.
         known: truth of the photos, or None.
     """
@@ -90,9 +89,6 @@ def train_step(
     Args:
         learner: networks and optimisers; changed in place.
         batch: photos, on the learner's device.
-        config: which losses, which loops.
-        optimiser: learning rate and clipping.
-        moment: where the training stands.
     """
     sample, weights = batch.sample, config.losses
     settings = render_settings(config.soft_mask, moment.progress, config.shade_background)

@@ -87,8 +87,6 @@ def supervised_step(
         batch: photos with truth, on the learner's device.
         config: weights of the terms; those that compare colours count too, those that compare outlines or
             keep shapes smooth or symmetric do not.
-        optimiser: learning rate and clipping.
-        moment: where the training stands.
 
     Raises:
         ValueError: the batch has no truth.
@@ -179,11 +177,6 @@ def turned_view_loss(
 
     Args:
         own: predictions; camera and light are not used.
-        known: truth.
-        template: prototype.
-        camera: where from, one per photo.
-        settings: of the drawings.
-        weights: of the terms that compare colours.
     """
     size = (known.mask.shape[1], known.mask.shape[2])
 
@@ -206,7 +199,6 @@ def camera_truth_loss(predicted: CameraPrediction, true: Camera) -> Float[Tensor
 
     Args:
         predicted: with gradient.
-        true: as many cameras.
     """
     radians = torch.deg2rad(true.azimuth_deg)
     circle = torch.stack((radians.cos(), radians.sin()), dim=1)
@@ -228,7 +220,6 @@ def corrected_camera_loss(corrected: Camera, true: Camera, is_predicted: Bool[Te
 
     Args:
         corrected: with gradient.
-        true: as many cameras.
         is_predicted: which of them were predicted.
     """
     turn = (corrected.azimuth_deg - true.azimuth_deg + 180).remainder(360) - 180
@@ -246,8 +237,6 @@ def vertices_truth_loss(
     what the photo does show needs a pull of its own.
 
     Args:
-        vertices: predicted.
-        true: as many corresponding ones.
         camera: true cameras, one per body.
     """
     error = (vertices - true) @ world_to_camera(camera)[:, :3, :3].transpose(1, 2)

@@ -49,8 +49,6 @@ def augmented(pixels: Tensor, how: Augmentation, rng: np.random.Generator) -> Te
 
     Args:
         pixels: uint8 [N, 3, H, W].
-        how: which changes.
-        rng: drawn from in a fixed way.
 
     Returns:
         float32 [N, 3, H, W], normalised; erased rectangles are 0, the mean colour.

@@ -55,11 +55,7 @@ class BatchMaker:
 
     Attributes:
         store: pixels.
-        labels: of the same photos.
         order: which photos.
-        augmentation: how they are changed.
-        seed: of the changes.
-        rank: number of this process.
         processes: how many share a batch.
         per_identity: photos per identity in a batch, or 0.
         with_second_look: also look at virtual photos a second time.

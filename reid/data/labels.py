@@ -38,7 +38,6 @@ def make_labels(photos: Sequence[Photo], virtual: VirtualLabels) -> Labels:
     """Number the identities and say what every photo teaches.
 
     Args:
-        photos: to train on.
         virtual: virtual people are "classes" of their own (as published), carry their "parents" classes in the shares
             of their textures, or are "unlabeled".
 

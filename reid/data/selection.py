@@ -13,7 +13,6 @@ def identity_subset(photos: Sequence[Photo], share: float, seed: int) -> frozens
     """A random share of the identities, at least two; the smaller shares of one seed are parts of the larger.
 
     Args:
-        photos: real photos.
         share: 0..1, 0 excluded.
         seed: of the draw; the same for every arm of a comparison.
     """
@@ -38,7 +37,6 @@ def good_enough(
     """Real photos, and virtual people whose scores lie within the limits.
 
     Args:
-        photos: any.
         lowest: score name to the least allowed value.
         highest: score name to the largest allowed value.
 

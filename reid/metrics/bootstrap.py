@@ -15,9 +15,7 @@ class Interval:
     """A mean and where it may lie.
 
     Attributes:
-        mean: of the sample.
         low: lower end of the 95 % interval.
-        high: upper end.
     """
 
     mean: float
@@ -39,8 +37,6 @@ def paired_bootstrap(
         differences: [S, Q] of S pairs of runs and Q queries: one minus the other, query by query. Runs are resampled
             with the queries, so that the interval holds for other seeds, too.
         groups: [Q] queries with one number, such as those of one person, are drawn together; None draws each alone.
-        seed: of the draws.
-        draws: how many.
     """
     runs, queries = differences.shape
     sums, counts = _by_group(differences, np.arange(queries) if groups is None else groups)

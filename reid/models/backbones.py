@@ -29,7 +29,6 @@ class Backbone(nn.Module):
     """A network without its classifier.
 
     Args:
-        network: of the zoo.
         has_maps: its `featuremaps` [N, C, H, W] are averaged over the image; otherwise it pools by itself.
     """
 

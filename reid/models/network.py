@@ -60,12 +60,7 @@ class Output(NamedTuple):
 
 
 class ReidNetwork(nn.Module):
-    """Photos to features and class scores.
-
-    Args:
-        config: what it is made of.
-        classes: number of identities to tell apart in training.
-    """
+    """Photos to features and class scores."""
 
     def __init__(self, config: ModelConfig, classes: int) -> None:
         super().__init__()

@@ -17,7 +17,6 @@ class LoadReport:
     """What was taken from a weights file.
 
     Attributes:
-        loaded: names of tensors that were found.
         missing: tensors of the network that the file does not have, or in another shape: they stay random.
         unused: tensors of the file that the network has no place for.
     """
@@ -43,7 +42,6 @@ def load_backbone(backbone: nn.Module, tensors: Mapping[str, Tensor], name: str)
     Args:
         backbone: of `make_backbone`.
         tensors: as in the file; prefixes such as `module.` are dropped.
-        name: of the file, for messages.
 
     Raises:
         ReidError: `weights_foreign`, if less than half of the network is in it.

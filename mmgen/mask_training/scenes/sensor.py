@@ -18,7 +18,6 @@ def develop(generator: np.random.Generator, scene: Picture, strength: float = 1.
     """One random development.
 
     Args:
-        generator: draws.
         scene: [H, W, 3].
         strength: 1 for training; less makes every step rarer.
     """

@@ -16,6 +16,7 @@ from mmgen.reconstruct.prepare import Framing, Prepared, as_unit, prepare_people
 from mmgen.reconstruct.result import Body, Reconstructed, ReconstructOptions, RunContext, finish
 from mmgen.templates import named_template
 from recon.fitting.fit_mask import FitConfig, SurfaceSmoother, fit_silhouette
+from recon.predict import photo_fit
 from recon.structures import Camera, TexturedMesh
 from recon.texturing.bake import bake_texture
 from recon.texturing.texels import TexelMap, map_texels
@@ -74,9 +75,10 @@ class FitReconstructor:
 
     def _finished(self, item: Prepared, vertices: torch.Tensor, camera: Camera) -> Reconstructed:
         template, device = self._template, self.options.device
-        image = as_unit(item.crop).permute(2, 0, 1).to(device)
-        baked = bake_texture(image, as_unit(item.mask).to(device), vertices[0], camera, template, self._texels)
+        person = item.tensors().to(device)
+        baked = bake_texture(person.fine_image, person.fine_mask, vertices[0], camera, template, self._texels)
         mesh = TexturedMesh(vertices, template.faces, template.face_uv, baked.texture[None])
         source = "fitted to the silhouette; depth is a guess"
-        body = Body(mesh, camera, baked.seen_fraction, baked.vertex_seen, source)
+        fit = photo_fit(mesh, camera, person.image, person.mask)
+        body = Body(mesh, camera, baked.seen_fraction, baked.vertex_seen, source, fit)
         return finish(item, body, RunContext(self.options, self.weights_sha256))

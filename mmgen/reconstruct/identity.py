@@ -13,7 +13,7 @@ from mmgen.core.files import sha256_or_none
 from mmgen.core.listing import display_name
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruct.job import photos_digest, rounded_quality
-from mmgen.reconstruct.network import NetworkReconstructor, light_of
+from mmgen.reconstruct.network import NetworkReconstructor
 from mmgen.reconstruct.prepare import Prepared
 from mmgen.reconstruct.result import (
     Body,
@@ -21,13 +21,11 @@ from mmgen.reconstruct.result import (
     ReconstructOptions,
     RunContext,
     asset_of,
-    measured,
     provenance_of,
 )
 from mmgen.work.records import PhotoRecord
-from recon.batching import joined_cameras
-from recon.camera import in_camera_frame
-from recon.structures import Attributes, TexturedMesh
+from recon.predict import PhotoFit, PredictedPerson, photo_fit
+from recon.structures import Camera, TexturedMesh
 from recon.texturing.fuse import FusedShape, TextureFuser, fuse_shapes
 
 MIXED_MASKS = "mixed"
@@ -84,7 +82,7 @@ class IdentityReconstructor:
 
     @cached_property
     def _fuser(self) -> TextureFuser:
-        return TextureFuser(self._single.layout)
+        return TextureFuser(self._single.predict.predictor.layout)
 
     def prepare(self, item: InputItem) -> tuple[PreparedPerson]:
         """Read all photos of a person and their masks; those that cannot be used, or show several people, are left out.
@@ -105,37 +103,31 @@ class IdentityReconstructor:
 
     def reconstruct(self, batch: list[PreparedPerson]) -> Sequence[Reconstructed | ItemError]:
         """One asset per person, in order."""
-        answers = iter(self._single.answers([photo for person in batch for photo in person.photos]) if batch else [])
+        predicted = iter(self._single.predict([photo for person in batch for photo in person.photos]))
         with torch.no_grad():
-            return [self._person(person, [next(answers) for _ in person.photos]) for person in batch]
+            return [self._person(person, [next(predicted) for _ in person.photos]) for person in batch]
 
-    def _person(self, person: PreparedPerson, answers: list[Attributes]) -> Reconstructed:
-        prototype = self._single.weights.encoder.prototype
-        cameras = [in_camera_frame(answer.camera) for answer in answers]
-        textures = [self._single.painted(*pair) for pair in zip(person.photos, answers, strict=True)]
-        alone = [
-            Body(
-                TexturedMesh(
-                    prototype.vertices + answer.offsets, prototype.faces, prototype.face_uv, baked.texture[None]
-                ),
-                camera,
-                baked.seen_fraction,
-                baked.vertex_seen,
-                self._single.offsets_source,
-                light_of(answer),
-            )
-            for answer, camera, baked in zip(answers, cameras, textures, strict=True)
-        ]
-        offsets = torch.cat([answer.offsets for answer in answers])
-        fit = offsets.new_tensor([measured(*pair)[0] for pair in zip(person.photos, alone, strict=True)])
-        shape = fuse_shapes(offsets, joined_cameras(cameras), fit.clamp(min=LEAST_FIT))
+    def _person(self, person: PreparedPerson, predicted: Sequence[PredictedPerson]) -> Reconstructed:
+        prototype = self._single.predict.weights.encoder.prototype
+        alone = [self._single.body(one) for one in predicted]
+        offsets = torch.cat([one.attributes.offsets for one in predicted])
+        fit = offsets.new_tensor([one.fit.mask_iou for one in predicted])
+        cameras = Camera.joined([one.camera for one in predicted])
+        shape = fuse_shapes(offsets, cameras, fit.clamp(min=LEAST_FIT))
         resolution = offsets.new_tensor([self._resolution(*pair) for pair in zip(person.photos, alone, strict=True)])
-        baked = self._fuser(textures, resolution, shape.reference)
+        baked = self._fuser([one.baked for one in predicted], resolution, shape.reference)
         mesh = replace(alone[0].mesh, vertices=(prototype.vertices + shape.offsets)[None], texture=baked.texture[None])
-        words = f"{self._single.offsets_source}, from {len(answers)} photos"
+        words = f"{self._single.offsets_source}, from {len(predicted)} photos"
         fused = [
-            replace(one, mesh=mesh, seen_fraction=baked.seen_fraction, seen=baked.vertex_seen, offsets_source=words)
-            for one in alone
+            replace(
+                one,
+                mesh=mesh,
+                seen_fraction=baked.seen_fraction,
+                seen=baked.vertex_seen,
+                offsets_source=words,
+                fit=_fit(mesh, one.camera, photo),
+            )
+            for photo, one in zip(person.photos, alone, strict=True)
         ]
         return finish_person(person, fused, shape, RunContext(self.options, self.weights_sha256))
 
@@ -144,6 +136,11 @@ class IdentityReconstructor:
         pixels = body.camera.focal / 2 * photo.box.height / float(body.camera.distance[0])
         height = float(body.mesh.vertices[0, :, 1].max() - body.mesh.vertices[0, :, 1].min())
         return min(pixels, self.options.texture_size[0] / 2 / height)
+
+
+def _fit(mesh: TexturedMesh, camera: Camera, photo: Prepared) -> PhotoFit:
+    crop = photo.tensors().to(mesh.vertices.device)
+    return photo_fit(mesh, camera, crop.image, crop.mask)
 
 
 def finish_person(
@@ -158,16 +155,17 @@ def finish_person(
         origin: what all results of a run have in common.
     """
     order = sorted(range(len(bodies)), key=lambda index: index != shape.reference)
-    figures = [measured(photo, body) for photo, body in zip(person.photos, bodies, strict=True)]
-    records = tuple(_used(person.photos[index], figures[index]) for index in order)
-    mask_iou, ssim = (shape.weights @ shape.weights.new_tensor(figures)).tolist()
+    records = tuple(_used(person.photos[index], bodies[index].fit) for index in order)
+    figures = shape.weights.new_tensor([(body.fit.mask_iou, body.fit.ssim) for body in bodies])
+    mask_iou, ssim = (shape.weights @ figures).tolist()
     reference, body = person.photos[shape.reference], bodies[shape.reference]
     overall = _overall(person, shape.reference)
     rows = [
-        _photo_row(person.photos[index], bodies[index], origin, figures[index]) | {"share": _share(shape, index)}
+        _photo_row(person.photos[index], bodies[index], origin) | {"share": _share(shape, index)}
         for index in range(len(bodies))
     ]
-    provenance = provenance_of(reference, body, origin, (mask_iou, ssim)) | overall | {"photos": rows}
+    whole = replace(body, fit=PhotoFit(mask_iou, ssim))
+    provenance = provenance_of(reference, whole, origin) | overall | {"photos": rows}
     return Reconstructed(
         asset_of(PurePath(person.item.name).stem, body, provenance["height_m"], provenance),
         mask_iou,
@@ -196,9 +194,9 @@ def _overall(person: PreparedPerson, reference: int) -> dict[str, Any]:
     }
 
 
-def _photo_row(photo: Prepared, body: Body, origin: RunContext, figures: tuple[float, float]) -> dict[str, Any]:
+def _photo_row(photo: Prepared, body: Body, origin: RunContext) -> dict[str, Any]:
     """One photo in the provenance of the asset."""
-    whole = provenance_of(photo, body, origin, figures)
+    whole = provenance_of(photo, body, origin)
     return {name: whole[name] for name in PHOTO_KEYS if name in whole}
 
 
@@ -207,7 +205,7 @@ def _share(shape: FusedShape, index: int) -> float:
     return round(float(shape.weights[index]), 6)
 
 
-def _used(photo: Prepared, figures: tuple[float, float]) -> PhotoRecord:
+def _used(photo: Prepared, fit: PhotoFit) -> PhotoRecord:
     return PhotoRecord(
         input=photo.item.name,
         root=display_name(photo.item.root),
@@ -215,8 +213,8 @@ def _used(photo: Prepared, figures: tuple[float, float]) -> PhotoRecord:
         mask_source=photo.found.source,
         mask_sha256=photo.found.sha256,
         mask_quality=rounded_quality(photo.found.quality),
-        mask_iou=round(figures[0], 6),
-        ssim=round(figures[1], 6),
+        mask_iou=round(fit.mask_iou, 6),
+        ssim=round(fit.ssim, 6),
         notes=photo.notes,
     )
 

@@ -12,6 +12,7 @@ from mmgen.masks import MaskResult, MaskSource, find_people
 from mmgen.photos.crops import CropBox, apply_crop, person_crop
 from mmgen.photos.images import Photo, read_image
 from mmgen.photos.inputs import InputItem, with_person
+from recon.predict import PersonCrop
 from recon.texturing.fill import push_pull
 
 FINEST_CROP = 4
@@ -76,6 +77,15 @@ class Prepared:
         stem = self.item.path.stem
         return stem if self.person[1] == 1 else with_person(stem, self.person[0])
 
+    def tensors(self) -> PersonCrop:
+        """Both crops as networks and textures want them."""
+        return PersonCrop(
+            as_unit(self.small_image).permute(2, 0, 1),
+            (as_unit(self.small_mask) > 0.5).float(),
+            as_unit(self.crop).permute(2, 0, 1),
+            as_unit(self.mask),
+        )
+
 
 def prepare_people(item: InputItem, masks: MaskSource, framing: Framing) -> tuple[Prepared, ...]:
     """Read the photo and its mask and cut out its people, from left to right.
@@ -89,11 +99,18 @@ def prepare_people(item: InputItem, masks: MaskSource, framing: Framing) -> tupl
     photo = read_image(item.path)
     people = find_people(photo, masks, item.relative)
     return tuple(
-        _prepared(item, photo, found, framing, (number, len(people))) for number, found in enumerate(people, start=1)
+        cut_out(item, photo, found, framing, (number, len(people))) for number, found in enumerate(people, start=1)
     )
 
 
-def _prepared(item: InputItem, photo: Photo, found: MaskResult, framing: Framing, person: tuple[int, int]) -> Prepared:
+def cut_out(
+    item: InputItem, photo: Photo, found: MaskResult, framing: Framing, person: tuple[int, int] = (1, 1)
+) -> Prepared:
+    """Cut one person out of a photo that was read, by a mask that was found.
+
+    Raises:
+        ItemError: `mask_empty`.
+    """
     box = person_crop(found.mask, framing.aspect, name=f"the mask of {display_name(item.path)}")
     size = _crop_size(box, framing)
     width, height = photo.size

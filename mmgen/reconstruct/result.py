@@ -12,11 +12,10 @@ from mmgen.assets.asset import Asset, place_on_ground
 from mmgen.assets.textures import TextureCodec
 from mmgen.core.version import __version__
 from mmgen.reconstruct.job import options_digest
-from mmgen.reconstruct.prepare import Prepared, as_unit
+from mmgen.reconstruct.prepare import Prepared
 from mmgen.templates import template_digest
 from mmgen.work.records import PhotoRecord
-from recon.metrics import mask_iou, ssim
-from recon.render import render
+from recon.predict import PhotoFit
 from recon.structures import Camera, TexturedMesh
 
 Method = Literal["network", "fit"]
@@ -93,6 +92,7 @@ class Body:
         seen_fraction: share of the texture that the photo showed.
         seen: [V] 1 where the photo showed the surface, 0 where it is a guess.
         offsets_source: where the shape comes from, in words.
+        fit: how well it explains its photo.
         light: spherical harmonics that the networks read from the photo; empty without networks.
     """
 
@@ -101,6 +101,7 @@ class Body:
     seen_fraction: float
     seen: torch.Tensor
     offsets_source: str
+    fit: PhotoFit
     light: tuple[float, ...] = ()
 
 
@@ -131,12 +132,19 @@ class RunContext:
 
 def finish(item: Prepared, body: Body, origin: RunContext) -> Reconstructed:
     """The asset of a body, measured against its photo, with its provenance."""
-    quality = measured(item, body)
     found = item.found
-    provenance = provenance_of(item, body, origin, quality)
+    provenance = provenance_of(item, body, origin)
     asset = asset_of(item.name, body, _height(item, origin)[0], provenance)
     return Reconstructed(
-        asset, *quality, found.source, item.input_sha256, found.sha256, item.notes, found.quality, item.person
+        asset,
+        body.fit.mask_iou,
+        body.fit.ssim,
+        found.source,
+        item.input_sha256,
+        found.sha256,
+        item.notes,
+        found.quality,
+        item.person,
     )
 
 
@@ -162,17 +170,7 @@ def placement(body: NDArray[np.float32]) -> dict[str, Any]:
     return {"height": round(height, 6), "pivot": [round(float(value), 6) for value in pivot]}
 
 
-def measured(item: Prepared, body: Body) -> tuple[float, float]:
-    """MaskIoU and SSIM over white at the input view, at the small size."""
-    device = body.mesh.vertices.device
-    image = as_unit(item.small_image).permute(2, 0, 1)[None].to(device)
-    mask = (as_unit(item.small_mask)[None].to(device) > 0.5).float()
-    drawn = render(body.mesh, body.camera, (mask.shape[1], mask.shape[2]))
-    likeness = ssim(drawn.image, image * mask[:, None] + 1 - mask[:, None])
-    return float(mask_iou(drawn.mask, mask)[0]), float(likeness[0])
-
-
-def provenance_of(item: Prepared, body: Body, origin: RunContext, quality: tuple[float, float]) -> dict[str, Any]:
+def provenance_of(item: Prepared, body: Body, origin: RunContext) -> dict[str, Any]:
     """Where an asset comes from, as JSON: photo, mask, weights, options, camera and quality."""
     options, camera = origin.options.result_options(), body.camera
     height_m, height_source = _height(item, origin)
@@ -203,8 +201,8 @@ def provenance_of(item: Prepared, body: Body, origin: RunContext, quality: tuple
         "photo_size_px": list(item.photo_size),
         "height_m": height_m,
         "height_source": height_source,
-        "mask_iou": round(quality[0], 6),
-        "ssim": round(quality[1], 6),
+        "mask_iou": round(body.fit.mask_iou, 6),
+        "ssim": round(body.fit.ssim, 6),
         "seen_fraction": round(body.seen_fraction, 6),
     }
 

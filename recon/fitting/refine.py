@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from recon.batching import joined_cameras
 from recon.camera import project_camera, transform_points, world_to_camera
 from recon.fitting.descent import Descent, SurfaceSmoother
 from recon.fitting.outline import (
@@ -111,7 +110,7 @@ def refine_shape(
         _, covered = silhouettes(*_project(vertices, drift.cameras(drift.moved), target.size), target, RenderSettings())
         best = best.updated(vertices.detach(), drift.moved, mask_iou(covered, target.mask))
         cameras = drift.cameras(best.moved)
-    return replace(attributes, camera=joined_cameras(cameras), offsets=best.vertices - prototype.vertices)
+    return replace(attributes, camera=Camera.joined(cameras), offsets=best.vertices - prototype.vertices)
 
 
 @dataclass(frozen=True)

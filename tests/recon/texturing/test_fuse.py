@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from recon.batching import joined_cameras
 from recon.camera import project
 from recon.render import RenderSettings, render_silhouette
 from recon.structures import Camera
@@ -49,7 +48,7 @@ def test_the_pose_is_that_of_the_majority_not_the_mean():
     arm = torch.zeros(4, 10, 3)
     arm[2, 5:, 1] = 0.6
     arm[3, :, 0] = 0.01
-    fused = fuse_shapes(arm, joined_cameras([camera(0.0)] * 4), torch.ones(4))
+    fused = fuse_shapes(arm, Camera.joined([camera(0.0)] * 4), torch.ones(4))
     assert fused.reference in (0, 1) and fused.weights[2] < 1e-6
     assert fused.offsets[5:, 1].abs().max() < 1e-5
     assert 0.003 < float(fused.offsets[0, 0]) < 0.0034, "those of one pose are averaged"
@@ -57,7 +56,7 @@ def test_the_pose_is_that_of_the_majority_not_the_mean():
 
 def test_a_badly_fitting_photo_neither_leads_nor_pulls():
     offsets = torch.tensor([0.0, 0.02])[:, None, None].expand(2, 8, 3)
-    fused = fuse_shapes(offsets, joined_cameras([camera(0.0)] * 2), torch.tensor([0.45, 0.9]))
+    fused = fuse_shapes(offsets, Camera.joined([camera(0.0)] * 2), torch.tensor([0.45, 0.9]))
     assert fused.reference == 1 and float(fused.offsets.mean()) > 0.0185
 
 
@@ -65,7 +64,7 @@ def test_depth_comes_from_the_photo_that_looks_across_it():
     """Seen from the front, z is a guess; seen from the side, x is."""
     front, side = torch.tensor([0.02, 0.0, 0.0]), torch.tensor([0.0, 0.0, 0.02])
     offsets = torch.stack((front, side))[:, None].expand(2, 8, 3)
-    fused = fuse_shapes(offsets, joined_cameras([camera(0.0), camera(90.0)]), torch.ones(2))
+    fused = fuse_shapes(offsets, Camera.joined([camera(0.0), camera(90.0)]), torch.ones(2))
     assert (fused.offsets[:, [0, 2]] > 0.017).all()
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from recon.exposure import BRIGHTEST, exposed, exposure_gain, unexposed
+from recon.predict import BRIGHTEST, exposed, exposure_gain, unexposed
 from recon.structures import Attributes, Camera, Sample
 
 

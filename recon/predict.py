@@ -1,0 +1,205 @@
+"""Cut-out photos of people to textured bodies: the one way through the networks, on tensors.
+
+Every photo is exposed as the training photos were, encoded in batches of one fixed size, refined through the renderer
+where asked, and painted onto the body that it shows. A result does not depend on what else is predicted with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from recon.camera import in_camera_frame
+from recon.encoders import AttributeEncoder
+from recon.fitting.descent import SurfaceSmoother
+from recon.fitting.refine import RefineConfig, refine_shape
+from recon.metrics import mask_iou, ssim
+from recon.render import render
+from recon.structures import Attributes, Camera, Sample, TexturedMesh
+from recon.texturing.bake import BakedTexture
+from recon.texturing.blend import TextureBlender, textures_in_light
+from recon.texturing.layout import TexelLayout
+
+NETWORK_BATCH = 8
+"""Photos that go through the networks at once. Fewer are filled up: in batches of another size sums round differently."""
+
+BRIGHT_SHARE = 0.95
+BRIGHTEST = 0.7
+"""Grey value, 0..1, that 95 % of the person's pixels must not exceed; four of five procedural people stay below. Bright
+photos drive convolutions out of the range that they were trained on."""
+
+
+@dataclass(frozen=True)
+class PersonCrop:
+    """One person cut out of a photo, twice: both crops show the same box, with square pixels.
+
+    Attributes:
+        image: [3, h, w] 0..1, of the networks' size, with its real background.
+        mask: [h, w] 0 or 1, 1 = person.
+        fine_image: [3, H, W] 0..1, at about the texture's resolution: where colours are taken from.
+        fine_mask: [H, W] 0..1.
+    """
+
+    image: Float[Tensor, "3 h w"]
+    mask: Float[Tensor, "h w"]
+    fine_image: Float[Tensor, "3 H W"]
+    fine_mask: Float[Tensor, "H W"]
+
+    def to(self, device: torch.device | str) -> "PersonCrop":
+        """Copy to a device."""
+        return PersonCrop(*(part.to(device) for part in (self.image, self.mask, self.fine_image, self.fine_mask)))
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How far to go.
+
+    Attributes:
+        texture_size: (height, width) of the textures, texels.
+        refine_steps: steps through the renderer after the networks' answer; 0 for none.
+    """
+
+    texture_size: tuple[int, int]
+    refine_steps: int = 0
+
+
+@dataclass(frozen=True)
+class PhotoFit:
+    """How well a body explains its photo, in the crop that the networks see.
+
+    Attributes:
+        mask_iou: overlap of the soft silhouette with the mask, 0..1.
+        ssim: likeness of drawing and photo, both over white, at most 1.
+    """
+
+    mask_iou: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class PredictedPerson:
+    """One person's body.
+
+    Attributes:
+        attributes: a batch of one, as the networks said and the refinement left it.
+        mesh: a batch of one, world frame, facing +z; its texture has the photo where the photo shows the body, the
+            networks' guess elsewhere, and the photo's light in it.
+        camera: a batch of one, offset in the camera frame; belongs to the crop.
+        baked: the texture with what is known about it.
+        fit: how well it explains the photo.
+    """
+
+    attributes: Attributes
+    mesh: TexturedMesh
+    camera: Camera
+    baked: BakedTexture
+    fit: PhotoFit
+
+
+class Predictor:
+    """Predicts people. Heavy parts are made when the first person needs them.
+
+    Args:
+        encoder: in evaluation mode.
+        options: how far to go.
+    """
+
+    def __init__(self, encoder: AttributeEncoder, options: PredictOptions) -> None:
+        self.encoder = encoder
+        self.options = options
+        self._refinement = RefineConfig(steps=options.refine_steps)
+
+    @cached_property
+    def layout(self) -> TexelLayout:
+        """Places of the texels on the body."""
+        return TexelLayout(self.encoder.prototype, *self.options.texture_size)
+
+    @cached_property
+    def _blender(self) -> TextureBlender:
+        return TextureBlender(self.layout)
+
+    @cached_property
+    def _smoother(self) -> SurfaceSmoother:
+        return SurfaceSmoother(self.encoder.prototype, self._refinement.smoothing)
+
+    def __call__(self, people: Sequence[PersonCrop]) -> list[PredictedPerson]:
+        """One body per person, in order, on the encoder's device.
+
+        Args:
+            people: their images have the networks' size, and no mask is empty.
+
+        Raises:
+            ValueError: an image has another size.
+        """
+        if not people:
+            return []
+        device = self.encoder.prototype_vertices.device
+        people = [one.to(device) for one in people]
+        return [self._painted(*pair) for pair in zip(people, self._attributes(people), strict=True)]
+
+    def _attributes(self, people: Sequence[PersonCrop]) -> list[Attributes]:
+        with torch.no_grad():
+            answers = [
+                answer
+                for start in range(0, len(people), NETWORK_BATCH)
+                for answer in self._encoded(people[start : start + NETWORK_BATCH])
+            ]
+        if self.options.refine_steps == 0:
+            return answers
+        together = Attributes.joined(answers)
+        refined = refine_shape(together, _sample(people), self.encoder.prototype, self._refinement, self._smoother)
+        return refined.separated()
+
+    def _encoded(self, people: Sequence[PersonCrop]) -> list[Attributes]:
+        sample = _sample([*people, *[people[0]] * (NETWORK_BATCH - len(people))])
+        gain = exposure_gain(sample)
+        return unexposed(self.encoder(exposed(sample, gain)), gain).separated()[: len(people)]
+
+    @torch.no_grad()
+    def _painted(self, person: PersonCrop, attributes: Attributes) -> PredictedPerson:
+        prototype, camera = self.encoder.prototype, in_camera_frame(attributes.camera)
+        vertices = prototype.vertices + attributes.offsets
+        painted = textures_in_light(attributes)[0]
+        baked = self._blender(painted, person.fine_image, person.fine_mask, vertices[0], camera)
+        mesh = TexturedMesh(vertices, prototype.faces, prototype.face_uv, baked.texture[None])
+        return PredictedPerson(attributes, mesh, camera, baked, photo_fit(mesh, camera, person.image, person.mask))
+
+
+@torch.no_grad()
+def photo_fit(
+    mesh: TexturedMesh, camera: Camera, image: Float[Tensor, "3 h w"], mask: Float[Tensor, "h w"]
+) -> PhotoFit:
+    """Draw one body (a batch of one) under its own camera and compare it with its photo."""
+    drawn = render(mesh, camera, (mask.shape[0], mask.shape[1]))
+    image, mask = image[None], mask[None]
+    likeness = ssim(drawn.image, image * mask[:, None] + 1 - mask[:, None])
+    return PhotoFit(float(mask_iou(drawn.mask, mask)[0]), float(likeness[0]))
+
+
+def exposure_gain(sample: Sample) -> Float[Tensor, " B"]:
+    """By what each photo is to be multiplied, at most 1, so that its person is not too bright."""
+    gains = []
+    for image, mask in zip(sample.image, sample.mask, strict=True):
+        person = image.mean(dim=0)[mask > 0.5]
+        bright = torch.quantile(person, BRIGHT_SHARE) if len(person) else person.new_zeros(())
+        gains.append(BRIGHTEST / bright.clamp(min=BRIGHTEST))
+    return torch.stack(gains)
+
+
+def exposed(sample: Sample, gain: Float[Tensor, " B"]) -> Sample:
+    """The photos in their new exposure."""
+    return replace(sample, image=sample.image * gain[:, None, None, None])
+
+
+def unexposed(attributes: Attributes, gain: Float[Tensor, " B"]) -> Attributes:
+    """Textures and backgrounds that networks painted from darkened photos, as bright as the photos really are."""
+    back = gain[:, None, None, None]
+    background = None if attributes.background is None else (attributes.background / back).clamp(0, 1)
+    return replace(attributes, texture=(attributes.texture / back).clamp(0, 1), background=background)
+
+
+def _sample(people: Sequence[PersonCrop]) -> Sample:
+    return Sample(torch.cat([one.image[None] for one in people]), torch.cat([one.mask[None] for one in people]))

@@ -24,7 +24,7 @@ from recon.texturing.blend import TextureBlender, textures_in_light
 from recon.texturing.layout import TexelLayout
 
 NETWORK_BATCH = 8
-"""Photos that go through the networks at once. Fewer are filled up: in batches of another size sums round differently."""
+"""Photos that go through the networks at once; fewer are filled up, since sums round differently in smaller batches."""
 
 BRIGHT_SHARE = 0.95
 BRIGHTEST = 0.7

@@ -68,6 +68,16 @@ class Camera:
         """The same cameras moved around the body by `azimuth_deg` degrees."""
         return replace(self, azimuth_deg=self.azimuth_deg + azimuth_deg)
 
+    def to(self, device: torch.device | str) -> "Camera":
+        """Copy to a device."""
+        return replace(
+            self,
+            azimuth_deg=self.azimuth_deg.to(device),
+            elevation_deg=self.elevation_deg.to(device),
+            distance=self.distance.to(device),
+            offset=self.offset.to(device),
+        )
+
     def at(self, index: int) -> "Camera":
         """One camera as a batch of one."""
         chosen = slice(index, index + 1)

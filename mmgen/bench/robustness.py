@@ -21,6 +21,7 @@ from mmgen.evaluation.scoring import Scorer, ScoringPlan, photo_row
 from mmgen.evaluation.sources import SourceSpec
 from recon import metrics
 from recon.evaluation.predictions import Prediction, draw_prediction
+from recon.predict import PersonCrop
 
 SCHEMA = "mmgen.robustness/1"
 CROP_SHARE = 0.15
@@ -137,7 +138,8 @@ def _row(scorer: Scorer, photos: Sequence[Loaded], fault: Fault) -> dict[str, fl
     for start in range(0, len(photos), CHUNK_PHOTOS):
         chunk = photos[start : start + CHUNK_PHOTOS]
         damaged = [fault(photo.image, photo.mask) for photo in chunk]
-        seen = [replace(photo, image=one.image, mask=one.mask) for photo, one in zip(chunk, damaged, strict=True)]
+        crops = [PersonCrop(one.image, one.mask, one.image, one.mask) for one in damaged]
+        seen = [replace(photo, crop=crop) for photo, crop in zip(chunk, crops, strict=True)]
         for photo, one, answer in zip(chunk, damaged, scorer.answers(seen), strict=True):
             if isinstance(answer, ItemError):
                 continue

@@ -41,8 +41,9 @@ def read_truth(path: Path, photo_size: tuple[int, int], box: tuple[float, float,
         _check(arrays, name, shape, path)
     intrinsics = arrays["intrinsics"].astype(np.float64).copy()
     left, top, width, height = box
-    intrinsics[0] -= left * intrinsics[2]
-    intrinsics[1] -= top * intrinsics[2]
+    size = (round(height), round(width))
+    intrinsics[0] = (intrinsics[0] - left * intrinsics[2]) * (size[1] / width)
+    intrinsics[1] = (intrinsics[1] - top * intrinsics[2]) * (size[0] / height)
     rigid = arrays["world_to_camera"].astype(np.float64)
     if not np.allclose(rigid[:3, :3] @ rigid[:3, :3].T, np.eye(3), atol=RIGID_TOLERANCE):
         raise _invalid(path, "world_to_camera is no rotation with a translation")
@@ -52,7 +53,7 @@ def read_truth(path: Path, photo_size: tuple[int, int], box: tuple[float, float,
         elevation_deg=float(arrays["elevation_deg"].reshape(())),
         world_to_camera=torch.from_numpy(rigid),
         intrinsics=torch.from_numpy(intrinsics),
-        image_size=(round(height), round(width)),
+        image_size=size,
     )
 
 

@@ -1,9 +1,8 @@
-"""The photos of one part of a data set folder, and one of them read: photo, mask and truth at the size of scoring."""
+"""The photos of one part of a data set folder, and one of them read: photo, mask and truth in the frame of scoring."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 import torch
@@ -17,15 +16,14 @@ from mmgen.datasets.index import INDEX_NAME, read_index
 from mmgen.datasets.market import JUNK
 from mmgen.datasets.structures import truth_of
 from mmgen.datasets.truth_file import read_truth
-from mmgen.masks import lookup
-from mmgen.masks.values import fit_to_photo, mask_values
-from mmgen.photos.decoding import decode_file
+from mmgen.masks import lookup, people_of_mask, read_mask
 from mmgen.photos.images import Photo, read_image
+from mmgen.photos.inputs import InputItem
+from mmgen.reconstruct.prepare import Framing, cut_out
 from mmgen.training.manifest import DataSection
 from mmgen.training.photos import TRAIN, find_photos, hold_out
 from recon.evaluation.truth import Truth
-
-Fit = Literal["stretch", "pad"]
+from recon.predict import PersonCrop
 
 PARTS = {
     "bounding_box_train": "train",
@@ -62,19 +60,6 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Sizing:
-    """At which size photos are scored.
-
-    Attributes:
-        size: (height, width) of all; None leaves each its own, down to 256 pixels along its longest side.
-        fit: "stretch" to that size, or "pad" with black to its shape first; "stretch" where there is no size.
-    """
-
-    size: tuple[int, int] | None = None
-    fit: Fit = "stretch"
-
-
-@dataclass(frozen=True)
 class Loaded:
     """One photo, ready to be scored.
 
@@ -82,8 +67,9 @@ class Loaded:
         item: where it comes from.
         image: [3, H, W], 0..1.
         mask: [H, W], 0 or 1.
-        truth: what is known about it.
+        truth: what is known about it, in the frame of image and mask.
         photo_size: (height, width) of the file.
+        crop: the person as networks want it, where they are what is scored.
     """
 
     item: Item
@@ -91,6 +77,7 @@ class Loaded:
     mask: Tensor
     truth: Truth | None
     photo_size: tuple[int, int]
+    crop: PersonCrop | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -165,22 +152,47 @@ def _held_out(data: Path, items: Sequence[Item]) -> list[Item]:
     return [item for item in items if item.name in held]
 
 
-def load(item: Item, sizing: Sizing) -> Loaded:
-    """Read photo, mask and truth.
+def load(item: Item, size: tuple[int, int] | None = None) -> Loaded:
+    """Read photo, mask and truth; the whole photo is scored.
+
+    Args:
+        item: which photo.
+        size: (height, width) of scoring; None is the photo's own, down to 256 pixels along its longest side.
 
     Raises:
         ItemError: as from `read_image` and `read_truth`; `mask_missing`, `mask_empty`, `mask_size` and others.
     """
     photo = read_image(item.image)
-    mask = np.where(_mask_of(item, photo) >= THRESHOLD, np.uint8(255), np.uint8(0))
+    given = _mask_of(item, photo)
+    values = read_mask(given, photo) if isinstance(given, Path) else given
+    mask = np.where(values >= THRESHOLD, np.uint8(255), np.uint8(0))
     if not mask.any():
         raise ItemError("mask_empty", f"the mask of {display_name(item.image)} marks nobody", "Leave the photo out.")
     width, height = photo.size
-    box = _frame((height, width), sizing)
-    size = sizing.size or own_size(height, width)
-    truth = None if item.truth is None else read_truth(item.truth, (height, width), box)
-    image, resized = _resampled(photo.rgb, mask, box, size)
+    truth = _truth(item, (height, width), (0.0, 0.0, float(width), float(height)))
+    image, resized = _resampled(photo.rgb, mask, size or own_size(height, width))
     return Loaded(item, image, resized, truth, (height, width))
+
+
+def load_person(item: Item, framing: Framing) -> Loaded:
+    """Read photo, mask and truth and cut the person out as `mmgen reconstruct` does; the crop is scored.
+
+    Of several people that the mask tells apart the largest counts.
+
+    Raises:
+        ItemError: as from `load`, and as reconstructing the photo with this mask would.
+    """
+    photo = read_image(item.image)
+    found = max(people_of_mask(photo, _mask_of(item, photo)), key=lambda one: one.area_fraction)
+    source = InputItem(item.image, item.image.parent, PurePath(item.name), f"{item.name}.glb")
+    prepared = cut_out(source, photo, found, framing)
+    box, crop = prepared.box, prepared.tensors()
+    truth = _truth(item, prepared.photo_size, (box.left, box.top, box.width, box.height))
+    return Loaded(item, crop.image, crop.mask, truth, prepared.photo_size, crop)
+
+
+def _truth(item: Item, photo_size: tuple[int, int], box: tuple[float, float, float, float]) -> Truth | None:
+    return None if item.truth is None else read_truth(item.truth, photo_size, box)
 
 
 def own_size(height: int, width: int) -> tuple[int, int]:
@@ -189,21 +201,11 @@ def own_size(height: int, width: int) -> tuple[int, int]:
     return max(SHORTEST_SIDE, round(height * scale)), max(SHORTEST_SIDE, round(width * scale))
 
 
-def read_mask(path: Path, photo: Photo) -> NDArray[np.uint8]:
-    """uint8 [H, W] at the photo's size, as drawn: neither cleaned nor thresholded.
-
-    Raises:
-        ItemError: as from `decode_file` and `mask_values`; `mask_size`, `mask_orientation`.
-    """
-    decoded = decode_file(path, kind="mask")
-    name = f"mask {display_name(path)}"
-    return fit_to_photo(mask_values(decoded.image, name), photo, name, is_upright=decoded.orientation != 1)[0]
-
-
-def _mask_of(item: Item, photo: Photo) -> NDArray[np.uint8]:
+def _mask_of(item: Item, photo: Photo) -> Path | NDArray[np.uint8]:
+    """The file, or the alpha channel; nothing is guessed."""
     path = item.mask or lookup.beside(item.image)
     if path is not None:
-        return read_mask(path, photo)
+        return path
     if photo.alpha is not None:
         return photo.alpha
     wanted = f"{MASK_FOLDER}/{PurePosixPath(item.name).with_suffix('.png')}"
@@ -214,31 +216,10 @@ def _mask_of(item: Item, photo: Photo) -> NDArray[np.uint8]:
     )
 
 
-def _frame(photo_size: tuple[int, int], sizing: Sizing) -> tuple[float, float, float, float]:
-    """Left, top, width and height, in pixels of the photo, of what is scored; beyond the photo for "pad"."""
-    height, width = photo_size
-    if sizing.size is None or sizing.fit == "stretch":
-        return 0.0, 0.0, float(width), float(height)
-    scale = max(width / sizing.size[1], height / sizing.size[0])
-    canvas_width, canvas_height = (
-        max(width, round(sizing.size[1] * scale)),
-        max(height, round(sizing.size[0] * scale)),
-    )
-    return -float((canvas_width - width) // 2), -float((canvas_height - height) // 2), canvas_width, canvas_height
-
-
-def _resampled(
-    rgb: NDArray[np.uint8],
-    mask: NDArray[np.uint8],
-    box: tuple[float, float, float, float],
-    size: tuple[int, int],
-) -> tuple[Tensor, Tensor]:
-    """As training does it: bicubic colours, nearest mask; pixels of the right size are not touched."""
-    left, top, width, height = (round(value) for value in box)
+def _resampled(rgb: NDArray[np.uint8], mask: NDArray[np.uint8], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Bicubic colours, nearest mask; pixels of the right size are not touched."""
     pictures: Sequence[Image.Image] = (Image.fromarray(rgb), Image.fromarray(mask))
-    if (left, top) != (0, 0) or (height, width) != mask.shape:
-        pictures = [picture.crop((left, top, left + width, top + height)) for picture in pictures]
-    if (height, width) != size:
+    if mask.shape != size:
         kernels = (Image.Resampling.BICUBIC, Image.Resampling.NEAREST)
         pictures = [one.resize((size[1], size[0]), kernel) for one, kernel in zip(pictures, kernels, strict=True)]
     image, outline = (torch.from_numpy(np.array(picture)) for picture in pictures)

@@ -16,8 +16,9 @@ from torch import Tensor
 from mmgen.core.errors import ItemError
 from mmgen.core.listing import display_name
 from mmgen.evaluation.features import Features, colour_edge_features, inception_features
-from mmgen.evaluation.photos import Item, Loaded, Sizing, load, mirrored, read_mask
+from mmgen.evaluation.photos import Item, Loaded, load, mirrored
 from mmgen.evaluation.sources import Source, SourceSpec, open_source
+from mmgen.masks import read_mask
 from mmgen.photos.images import read_image
 from recon import metrics
 from recon.evaluation.predictions import Prediction, draw_prediction
@@ -75,7 +76,7 @@ class Scorer:
     def __init__(self, plan: ScoringPlan) -> None:
         self.plan = plan
         self.masks: Path | None = Path(plan.source.value) if plan.source.kind == "predicted-masks" else None
-        self._source: Source | None = None if self.masks else open_source(plan.source, plan.device)
+        self._source: Source | None = None if self.masks else open_source(plan.source, plan.device, plan.size)
         self._features: Features = colour_edge_features
         if plan.inception is not None:
             self._features = inception_features(plan.inception, plan.device)
@@ -103,10 +104,9 @@ class Scorer:
                 yield position, self.score(photo, answer)
 
     def load(self, item: Item) -> Loaded:
-        """Read a photo at the size of scoring; raises ItemError."""
+        """Read a photo in the frame of scoring; raises ItemError."""
         assert self._source is not None
-        wanted = self._source.sizing
-        return load(item, wanted if wanted.size else Sizing(self.plan.size))
+        return self._source.load(item)
 
     def answers(self, photos: Sequence[Loaded]) -> list[Prediction | ItemError]:
         """What the source says to photos."""
@@ -181,7 +181,7 @@ def predicted_mask(item: Item, folder: Path) -> tuple[Tensor, Loaded]:
             "The folder mirrors the data set; names differ only in their suffix.",
         )
     photo = read_image(item.image)
-    loaded = load(item, Sizing((photo.size[1], photo.size[0])))
+    loaded = load(item, (photo.size[1], photo.size[0]))
     return torch.from_numpy(read_mask(path, photo).astype(np.float32) / 255), loaded
 
 

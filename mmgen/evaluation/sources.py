@@ -1,28 +1,25 @@
 """What is scored: networks, meshes of a reconstruction run, masks of any method, or answers that need no learning."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
 
 from mmgen.core.errors import ItemError
 from mmgen.evaluation.mesh_predictions import MeshFolder
-from mmgen.evaluation.photos import Fit, Loaded, Sizing
+from mmgen.evaluation.photos import Item, Loaded, load, load_person
+from mmgen.reconstruct.network import PhotoPredictor
+from mmgen.reconstruct.result import ReconstructOptions
 from mmgen.templates import named_template
-from recon.batching import separated
-from recon.camera import in_camera_frame
 from recon.evaluation.baselines import billboard_answer, template_answer
-from recon.evaluation.predictions import Prediction, predictions_of
-from recon.exposure import exposed, exposure_gain, unexposed
-from recon.fitting.descent import SurfaceSmoother
+from recon.evaluation.predictions import Prediction
+from recon.evaluation.surfaces import Surface
 from recon.fitting.fit_mask import frontal_camera
-from recon.fitting.refine import RefineConfig, refine_shape
-from recon.structures import Attributes, Camera, Sample
+from recon.predict import PredictedPerson, PredictOptions
+from recon.structures import Camera
 from recon.template import Template
-from recon.texturing.blend import TextureBlender, textures_in_light
-from recon.texturing.layout import TexelLayout
 
 SourceKind = Literal["weights", "meshes", "predicted-masks", "trivial"]
 
@@ -54,16 +51,20 @@ class Source(Protocol):
     def template(self) -> Template:
         """The mean shape that is scored beside the answers."""
 
-    @property
-    def sizing(self) -> Sizing:
-        """At which size it wants its photos."""
+    def load(self, item: Item) -> Loaded:
+        """Read a photo in the frame that it is scored in; raises ItemError."""
 
     def answers(self, batch: Sequence[Loaded]) -> list[Prediction | ItemError]:
         """One answer per photo, or why there is none, in order."""
 
 
-def open_source(spec: SourceSpec, device: str) -> Source:
+def open_source(spec: SourceSpec, device: str, size: tuple[int, int] | None = None) -> Source:
     """Get a source ready.
+
+    Args:
+        spec: which one.
+        device: of the networks.
+        size: (height, width) of scoring; None leaves it to the photo. Networks have their own.
 
     Raises:
         FatalError: it is missing or cannot be read.
@@ -72,78 +73,45 @@ def open_source(spec: SourceSpec, device: str) -> Source:
     if spec.kind == "weights":
         return WeightsSource(Path(spec.value), device, spec.refine_steps)
     if spec.kind == "meshes":
-        return MeshSource(Path(spec.value))
+        return MeshSource(Path(spec.value), size)
     if spec.kind == "trivial":
-        return BaselineSource(spec.value)
+        return BaselineSource(spec.value, size)
     raise ValueError(f"{spec.kind} is no source of bodies")
 
 
 class WeightsSource:
-    """Predictions of trained networks; with refinement steps, fitted further to each photo and textured from it."""
+    """Predictions of trained networks, made and painted as `mmgen reconstruct` does."""
 
     def __init__(self, path: Path, device: str, refine_steps: int = 0) -> None:
-        from mmgen.models.weights import load_weights
+        options = PredictOptions(ReconstructOptions.texture_size, refine_steps)
+        self._predict = PhotoPredictor(path, device, options)
+        self.template = self._predict.weights.encoder.prototype.to("cpu")
 
-        weights = load_weights(path, device)
-        self._device = device
-        self._encoder = weights.encoder
-        config = weights.encoder.config
-        self.sizing = Sizing((config.height, config.width), _fit(weights.header))
-        self.template = weights.encoder.prototype.to("cpu")
-        self._finisher = Finisher(weights.encoder.prototype, config.texture_size, refine_steps)
+    def load(self, item: Item) -> Loaded:
+        """Cut the person out."""
+        return load_person(item, self._predict.framing)
 
     def answers(self, batch: Sequence[Loaded]) -> list[Prediction | ItemError]:
-        """Encode all photos at once, as `mmgen reconstruct` does; answers come back on the CPU, where scoring is."""
-        image = torch.stack([photo.image for photo in batch])
-        mask = torch.stack([photo.mask for photo in batch])
-        sample = Sample(image.to(self._device), mask.to(self._device))
-        with torch.no_grad():
-            gain = exposure_gain(sample)
-            attributes = unexposed(self._encoder(exposed(sample, gain)), gain)
-        return list(predictions_of(_on_cpu(self._finisher(attributes, sample)), self.template))
+        """Predictions of all photos, on the CPU, where scoring is."""
+        people = self._predict.predictor([photo.crop for photo in batch if photo.crop is not None])
+        return [self._prediction(person) for person in people]
 
-
-class Finisher:
-    """Refines what networks say, and puts the photo on it; does nothing with 0 steps.
-
-    Args:
-        prototype: what the offsets start from.
-        texture_size: (height, width) of the textures.
-        steps: of the refinement.
-    """
-
-    def __init__(self, prototype: Template, texture_size: tuple[int, int], steps: int) -> None:
-        self._prototype = prototype
-        self._config = RefineConfig(steps=steps)
-        if steps:
-            self._smoother = SurfaceSmoother(prototype, self._config.smoothing)
-            self._blender = TextureBlender(TexelLayout(prototype, *texture_size))
-
-    def __call__(self, attributes: Attributes, sample: Sample) -> Attributes:
-        """Refined answers, unlit: the light is in the texture."""
-        if self._config.steps == 0:
-            return attributes
-        refined = refine_shape(attributes, sample, self._prototype, self._config, self._smoother)
-        with torch.no_grad():
-            textures = [
-                self._blender(
-                    painted, image, mask, self._prototype.vertices + one.offsets[0], in_camera_frame(one.camera)
-                ).texture
-                for painted, image, mask, one in zip(
-                    textures_in_light(refined), sample.image, sample.mask, separated(refined), strict=True
-                )
-            ]
-        return replace(refined, texture=torch.stack(textures), light=None)
+    def _prediction(self, person: PredictedPerson) -> Prediction:
+        mesh, template = person.mesh, self.template
+        surface = Surface(mesh.vertices[0].cpu(), template.faces, template.face_uv, mesh.texture.cpu())
+        return Prediction(surface, person.camera.to("cpu"))
 
 
 class MeshSource:
     """The assets of a run folder of `mmgen reconstruct`."""
 
-    sizing = Sizing()
-
-    def __init__(self, folder: Path) -> None:
-        self._meshes = MeshFolder(folder)
+    def __init__(self, folder: Path, size: tuple[int, int] | None = None) -> None:
+        self._meshes, self._size = MeshFolder(folder), size
         self.template = named_template(DEFAULT_TEMPLATE)
+
+    def load(self, item: Item) -> Loaded:
+        """Read the whole photo."""
+        return load(item, self._size)
 
     def answers(self, batch: Sequence[Loaded]) -> list[Prediction | ItemError]:
         """Read each photo's asset."""
@@ -159,13 +127,15 @@ class MeshSource:
 class BaselineSource:
     """The mean shape seen from the front, or a cardboard cut-out of the photo."""
 
-    sizing = Sizing()
-
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, size: tuple[int, int] | None = None) -> None:
         if name not in TRIVIAL:
             raise ValueError(f"the trivial answers are {', '.join(TRIVIAL)}, not {name}")
-        self._is_card = name == "billboard"
+        self._is_card, self._size = name == "billboard", size
         self.template = named_template(DEFAULT_TEMPLATE)
+
+    def load(self, item: Item) -> Loaded:
+        """Read the whole photo."""
+        return load(item, self._size)
 
     def answers(self, batch: Sequence[Loaded]) -> list[Prediction | ItemError]:
         """Look at nothing but the photo and the outline of its mask."""
@@ -180,24 +150,3 @@ class BaselineSource:
     def _mean_shape(self, photo: Loaded) -> Prediction:
         camera = frontal_camera(photo.mask[None], self.template)
         return Prediction(template_answer(self.template, camera, photo.image, photo.mask), camera)
-
-
-def _fit(header: Mapping[str, Any]) -> Fit:
-    """How the photos were fitted in training; weights without a record of it are of photos that needed none."""
-    try:
-        return "pad" if header["training"]["manifest"]["data"]["fit"] == "pad" else "stretch"
-    except (KeyError, TypeError):
-        return "stretch"
-
-
-def _on_cpu(attributes: Attributes) -> Attributes:
-    camera, light = attributes.camera, attributes.light
-    poses = Camera(
-        camera.azimuth_deg.cpu(),
-        camera.elevation_deg.cpu(),
-        camera.distance.cpu(),
-        camera.offset.cpu(),
-        camera.focal,
-        camera.offset_frame,
-    )
-    return Attributes(poses, attributes.offsets.cpu(), attributes.texture.cpu(), None if light is None else light.cpu())

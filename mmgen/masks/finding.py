@@ -67,6 +67,19 @@ def find_people(photo: Photo, source: MaskSource, relative: PurePath | None = No
     return tuple(_result(raw, clean) for raw in found for clean in clean_people(raw.values, raw.name))
 
 
+def people_of_mask(photo: Photo, mask: Path | NDArray[np.uint8]) -> tuple[MaskResult, ...]:
+    """`find_people` in a mask that is at hand: its file, or its values uint8 [H, W] at the photo's size.
+
+    Raises:
+        ItemError: as from `find_mask`.
+    """
+    if isinstance(mask, Path):
+        raw = _from_file(mask, photo, "file")
+    else:
+        raw = _Raw(mask, "given", f"the mask of {display_name(photo.path)}")
+    return tuple(_result(raw, clean) for clean in clean_people(raw.values, raw.name))
+
+
 def _result(raw: _Raw, clean: CleanMask) -> MaskResult:
     return MaskResult(
         mask=clean.mask,
@@ -133,6 +146,15 @@ def _from_folder(photo: Photo, folder: Path, relative: PurePath) -> _Raw:
             "Name the masks' folder, or leave --masks out: masks beside their photos are found without it.",
         )
     return _from_file(path, photo, "folder")
+
+
+def read_mask(path: Path, photo: Photo) -> NDArray[np.uint8]:
+    """uint8 [H, W] at the photo's size, as drawn: neither cleaned nor thresholded.
+
+    Raises:
+        ItemError: as from `decode_file` and `mask_values`; `mask_size`, `mask_orientation`.
+    """
+    return _from_file(path, photo, "file").values
 
 
 def _from_file(path: Path, photo: Photo, source: str) -> _Raw:

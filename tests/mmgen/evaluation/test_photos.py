@@ -12,7 +12,8 @@ from PIL import Image
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.datasets.index import IndexRow, write_index
 from mmgen.datasets.truth_file import read_truth
-from mmgen.evaluation.photos import Item, Sizing, list_items, load, mirrored, own_size
+from mmgen.evaluation.photos import Item, list_items, load, load_person, mirrored, own_size
+from mmgen.reconstruct.prepare import Framing
 from recon.evaluation.truth import true_drawing
 from recon.metrics import mask_iou
 
@@ -85,25 +86,26 @@ def test_own_size(photo: tuple[int, int], expected: tuple[int, int]) -> None:
 
 def test_pixels_of_the_right_size_are_not_touched(tmp_path: Path) -> None:
     item = list_items(write_data(tmp_path, count=1), None)[0][0]
-    loaded = load(item, Sizing())
+    loaded = load(item)
     assert loaded.size == loaded.photo_size == PHOTO
     assert torch.equal(loaded.image, torch.from_numpy(np.array(Image.open(item.image))).permute(2, 0, 1) / 255)
     assert set(loaded.mask.unique().tolist()) == {0.0, 1.0}
 
 
-@pytest.mark.parametrize(
-    "sizing", [Sizing((64, 32)), Sizing((64, 32), "pad"), Sizing((48, 96), "pad"), Sizing((200, 120))]
-)
-def test_truth_follows_its_photo_to_any_frame(tmp_path: Path, sizing: Sizing) -> None:
-    item = list_items(write_data(tmp_path, count=1), None)[0][0]
-    loaded = load(item, sizing)
-    assert loaded.size == sizing.size and loaded.truth is not None
+@pytest.mark.parametrize("size", [(64, 32), (48, 96), (200, 120)])
+def test_truth_follows_its_photo_to_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    loaded = load(list_items(write_data(tmp_path, count=1), None)[0][0], size)
+    assert loaded.size == size and loaded.truth is not None
     _, silhouette = true_drawing(loaded.truth, loaded.size)
     assert float(mask_iou(silhouette[None], loaded.mask[None])) > 0.9
-    if sizing.fit == "pad":
-        is_wide = loaded.size[0] / loaded.size[1] < PHOTO[0] / PHOTO[1]
-        bars = loaded.image[:, :, 0] if is_wide else loaded.image[:, 0]
-        assert float(bars.sum()) == 0, "black bars on the sides, or above and below"
+
+
+def test_truth_follows_its_photo_into_the_crop(tmp_path: Path) -> None:
+    """The box has fractions of pixels and reaches beyond the photo."""
+    loaded = load_person(list_items(write_data(tmp_path, count=1), None)[0][0], Framing((96, 48), None, 96))
+    assert loaded.size == (96, 48) and loaded.truth is not None
+    _, silhouette = true_drawing(loaded.truth, loaded.size)
+    assert float(mask_iou(silhouette[None], loaded.mask[None])) > 0.96
 
 
 def test_an_empty_mask_is_refused(tmp_path: Path) -> None:
@@ -111,14 +113,14 @@ def test_an_empty_mask_is_refused(tmp_path: Path) -> None:
     assert item.mask is not None
     Image.new("L", PHOTO[::-1]).save(item.mask)
     with pytest.raises(ItemError, match="marks nobody"):
-        load(item, Sizing())
+        load(item)
 
 
 def test_the_alpha_channel_is_a_mask(tmp_path: Path) -> None:
     photo = Image.new("RGBA", (24, 32), (90, 80, 70, 0))
     photo.paste((200, 20, 20, 255), (4, 4, 12, 20))
     photo.save(tmp_path / "a.png")
-    loaded = load(Item("a.png", tmp_path / "a.png", None, None, None), Sizing())
+    loaded = load(Item("a.png", tmp_path / "a.png", None, None, None))
     assert float(loaded.mask.sum()) == 8 * 16
 
 

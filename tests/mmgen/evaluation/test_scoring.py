@@ -39,11 +39,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained networks for photos of 48 x 32 pixels, padded."""
+    """Untrained networks for photos of 48 x 32 pixels."""
     torch.manual_seed(0)
     encoder = AttributeEncoder(small_config(height=48, width=32), template()).eval()
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    save_weights(path, encoder, template(), {"training": {"manifest": {"data": {"fit": "pad"}}}})
+    save_weights(path, encoder, template(), {})
     return path
 
 
@@ -51,11 +51,13 @@ def order(data: Path, source: SourceSpec, **changes: object) -> EvaluateConfig:
     return EvaluateConfig(data, None, None, 1, replace(ScoringPlan(source), **changes))  # type: ignore[arg-type]
 
 
-def test_networks_see_photos_of_their_size_as_in_training(data: Path, weights: Path) -> None:
-    scorer = Scorer(ScoringPlan(SourceSpec("weights", str(weights)), size=(64, 64)))
+def test_networks_are_scored_in_the_crop_that_reconstruct_cuts_out(data: Path, weights: Path) -> None:
+    scorer = Scorer(ScoringPlan(SourceSpec("weights", str(weights))))
     loaded = scorer.load(list_items(data, None)[0][0])
-    assert loaded.size == (48, 32)
-    assert float(loaded.image[:, :, 0].sum()) == 0, "the photo is narrower than 2:3, so black is on both sides of it"
+    assert loaded.size == (48, 32) and loaded.crop is not None
+    rows = loaded.mask.amax(dim=1).nonzero()[:, 0]
+    assert len(rows) == pytest.approx(48 / 1.16, abs=1.5), "a margin of 8 % above and below the person"
+    assert loaded.crop.fine_image.shape[1] > 2 * 48
 
 
 def test_scores_do_not_depend_on_the_chunk(data: Path, weights: Path) -> None:
@@ -73,7 +75,7 @@ def test_networks_get_all_columns(data: Path, weights: Path) -> None:
     evaluation = evaluate(order(data, SourceSpec("weights", str(weights))))
     assert evaluation.exit_code == 0 and len(evaluation.scored) == 3
     assert {"novel_mask_iou", "chamfer", "volume_iou", "azimuth_error_deg_median"} <= set(evaluation.metrics)
-    assert evaluation.metrics["truth_mask_iou"] > 0.9, "the truth is padded like its photo"
+    assert evaluation.metrics["truth_mask_iou"] > 0.9, "the truth is cut out like its photo"
     assert evaluation.as_data()["source"]["kind"] == "weights"
 
 

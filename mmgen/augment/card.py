@@ -13,7 +13,8 @@ SCORES = ("mask_area", "folded", "source_iou", "view_consistency")
 
 _TEXT = """# Virtual identities
 
-People who do not exist: shape, camera and light of one photo, clothes mixed from two people, drawn from several sides
+People who do not exist: shape and camera of one photo, clothes mixed from two people, drawn from several sides. Colours
+are the photos' own where they show the body, and the networks' guess elsewhere; the photos' light is in them
 (3D Magic Mirror, arXiv 2204.13096, section 4.3). Made by `mmgen augment-reid`.
 
 ![Virtual people beside their parents](contact_sheet.jpg)
@@ -38,8 +39,8 @@ Nothing was left out when writing; choose thresholds when training. Percentiles 
 {quality}
 
 `mask_area`: share of the image that is person. `folded`: share of faces turned inside out. `source_iou`: overlap of the
-shape source's silhouette with its mask. `view_consistency`: 1 - distance of a view's colours, head to feet, to the mean
-of its set.
+shape source's soft silhouette with its mask. `view_consistency`: 1 - distance of a view's colours, head to feet, to the
+mean of its set.
 
 ## Reading
 

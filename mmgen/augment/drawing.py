@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from random import Random
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,15 +13,14 @@ from mmgen.augment.compositing import SUPERSAMPLING, finish
 from mmgen.augment.mixing import mixed, textures, upper_share
 from mmgen.augment.plan import Plan, VirtualSet, generator_of
 from mmgen.augment.quality import view_consistency
-from mmgen.augment.store import StoreReader
+from mmgen.augment.store import StoreReader, texture_size
 from mmgen.models.weights import Weights
 from recon.camera import project
-from recon.geometry import face_normals
 from recon.render.api import rasterize
 from recon.render.faces import gather_corners
 from recon.render.scene import SLIVER_AREA
-from recon.render.shading import shade, spherical_harmonic_lighting
-from recon.structures import Camera, OffsetFrame
+from recon.render.shading import shade
+from recon.structures import Camera
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,10 @@ class ViewRenderer:
         self._plan = plan
         self._reader = reader
         self._mesh = weights.encoder.prototype
-        self._ranges = weights.encoder.config.ranges
+        config = weights.encoder.config
+        self._ranges, self._crop_size = config.ranges, (config.height, config.width)
         self._usable = np.flatnonzero(reader.usable())
-        self._upper = upper_share(self._mesh.to("cpu"), weights.encoder.config.texture_size)
+        self._upper = upper_share(self._mesh.to("cpu"), texture_size(plan.options))
 
     def draw(self, virtual: VirtualSet) -> tuple[View, ...]:
         """All views of one set, in the order of the turns.
@@ -79,7 +79,7 @@ class ViewRenderer:
                 {
                     "mask_area": round(float(cover[index].mean()), 4),
                     "folded": round(float(record["folded"]), 4),
-                    "source_iou": round(float(record["source_iou"]), 4),
+                    "source_iou": round(float(record["mask_iou"]), 4),
                     "view_consistency": round(scores[index], 4),
                 },
             )
@@ -97,33 +97,23 @@ class ViewRenderer:
             distances.append(min(max(distance, ranges.distance[0]), ranges.distance[1]))
         azimuth = torch.tensor(look.turns_deg, dtype=torch.float32) + float(record["azimuth_deg"])
         offset = torch.from_numpy(record["offset"].copy()).expand(len(look.turns_deg), 2)
-        lens = self._reader.lens
-        frame: OffsetFrame = "world" if lens.offset_frame == get_args(OffsetFrame)[1] else "camera"
-        return Camera(
-            (azimuth + 180) % 360 - 180, torch.tensor(elevations), torch.tensor(distances), offset, lens.focal, frame
-        )
+        focal = float(record["focal"])
+        return Camera((azimuth + 180) % 360 - 180, torch.tensor(elevations), torch.tensor(distances), offset, focal)
 
     def _background(self, virtual: VirtualSet, random: Random) -> int:
         drawn = int(self._usable[random.randrange(len(self._usable))])
         return drawn if self._plan.options.look.background == "other" else virtual.first
 
     def _person(self, record: Any, texture: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-        """[N, 3, H, W] colours and [N, H, W] face index (-1: nobody) in fine pixels."""
+        """[N, 3, H, W] colours and [N, H, W] face index (-1: nobody) in fine pixels of the whole photo's frame."""
         device = self._mesh.vertices.device
         count, (height, width) = len(camera), self._plan.options.look.size
-        size = (SUPERSAMPLING * height, SUPERSAMPLING * width)
-        faces, face_uv = self._mesh.faces, self._mesh.face_uv
         vertices = self._mesh.vertices + torch.from_numpy(record["offsets"].astype(np.float32)).to(device)
-        light = torch.from_numpy(record["light"].astype(np.float32)).to(device).expand(count, 9)
-        camera = Camera(
-            camera.azimuth_deg.to(device), camera.elevation_deg.to(device), camera.distance.to(device),
-            camera.offset.to(device), camera.focal, camera.offset_frame,
-        )  # fmt: skip
-        ndc, in_camera = project(vertices.expand(count, -1, -1), camera, *size)
-        corners, z, facing = gather_corners(ndc, in_camera, faces, SLIVER_AREA)
-        gain = spherical_harmonic_lighting(face_normals(in_camera, faces), light)
-        features = torch.cat((face_uv.expand(count, -1, -1, -1), gain[:, :, None, None].expand(-1, -1, 3, 1)), dim=-1)
-        drawn, face_index = rasterize(*size, z, corners, features, facing >= 0)
+        ndc, in_camera = project(vertices.expand(count, -1, -1), camera.to(device), *self._crop_size)
+        scale, shift = torch.from_numpy(record["frame"].copy()).to(device).split(2)
+        corners, z, facing = gather_corners(ndc * scale + shift, in_camera, self._mesh.faces, SLIVER_AREA)
+        features = self._mesh.face_uv.expand(count, -1, -1, -1).contiguous()
+        drawn, face_index = rasterize(SUPERSAMPLING * height, SUPERSAMPLING * width, z, corners, features, facing >= 0)
         assert isinstance(drawn, Tensor)
         return shade(drawn, face_index, texture.to(device).expand(count, -1, -1, -1), None), face_index
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgen.augment.drawing import ViewRenderer
-from mmgen.augment.encoding import BlockEncoder, EncodingJob
+from mmgen.augment.encoding import EncodingJob
 from mmgen.augment.folder import check_folder
 from mmgen.augment.plan import Plan, ResolvedPlan, fixed_pairs
 from mmgen.augment.running import AugmentConfig, settle
@@ -15,7 +15,6 @@ from mmgen.augment.samples import describe_view, index_line, line_bytes, member_
 from mmgen.augment.shard_writer import jpeg_bytes
 from mmgen.augment.store import BLOCK_PHOTOS, StoreReader, store_of
 from mmgen.augment.tar import TarBuilder
-from mmgen.models.weights import load_weights
 from mmgen.work.engine import one_thread
 
 MEASURED_SETS = 24
@@ -90,13 +89,13 @@ def _measure(request: AugmentConfig, folder: Path) -> tuple[dict[str, float], fl
     """Milliseconds per photo or view, bytes per view in the shards, bytes per photo in the store."""
     sample = Plan(replace(request.plan.options, limit=None), _spread(request.plan))
     store = store_of(sample, request.root, folder, request.weights_sha256)
-    weights = load_weights(request.weights, request.device)
-    encoder = BlockEncoder(EncodingJob(sample, request.root, store, request.weights, request.device), weights)
+    encoder = EncodingJob(sample, request.root, store, request.weights, request.device)()
+    weights = encoder.predict.weights
     for _ in range(2):
         started = time.perf_counter()
-        values, lens, notes = encoder.encode(store.range_of(0))
+        values, notes = encoder.encode(store.range_of(0))
         reconstruct = (time.perf_counter() - started) / len(notes)
-    store.write(0, values, lens, notes)
+    store.write(0, values, notes)
     settled = settle(sample, StoreReader(store))
     drawer = ViewRenderer(sample, StoreReader(store), weights)
     spent, size = {"draw": 0.0, "jpeg": 0.0, "describe": 0.0}, 0

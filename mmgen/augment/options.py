@@ -68,6 +68,7 @@ class AugmentOptions:
         with_real: write the real training images into shards too.
         samples_per_shard: samples in a tar, at most; all views of a set stay together.
         limit: only so many photos, the first in sorted order.
+        refine_steps: steps that fit each photo further through the renderer; 0 for none.
     """
 
     draw: MixOptions = MixOptions()
@@ -76,6 +77,7 @@ class AugmentOptions:
     with_real: bool = False
     samples_per_shard: int = 2000
     limit: int | None = None
+    refine_steps: int = 0
 
     def __post_init__(self) -> None:
         low, high = self.draw.own_weight

@@ -28,7 +28,7 @@ class Pair:
 
     Attributes:
         number: unique; its views' seed comes from it.
-        first: index of the photo that lends shape, camera and light.
+        first: index of the photo that lends shape and camera.
         second: index of the photo that was drawn as partner.
     """
 

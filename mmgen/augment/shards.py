@@ -28,7 +28,7 @@ tar, and nothing in it needs unpickling.
                   or not their images are here), then the virtual ones in sorted order. After a removal numbers stay
                   and leave gaps
     camid         1.. of real images as in the file name; -1 of virtual ones
-    parents       ["0002"] of real images, ["0002", "0007"] of virtual ones: first who lent shape, camera and light,
+    parents       ["0002"] of real images, ["0002", "0007"] of virtual ones: first who lent shape and camera,
                   second who lent texture
     sources       paths in the data set: the photo itself; virtual: the shape source first, then all texture sources
     set           number of the set (one pair of sources, all its views); -1 of real images
@@ -39,7 +39,7 @@ tar, and nothing in it needs unpickling.
     background    null, or {"mode": "own" or "other", "source": path}: a photo with its person painted out
     seed          null, or the set's seed
     quality       null, or {"mask_area": 0..1 of the image, "folded": 0..1 share of faces turned inside out,
-                  "source_iou": 0..1 overlap of the shape source's silhouette with its mask,
+                  "source_iou": 0..1 overlap of the shape source's soft silhouette with its mask,
                   "view_consistency": 0..1, the higher the more alike the clothes of all views}. Nothing is dropped when
                   written: thresholds belong to training
     generator     {"mmgen": version, "weights_sha256": hex}; null of real images

@@ -1,7 +1,7 @@
 """Reconstructed photos on disk: blocks of fixed size, written once, mapped into memory by every process.
 
 A block's name holds a hash of all that decided it (photos, masks, weights, options), so that a later run takes it or
-makes it again, and two runs never mix. Colours have 8 bits, offsets and light 16, cameras 32.
+makes it again, and two runs never mix. Colours have 8 bits, offsets 16, cameras and figures 32.
 """
 
 import hashlib
@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mmgen.masks.lookup as lookup
+from mmgen.augment.compositing import SUPERSAMPLING
+from mmgen.augment.options import AugmentOptions
 from mmgen.augment.plan import Plan
 from mmgen.augment.sources import Source
 from mmgen.core.errors import FatalError
@@ -27,7 +29,7 @@ from mmgen.masks import MaskSource
 from mmgen.masks.maskers import masker_title
 from mmgen.work.locks import STATE_FOLDER
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 BLOCK_PHOTOS = 64
 OPEN_BLOCKS = 4096
 
@@ -53,16 +55,18 @@ class PhotoNote:
     mask_sha256: str | None = None
 
 
-@dataclass(frozen=True)
-class Lens:
-    """What all cameras of the weights share."""
-
-    focal: float
-    offset_frame: str
+def texture_size(options: AugmentOptions) -> tuple[int, int]:
+    """Rows and columns of the stored textures: the fine pixels that views are drawn in."""
+    height, width = options.look.size
+    return SUPERSAMPLING * height, SUPERSAMPLING * width
 
 
 def block_type(vertices: int, texture: tuple[int, int], image: tuple[int, int]) -> np.dtype[Any]:
-    """The record of one photo.
+    """The record of one photo: its camera belongs to the crop around the person.
+
+    `frame` puts that crop into the whole photo: NDC of the crop times `frame[:2]` plus `frame[2:]` are NDC of the photo
+    (x, y). `mask_iou` and `ssim` are those of `recon.predict.PhotoFit`; `folded` is the share of faces turned inside
+    out.
 
     Args:
         vertices: of the mesh.
@@ -76,12 +80,14 @@ def block_type(vertices: int, texture: tuple[int, int], image: tuple[int, int]) 
             ("elevation_deg", "<f4"),
             ("distance", "<f4"),
             ("offset", "<f4", 2),
-            ("light", "<f2", 9),
+            ("focal", "<f4"),
+            ("frame", "<f4", 4),
             ("offsets", "<f2", (vertices, 3)),
             ("texture", "u1", (3, *texture)),
             ("plate", "u1", (*image, 3)),
             ("folded", "<f4"),
-            ("source_iou", "<f4"),
+            ("mask_iou", "<f4"),
+            ("ssim", "<f4"),
         ]
     )
 
@@ -112,33 +118,25 @@ class Store:
         """Blocks that are not there yet."""
         return [block for block in range(len(self.names)) if not self.has(block)]
 
-    def write(self, block: int, values: NDArray[Any], lens: Lens, notes: Sequence[PhotoNote]) -> None:
+    def write(self, block: int, values: NDArray[Any], notes: Sequence[PhotoNote]) -> None:
         """Write a block; its `.npy` comes last and says that it is whole."""
         name = self.names[block]
-        about = {"focal": lens.focal, "offset_frame": lens.offset_frame, "photos": [vars(note) for note in notes]}
-        write_text_atomic(self.folder / f"{name}.json", json.dumps(about, sort_keys=True))
+        text = json.dumps([vars(note) for note in notes], sort_keys=True)
+        write_text_atomic(self.folder / f"{name}.json", text)
         buffer = io.BytesIO()
         np.save(buffer, values, allow_pickle=False)
         write_bytes_atomic(self.folder / f"{name}.npy", buffer.getvalue())
 
     def notes(self) -> Iterator[PhotoNote]:
         """About every photo, in order."""
-        for block in range(len(self.names)):
-            for note in self._about(block)["photos"]:
-                yield PhotoNote(**note)
-
-    def lens(self) -> Lens:
-        """Of all photos."""
-        about = self._about(0)
-        return Lens(about["focal"], about["offset_frame"])
-
-    def _about(self, block: int) -> dict[str, Any]:
-        path = self.folder / f"{self.names[block]}.json"
-        try:
-            about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return about
-        except (OSError, ValueError) as error:
-            raise FatalError("store_damaged", f"{path} is damaged", f"Delete {path.parent} and run again.") from error
+        for name in self.names:
+            path = self.folder / f"{name}.json"
+            try:
+                notes = [PhotoNote(**note) for note in json.loads(path.read_text(encoding="utf-8"))]
+            except (OSError, ValueError, TypeError) as error:
+                hint = f"Delete {path.parent} and run again."
+                raise FatalError("store_damaged", f"{path} is damaged", hint) from error
+            yield from notes
 
     def sweep(self) -> int:
         """Remove blocks of other photos, weights or options; returns how many files."""
@@ -154,7 +152,6 @@ class StoreReader:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.lens = store.lens()
         self._block = lru_cache(OPEN_BLOCKS)(self._open)
 
     def __getitem__(self, photo: int) -> Any:
@@ -179,7 +176,8 @@ def store_of(plan: Plan, root: Path, out: Path, weights_sha256: str) -> Store:
     """The store of a plan; looks at sizes and times of photos and masks, not into them."""
     masks = MaskSource.parse(plan.options.masks)
     asked = plan.options.masks if masks.file is None else "onnx"
-    shared = repr((STORE_VERSION, weights_sha256, asked, plan.options.look.size, BLOCK_PHOTOS))
+    options = plan.options
+    shared = repr((STORE_VERSION, weights_sha256, asked, options.look.size, options.refine_steps, BLOCK_PHOTOS))
     shared += masker_title(masks) or ""
     names = []
     for block, start in enumerate(range(0, len(plan.photos), BLOCK_PHOTOS)):

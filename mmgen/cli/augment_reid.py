@@ -132,6 +132,14 @@ class WeightRangeType(click.ParamType):
     show_default=True,
     help="Whose photo stands behind, its person painted out: anyone's, drawn per view, or the shape source's.",
 )
+@click.option(
+    "--refine",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Steps that fit each photo further through the renderer, as in mmgen reconstruct.",
+)
 @click.option("--size", type=PixelSizeType(16, 1024), default="128x64", show_default=True, help="Of the pictures.")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of the JPEGs.")
 @click.option("--with-real", is_flag=True, help="Put the real training images into the shards too.")
@@ -216,7 +224,13 @@ def _options(options: dict[str, Any]) -> "AugmentOptions":
         jpeg_quality=options["quality"],
     )
     return AugmentOptions(
-        draw, look, options["masks"], options["with_real"], options["samples_per_shard"], options["limit"]
+        draw,
+        look,
+        options["masks"],
+        options["with_real"],
+        options["samples_per_shard"],
+        options["limit"],
+        options["refine"],
     )
 
 

@@ -29,7 +29,8 @@ from mmgen.cli.main import cli
 from mmgen.core.errors import FatalError
 from mmgen.models.weights import load_weights
 from mmgen.work.records import Shard
-from recon.render.scene import render
+from recon.camera import project
+from recon.render.scene import render_projected
 from recon.structures import Camera, TexturedMesh
 from reid.data.shards import read_shards
 
@@ -120,14 +121,16 @@ def test_pictures_are_the_mix_seen_from_the_turned_camera(finished, base):
     own, partner, mesh = reader[virtual.first], reader[virtual.partners[0]], weights.encoder.prototype
     texture = (torch.tensor(own["texture"].astype("f4")) + torch.tensor(partner["texture"].astype("f4"))) / 510
     vertices = mesh.vertices + torch.tensor(own["offsets"].astype("f4"))
+    scale, shift = torch.tensor(own["frame"]).split(2)
+    assert abs(float(scale.max()) - 1) > 0.02, "the crop is not the photo"
     for view in views:
         camera = Camera(
             torch.tensor([float(own["azimuth_deg"])]), torch.tensor([float(own["elevation_deg"])]),
             torch.tensor([float(own["distance"])]), torch.tensor(own["offset"][None]),
         ).turned(float(view.turn_deg))  # fmt: skip
-        light = torch.tensor(own["light"].astype("f4"))[None]
         body = TexturedMesh(vertices[None], mesh.faces, mesh.face_uv, texture[None])
-        drawn = render(body, camera, (64, 32), light=light)
+        ndc, in_camera = project(body.vertices, camera, 32, 32)
+        drawn = render_projected(body, ndc * scale + shift, in_camera, (64, 32))
         small = torch.nn.functional.avg_pool2d(drawn.image, 2)[0].permute(1, 2, 0).numpy() * 255
         hard = (drawn.face_index >= 0).float()[None]
         full = torch.nn.functional.avg_pool2d(hard, 2)[0, 0].numpy() == 1

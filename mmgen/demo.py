@@ -2,7 +2,6 @@
 
 import io
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,10 +18,11 @@ from mmgen.masks import MaskSource
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import list_inputs
 from mmgen.previews import SheetRow, View, contact_sheet, save_animation, sweep_frames
-from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, Summary, run_batch
+from mmgen.reconstruct.batch import BatchConfig, Summary, run_batch
 from mmgen.reconstruct.choose import build_reconstructor, default_options
 from mmgen.reconstruct.job import Job
 from mmgen.samples import SAMPLES_FOLDER
+from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.locks import STATE_FOLDER
 
 TURNTABLE_FRAMES = 24
@@ -49,27 +49,26 @@ class DemoResult:
     gallery: Path
 
 
-def run_demo(out: Path, workers: int, listener: RunCallbacks, say: Callable[[str], None]) -> DemoResult:
+def run_demo(out: Path, workers: int, listener: RunCallbacks) -> DemoResult:
     """Reconstruct the bundled photos into `out` and make everything that shows them.
 
     Args:
         out: folder to write to; what is there and still right is kept.
         workers: processes.
-        listener: told about every photo.
-        say: told in words what comes next.
+        listener: told about every photo, and in words what comes next.
 
     Raises:
         FatalError: the folder takes no files.
     """
     photos, meshes = out / "photos", out / "meshes"
     _copy_samples(photos)
-    say(f"reconstructing {len(list(photos.glob('*.jpg')))} photos in {photos}")
+    listener.note(f"reconstructing {len(list(photos.glob('*.jpg')))} photos in {photos}")
     summary = run_batch(_batch(photos, meshes, workers), listener)
     assets = [(path, read_glb(path)) for path in sorted(meshes.glob("*.glb"))]
     result = DemoResult(summary, meshes, out / "contact_sheet.png", out / "turntable.gif", out / "gallery.html")
     if not assets:
         return result
-    say("drawing the contact sheet, a turntable and the gallery")
+    listener.note("drawing the contact sheet, a turntable and the gallery")
     rows = [_row(photos / f"{path.stem}.jpg", asset) for path, asset in assets]
     write_bytes_atomic(result.contact_sheet, _png(contact_sheet(rows)))
     frames = sweep_frames(assets[0][1], "azimuth", View(), TURNTABLE_FRAMES, TURNTABLE_SIZE)

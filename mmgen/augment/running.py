@@ -1,7 +1,7 @@
 """A whole run: reconstruct every photo once, choose pairs, write tars, record."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from mmgen.augment.store import PhotoNote, Store, StoreReader, store_of
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_bytes, sweep_temp_files
 from mmgen.core.version import __version__
+from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, run_chunks
 from mmgen.work.locks import run_lock
 from mmgen.work.records import Shard
@@ -59,21 +60,6 @@ class AugmentConfig:
     workers: int = 1
     shard: Shard = WHOLE
     overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class RunCallbacks:
-    """Who hears of a run as it goes.
-
-    Attributes:
-        started: a stage begins: its name and number of items.
-        advanced: so many items of it are done.
-        stopping: a signal asked for the end; called inside the signal handler.
-    """
-
-    started: Callable[[str, int], None] = lambda stage, total: None
-    advanced: Callable[[int], None] = lambda count: None
-    stopping: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -161,7 +147,7 @@ def _encode(request: AugmentConfig, store: Store, listener: RunCallbacks, outcom
     part = request.shard
     own = [block for block in missing if block % part.count == part.index]
     others = [block for block in reversed(missing) if block % part.count != part.index]
-    listener.started("reconstruct", sum(len(store.range_of(block)) for block in missing))
+    listener.stage("reconstruct", sum(len(store.range_of(block)) for block in missing))
 
     def deliver(report: BlockReport) -> None:
         outcome.photos_done += report.photos if report.is_new else 0
@@ -188,7 +174,7 @@ def _write(request: AugmentConfig, job: ShardJob, listener: RunCallbacks, outcom
     todo = [name for name in own if request.overwrite or job.finished(name) is None]
     if todo:
         drop_record(request.out)
-    listener.started("shards", sum(job.planned_samples(name) for name in todo))
+    listener.stage("shards", sum(job.planned_samples(name) for name in todo))
 
     def deliver(entry: ShardEntry) -> None:
         outcome.views_done += entry.samples

@@ -5,7 +5,7 @@ Every run has a folder of its own and a result beside it; what is finished is no
 
 import json
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from mmgen.evaluation.sources import SourceSpec
 from mmgen.training.folder import RunFolder
 from mmgen.training.loop import train
 from mmgen.training.manifest import Length, Manifest, read_manifest
-from mmgen.training.recorder import RunCallbacks
 from mmgen.training.session import TrainOrder
+from mmgen.work.callbacks import SILENT, RunCallbacks
 from recon.training.config import Interval
 
 SCHEMA = "mmgen.ablations/1"
@@ -64,9 +64,7 @@ class AblationPlan:
         return (self.folder(manifest, seed) / RESULT).is_file()
 
 
-def run_ablations(
-    plan: AblationPlan, note: Callable[[str], None] = lambda text: None, stopping: Callable[[], None] = lambda: None
-) -> bool:
+def run_ablations(plan: AblationPlan, listener: RunCallbacks = SILENT) -> bool:
     """Train and score everything that is not done yet; False when a signal came.
 
     Raises:
@@ -77,8 +75,8 @@ def run_ablations(
     for manifest, seed in plan.runs():
         if plan.is_done(manifest, seed):
             continue
-        note(f"{manifest.stem}, seed {seed}")
-        if not _run(plan, manifest, seed, RunCallbacks(stopping=stopping)):
+        listener.note(f"{manifest.stem}, seed {seed}")
+        if not _run(plan, manifest, seed, RunCallbacks(stopping=listener.stopping)):
             return False
     return True
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmgen.augment.options import AugmentOptions
 from mmgen.augment.plan import Plan
-from mmgen.augment.running import AugmentConfig, Outcome, RunCallbacks, run_augmentation
+from mmgen.augment.running import AugmentConfig, Outcome, run_augmentation
 from mmgen.augment.sources import find_sources
 from mmgen.bench.timing import machine, versions
 from mmgen.bundled import required_weights
@@ -16,6 +16,7 @@ from mmgen.core.version import __version__
 from mmgen.synth.crowd import CrowdOptions
 from mmgen.synth.dataset import CrowdWriter, claim_folder, write_index
 from mmgen.synth.layout import entries, make_plan
+from mmgen.work.callbacks import RunCallbacks
 
 VIEWS = 4
 SAMPLES_PER_SHARD = 64
@@ -99,7 +100,7 @@ def _augment(market: Path, out: Path, workers: int, device: str) -> tuple[Outcom
         device=device,
         workers=workers,
     )
-    outcome = run_augmentation(request, RunCallbacks(started=clock.started))
+    outcome = run_augmentation(request, RunCallbacks(stage=clock.started))
     clock.stop()
     return outcome, clock
 

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from mmgen.cli.output import say
+from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, say
 from mmgen.core.errors import FatalError, ItemError, MmgenError
 from mmgen.core.version import __version__
 
@@ -35,8 +35,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command name to (module, one-line help). Each module holds one click command named `command`."""
 
 EXIT_USAGE = 2
-EXIT_ITEMS_FAILED = 3
-EXIT_NOTHING_DONE = 4
 EXIT_READER_LEFT = 141
 
 STORAGE_HINTS = {
@@ -84,9 +82,13 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; an error that the user can fix becomes two plain lines and an exit code."""
+        """Run a command and exit with the number that it returns.
+
+        An error that the user can fix becomes two plain lines and an exit code.
+        """
         try:
-            return super().invoke(ctx)
+            code = super().invoke(ctx)
+            ctx.exit(code if isinstance(code, int) else 0)
         except MmgenError as error:
             say(f"error: {error.message}\nhint: {error.hint}")
             ctx.exit(exit_code_of(error))
@@ -112,7 +114,10 @@ def drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}
+
+
+@click.command(cls=LazyGroup, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="mmgen", message="%(prog)s %(version)s")
 def cli() -> None:
     """Photos of dressed people in, textured 3D meshes out.

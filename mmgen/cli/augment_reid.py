@@ -2,7 +2,6 @@
 
 import os
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,28 +13,23 @@ from mmgen.cli.options import (
     PATH,
     PixelSizeType,
     device_option,
-    dry_run_option,
-    engine_options,
-    json_option,
     limit_option,
     masks_option,
     overwrite_option,
+    report_options,
     seed_option,
-    shard_option,
+    spread_options,
     weights_option,
-    workers_option,
 )
 from mmgen.cli.output import print_json, say
-from mmgen.cli.progress import Reporter, duration, progress
+from mmgen.cli.progress import duration
+from mmgen.cli.run_report import RunConsole, nothing_written, say_ending, say_list
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
     from mmgen.augment.accounting import Accounting
     from mmgen.augment.options import AugmentOptions
-    from mmgen.augment.running import AugmentConfig, Outcome, RunCallbacks
-
-EXIT_NOTHING_DONE = 4
-SHOWN_FAILURES = 20
+    from mmgen.augment.running import AugmentConfig, Outcome
 
 
 class NumbersType(click.ParamType):
@@ -84,68 +78,56 @@ class WeightRangeType(click.ParamType):
     "--partners",
     type=click.Choice(["image", "identity"]),
     default="image",
-    show_default=True,
     help="Mix with the texture of one other photo (as published), or with the mean texture of another person.",
 )
 @click.option(
     "--selection",
     type=click.Choice(["all", "hardest-half"]),
     default="all",
-    show_default=True,
     help="One partner per photo; or two draws, keeping the half of the pairs that changes textures most (published).",
 )
 @click.option(
     "--mix",
     type=click.Choice(["blend", "regions"]),
     default="blend",
-    show_default=True,
     help="Blend whole textures, or swap the clothes above or below the waist.",
 )
 @click.option(
     "--own-weight",
     type=WeightRangeType(),
     default="0.5",
-    show_default=True,
     help="Share of the own texture in a blend; a range is drawn from, set by set.",
 )
 @click.option(
     "--turns",
     type=NumbersType(),
     default="-60,-30,0,30,60",
-    show_default=True,
     help="Turns of the camera around the body, degrees, against the source pose.",
 )
-@click.option(
-    "--elevation-jitter", type=click.FloatRange(0, 30), default=2.0, show_default=True, help="Per view, sigma, degrees."
-)
+@click.option("--elevation-jitter", type=click.FloatRange(0, 30), default=2.0, help="Per view, sigma, degrees.")
 @click.option(
     "--distance-jitter",
     type=click.FloatRange(0, 1),
     default=0.1,
-    show_default=True,
     help="Per view, sigma; people are about 1.8 high.  (published: 0.5)",
 )
 @click.option(
     "--background",
     type=click.Choice(["other", "own"]),
     default="other",
-    show_default=True,
     help="Whose photo stands behind, its person painted out: anyone's, drawn per view, or the shape source's.",
 )
 @click.option(
     "--refine",
     type=click.IntRange(0, 10_000),
     default=0,
-    show_default=True,
     metavar="N",
     help="Steps that fit each photo further through the renderer, as in mmgen reconstruct.",
 )
-@click.option("--size", type=PixelSizeType(16, 1024), default="128x64", show_default=True, help="Of the pictures.")
-@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of the JPEGs.")
+@click.option("--size", type=PixelSizeType(16, 1024), default="128x64", help="Of the pictures.")
+@click.option("--quality", type=click.IntRange(1, 100), default=95, help="Of the JPEGs.")
 @click.option("--with-real", is_flag=True, help="Put the real training images into the shards too.")
-@click.option(
-    "--samples-per-shard", type=click.IntRange(1, 1_000_000), default=2000, show_default=True, help="In one tar."
-)
+@click.option("--samples-per-shard", type=click.IntRange(1, 1_000_000), default=2000, help="In one tar.")
 @click.option(
     "--remove-identity",
     multiple=True,
@@ -154,14 +136,11 @@ class WeightRangeType(click.ParamType):
 )
 @seed_option()
 @limit_option("Only the first N photos, in sorted order.")
-@shard_option
-@workers_option
-@engine_options
+@spread_options
 @device_option
 @overwrite_option
-@dry_run_option
-@json_option
-def command(market: Path | None, out: Path | None, remove_identity: tuple[str, ...], **options: Any) -> None:
+@report_options
+def command(market: Path | None, out: Path | None, remove_identity: tuple[str, ...], **options: Any) -> int:
     """Make virtual people from the training photos of MARKET, a data set in Market-1501 layout.
 
     Every training photo is reconstructed once; its texture is mixed with that of another person, and the mix is drawn
@@ -176,12 +155,10 @@ def command(market: Path | None, out: Path | None, remove_identity: tuple[str, .
             raise click.UsageError("Name a data set: mmgen augment-reid MARKET")
         out = Path(os.path.abspath(market) + "-3d")
     if remove_identity:
-        code = _remove(out, remove_identity, market, options)
-    elif market is None:
+        return _remove(out, remove_identity, market, options)
+    if market is None:
         raise click.UsageError("Name a data set: mmgen augment-reid MARKET --out OUT")
-    else:
-        code = _augment(market, out, options)
-    click.get_current_context().exit(code)
+    return _augment(market, out, options)
 
 
 def _remove(out: Path, people: tuple[str, ...], market: Path | None, options: dict[str, Any]) -> int:
@@ -262,45 +239,18 @@ def _run(request: "AugmentConfig", as_json: bool) -> int:
     from mmgen.augment.running import run_augmentation
 
     started = time.monotonic()
-    with ExitStack() as stack:
-        outcome = run_augmentation(request, _listener(stack))
+    with RunConsole(stopping="stopping after the shards at work") as console:
+        outcome = run_augmentation(request, console.callbacks)
     seconds = time.monotonic() - started
-    if outcome.ending.fatal is not None:
-        say(f"error: {outcome.ending.fatal.message}\nhint: {outcome.ending.fatal.hint}")
+    say_ending(outcome.ending)
     _tell(request, outcome, seconds)
     if as_json:
         print_json(_as_data(request, outcome, seconds))
     return outcome.exit_code
 
 
-def _listener(stack: ExitStack) -> "RunCallbacks":
-    """One progress display after the other, one per stage."""
-    from mmgen.augment.running import RunCallbacks
-
-    current: list[Reporter] = []
-    inner = stack.enter_context(ExitStack())
-
-    def started(stage: str, total: int) -> None:
-        inner.close()
-        current[:] = [inner.enter_context(progress(stage, total))] if total else []
-
-    def advanced(count: int) -> None:
-        for _ in range(count if current else 0):
-            current[0].advance()
-
-    return RunCallbacks(started, advanced, _stopping)
-
-
-def _stopping() -> None:
-    """Runs inside the signal handler, where only a raw write is safe."""
-    os.write(2, b"\nstopping after the shards at work; once more stops at once\n")
-
-
 def _tell(request: "AugmentConfig", outcome: "Outcome", seconds: float) -> None:
-    for note in outcome.failures[:SHOWN_FAILURES]:
-        say(f"unusable: {note.message} ({note.error})")
-    if len(outcome.failures) > SHOWN_FAILURES:
-        say(f"... and {len(outcome.failures) - SHOWN_FAILURES} more; see sources.jsonl")
+    say_list((f"unusable: {note.message} ({note.error})" for note in outcome.failures), "see sources.jsonl")
     rate = outcome.views_done / max(1e-9, outcome.stage_seconds.get("shards", 0.0))
     speed = f", {rate:.0f} views/s" if outcome.views_done else ""
     done = f"{outcome.photos_done} photos reconstructed, {outcome.views_done} samples written"
@@ -362,7 +312,7 @@ def _forecast(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> int:
     if options["as_json"]:
         plain = {"schema": "mmgen.augment.plan/1", "out": display_name(out), "accounting": accounting.to_dict()}
         print_json({**plain, "forecast": expected})
-    say("nothing was written")
+    nothing_written()
     return 0
 
 

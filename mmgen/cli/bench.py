@@ -1,6 +1,5 @@
 """`mmgen bench`: this machine's figures. One subcommand per subject."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,8 @@ from mmgen.cli.options import (
     out_option,
     workers_option,
 )
-from mmgen.cli.output import print_json, say
+from mmgen.cli.output import EXIT_INTERRUPTED, print_json, say
+from mmgen.cli.run_report import SAVING, RunConsole
 
 if TYPE_CHECKING:
     from mmgen.bench.ablations import AblationPlan
@@ -172,7 +172,7 @@ def bench_ablations(manifests: tuple[Path, ...], dry_run: bool, as_json: bool, *
     else:
         _print_ablations(result)
     if not finished:
-        click.get_current_context().exit(130)
+        click.get_current_context().exit(EXIT_INTERRUPTED)
 
 
 @command.command("robustness")
@@ -203,12 +203,7 @@ def _train_all(plan: "AblationPlan") -> bool:
     from mmgen.bench.timing import one_thread
 
     with one_thread():
-        return run_ablations(plan, say, _stopping)
-
-
-def _stopping() -> None:
-    """Runs inside the signal handler, where only a raw write is safe."""
-    os.write(2, b"\nsaving after this step; once more stops at once\n")
+        return run_ablations(plan, RunConsole(stopping=SAVING).callbacks)
 
 
 def _print_ablations(result: dict[str, Any]) -> None:

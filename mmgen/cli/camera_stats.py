@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmgen.cli import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE
 from mmgen.cli.options import (
     PATH,
     device_option,
@@ -16,7 +15,7 @@ from mmgen.cli.options import (
     out_option,
     weights_option,
 )
-from mmgen.cli.output import print_json, say
+from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, print_json, say
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:

@@ -1,44 +1,36 @@
 """`mmgen demo`: the whole tour on bundled photos."""
 
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
-from mmgen.cli.options import dry_run_option, json_option, out_option, workers_option
+from mmgen.cli.options import out_option, report_options, workers_option
 from mmgen.cli.output import print_json, say
-from mmgen.cli.progress import progress
+from mmgen.cli.photo_runs import photo_remarks
+from mmgen.cli.run_report import RunConsole, nothing_written
 from mmgen.core.listing import display_name
 
 
 @click.command()
 @out_option("demo", "Folder for the photos, meshes, contact sheet, turntable and gallery.")
 @workers_option
-@dry_run_option
-@json_option
-def command(out: Path, workers: int | None, dry_run: bool, as_json: bool) -> None:
+@report_options
+def command(out: Path, workers: int | None, dry_run: bool, as_json: bool) -> int:
     """Turn bundled photos into textured 3D people, and show them.
 
     Needs no network and no GPU. The photos show procedural people who do not exist.
     """
     if dry_run:
         say(f"would reconstruct the bundled photos into {display_name(out)}")
-        return
+        nothing_written()
+        return 0
     say("mmgen demo: about half a minute, and some ten seconds more the first time, to compile the renderer")
     from mmgen.demo import run_demo
-    from mmgen.reconstruct.batch import RunCallbacks
     from mmgen.work.engine import default_workers
 
-    with ExitStack() as stack:
-        reporters: list[Any] = []
-        listener = RunCallbacks(
-            planned=lambda plan: reporters.append(stack.enter_context(progress("reconstruct", len(plan.todo)))),
-            finished=lambda record: reporters[0].advance(record.status == "failed"),
-            stopping=lambda: None,
-        )
-        result = run_demo(out, workers or default_workers("cpu"), listener, say)
+    with RunConsole(photo_remarks) as console:
+        result = run_demo(out, workers or default_workers("cpu"), console.callbacks)
     files = {name: display_name(getattr(result, name)) for name in ("meshes", "contact_sheet", "turntable", "gallery")}
     if as_json:
         summary = result.summary
@@ -46,4 +38,4 @@ def command(out: Path, workers: int | None, dry_run: bool, as_json: bool) -> Non
                     "seconds": summary.seconds, "errors": [asdict(error) for error in summary.errors]})  # fmt: skip
     say(f"{result.summary.ok} meshes in {files['meshes']}, all views in {files['contact_sheet']}")
     say(f"open {files['gallery']} in a browser")
-    click.get_current_context().exit(result.summary.exit_code)
+    return result.summary.exit_code

@@ -4,9 +4,8 @@ from dataclasses import asdict
 
 import click
 
-from mmgen.cli import EXIT_NOTHING_DONE
 from mmgen.cli.options import json_option
-from mmgen.cli.output import print_json, say
+from mmgen.cli.output import EXIT_NOTHING_DONE, print_json, say
 
 
 @click.command()

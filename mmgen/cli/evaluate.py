@@ -1,7 +1,6 @@
 """`mmgen evaluate`: figures of weights, meshes or masks on a data set."""
 
-import os
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,27 +12,21 @@ from mmgen.cli.options import (
     PixelSizeType,
     data_option,
     device_option,
-    dry_run_option,
-    engine_options,
-    json_option,
     limit_option,
+    report_options,
     seed_option,
-    shard_option,
-    workers_option,
+    spread_options,
 )
 from mmgen.cli.output import print_json, say
-from mmgen.cli.progress import Reporter, progress
+from mmgen.cli.run_report import Remark, RunConsole, failed, nothing_written, say_ending
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mmgen.evaluation.photos import Item
-    from mmgen.evaluation.running import EvaluateConfig, Evaluation, RunCallbacks
+    from mmgen.evaluation.running import EvaluateConfig, Evaluation
     from mmgen.evaluation.scoring import ItemScore
     from mmgen.evaluation.sources import SourceSpec
+    from mmgen.work.callbacks import RunCallbacks
 
-SHOWN_FAILURES = 20
 SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
 
 
@@ -59,14 +52,11 @@ SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
 @click.option("--published-protocol", is_flag=True, help="Through JPEGs of quality 100, as the paper's code does.")
 @click.option("--inception", type=PATH, help="torch-fidelity's Inception-v3 weights file; gives FIDs.")
 @limit_option("Only the first N photos, in sorted order.")
-@shard_option
-@workers_option
-@engine_options
+@spread_options
 @device_option
 @seed_option()
-@dry_run_option
-@json_option
-def command(out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> None:
+@report_options
+def command(out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> int:
     """Score weights, meshes or masks on the photos and masks of a data set.
 
     DATA is what `mmgen synth` or `mmgen prepare` wrote, or any folder with photos, masks/ and, where known, truth/.
@@ -80,11 +70,9 @@ def command(out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> N
         raise click.UsageError("--shard needs --out: the parts are put together there")
     order = _order(options)
     if dry_run:
-        code = _show_plan(order, as_json)
-    else:
-        with chosen_engine(options, out, order.scoring.device):
-            code = _run(order, out, as_json)
-    click.get_current_context().exit(code)
+        return _show_plan(order, as_json)
+    with chosen_engine(options, out, order.scoring.device):
+        return _run(order, out, as_json)
 
 
 def _source(options: dict[str, Any]) -> "SourceSpec":
@@ -123,12 +111,11 @@ def _order(options: dict[str, Any]) -> "EvaluateConfig":
 def _run(order: "EvaluateConfig", out: Path | None, as_json: bool) -> int:
     from mmgen.cli.evaluate_table import table
     from mmgen.evaluation.report import write_report
-    from mmgen.evaluation.running import REPORT_NAME, RunCallbacks, evaluate, write_results
+    from mmgen.evaluation.running import REPORT_NAME, evaluate, write_results
 
-    with ExitStack() as stack:
-        talk = RunConsole(stack)
-        listener = RunCallbacks(talk.planned, talk.finished, talk.stopping)
-        evaluation = evaluate(order, listener) if order.shard.count == 1 else _part(order, out, listener)
+    with RunConsole(_remarks) as console:
+        run = evaluate if order.shard.count == 1 else partial(_part, out)
+        evaluation = run(order, console.callbacks)
     is_whole = evaluation.order.shard.count == 1
     if out is not None and is_whole:
         write_results(out, evaluation)
@@ -141,7 +128,7 @@ def _run(order: "EvaluateConfig", out: Path | None, as_json: bool) -> int:
     return evaluation.exit_code
 
 
-def _part(order: "EvaluateConfig", out: Path | None, listener: "RunCallbacks") -> "Evaluation":
+def _part(out: Path | None, order: "EvaluateConfig", listener: "RunCallbacks") -> "Evaluation":
     """Score one part; the whole evaluation where all others are there."""
     from mmgen.evaluation.parts import put_together, write_part
     from mmgen.evaluation.running import evaluate
@@ -161,33 +148,8 @@ def _part(order: "EvaluateConfig", out: Path | None, listener: "RunCallbacks") -
     return whole
 
 
-class RunConsole:
-    """Progress and one line per failure, on stderr."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._reporter: Reporter | None = None
-        self._failures = 0
-
-    def planned(self, items: "Sequence[Item]") -> None:
-        self._reporter = self._stack.enter_context(progress("evaluate", len(items)))
-
-    def finished(self, score: "ItemScore") -> None:
-        assert self._reporter is not None
-        self._reporter.advance(score.error is not None)
-        if score.error is None:
-            return
-        self._failures += 1
-        if self._failures <= SHOWN_FAILURES:
-            self._reporter.note(
-                f"failed: {display_name(score.name)}: {score.error.message} ({score.error.code}). {score.error.hint}"
-            )
-        elif self._failures == SHOWN_FAILURES + 1:
-            self._reporter.note("further failures are counted only")
-
-    def stopping(self) -> None:
-        """Runs inside the signal handler, where only a raw write is safe."""
-        os.write(2, b"\nstopping after the photos at work; once more stops at once\n")
+def _remarks(score: "ItemScore") -> list[Remark]:
+    return [] if score.error is None else [failed(display_name(score.name), score.error)]
 
 
 def _tell(evaluation: "Evaluation", out: Path | None) -> None:
@@ -197,8 +159,7 @@ def _tell(evaluation: "Evaluation", out: Path | None) -> None:
     say(f"{data['n']} photos scored, {data['n_truth']} of them against truth, {data['failed']} failed")
     for code, count in data["errors"].items():
         say(f"  {count} x {code}")
-    if evaluation.ending.fatal is not None:
-        say(f"error: {evaluation.ending.fatal.message}\nhint: {evaluation.ending.fatal.hint}")
+    say_ending(evaluation.ending)
     if evaluation.ending.interrupted:
         say(f"interrupted: {len(evaluation.items) - len(evaluation.scores)} photos were not looked at")
     if out is not None:
@@ -214,5 +175,5 @@ def _show_plan(order: "EvaluateConfig", as_json: bool) -> int:
         found = {"images": len(items), "mask_files": with_mask, "truth_files": with_truth}
         print_json({"schema": "mmgen.evaluate.plan/1", "split": split, **found})
     say(f"would score {len(items)} photos ({split}); {with_mask} have a mask file, {with_truth} have truth")
-    say("nothing was written")
+    nothing_written()
     return 0

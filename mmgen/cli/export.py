@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmgen.cli import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE
 from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
@@ -19,7 +18,7 @@ from mmgen.cli.options import (
     shard_option,
     workers_option,
 )
-from mmgen.cli.output import print_json, say
+from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, print_json, say
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ class TextureSize(click.ParamType):
     type=click.Choice(FORMATS),
     multiple=True,
     default=("glb",),
-    show_default=True,
     help="Format to write; repeat it for several. stl is in millimetres, the others in metres; usdz needs usd-core.",
 )
 @out_option("exports")
@@ -83,7 +81,6 @@ class TextureSize(click.ParamType):
     "--material",
     type=click.Choice(("unlit", "lit", "both")),
     default="unlit",
-    show_default=True,
     help="How viewers of glTF shade it: as in the photo, by their own light, or both as KHR_materials_variants.",
 )
 @click.option(

@@ -5,9 +5,9 @@ Each public name that ends in `_option` is a decorator, or makes one where the d
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -70,9 +70,7 @@ class PixelSizeType(click.ParamType):
 
 def out_option(default: str | None = None, help_text: str = "Folder to write to; made if missing.") -> Decorator[Any]:
     """`--out PATH` as `out: Path`; required when there is no default."""
-    return click.option(
-        "--out", "-o", type=PATH, default=default, required=default is None, show_default=True, help=help_text
-    )
+    return click.option("--out", "-o", type=PATH, default=default, required=default is None, help=help_text)
 
 
 MASK_SOURCES = "auto, alpha, network, grabcut, rembg, an installed masker, an ONNX file, or a folder like the photos'"
@@ -80,7 +78,7 @@ MASK_SOURCES = "auto, alpha, network, grabcut, rembg, an installed masker, an ON
 
 def masks_option(help_text: str, name: str = "--masks") -> Decorator[Any]:
     """`--masks TEXT` as `masks: str`, default `auto`; what the values mean stands in the help text."""
-    return click.option(name, default="auto", show_default=True, callback=_check_masks, help=help_text)
+    return click.option(name, default="auto", callback=_check_masks, help=help_text)
 
 
 def _check_masks(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -99,9 +97,7 @@ def _check_masks(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 def seed_option(default: int = 0) -> Decorator[Any]:
     """`--seed N` as `seed: int`."""
-    return click.option(
-        "--seed", type=click.IntRange(0, 2**31 - 1), default=default, show_default=True, help="Seed of all randomness."
-    )
+    return click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=default, help="Seed of all randomness.")
 
 
 def limit_option(help_text: str = "Only the first N inputs, in sorted order.") -> Decorator[Any]:
@@ -117,14 +113,13 @@ weights_option = click.option(
 data_option = click.option("--data", type=PATH, required=True, help="Data set folder.")
 """`--data DIR` as `data: Path`."""
 
-split_option = click.option("--split", default="train", show_default=True, help="Part of the data set.")
+split_option = click.option("--split", default="train", help="Part of the data set.")
 """`--split NAME` as `split: str`."""
 
 device_option = click.option(
     "--device",
     type=DeviceType(),
     default="auto",
-    show_default=True,
     help="Where to compute: auto, cpu, cuda or cuda:N.",
 )
 """`--device NAME` as `device: str`."""
@@ -138,7 +133,6 @@ shard_option = click.option(
     "--shard",
     type=ShardType(),
     default="0/1",
-    show_default=True,
     help="Do part i of n; run all parts, anywhere, and the result is that of one run.",
 )
 """`--shard i/n` as `shard: Shard`."""
@@ -152,19 +146,72 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would b
 overwrite_option = click.option("--overwrite", is_flag=True, help="Redo what is already done.")
 """`--overwrite` as `overwrite: bool`."""
 
+set_option = click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting, such as loss.image=2.0.",
+)
+"""`--set KEY=VALUE` as `changes: tuple[str, ...]`; may be repeated."""
 
-def engine_options(function: Function) -> Function:
-    """`--engine local|ray` as `engine: str` and `--ray-address HOST:PORT` as `ray_address: str | None`."""
-    address = click.option(
-        "--ray-address",
-        metavar="HOST:PORT",
-        help="Ray cluster to join, or `auto`.  [default: RAY_ADDRESS, or else a Ray of --workers on this machine]",
-    )
-    engine = click.option(
+
+def stacked(*decorators: Decorator[Any]) -> Decorator[Any]:
+    """Several options as one decorator, in the order in which `--help` lists them."""
+
+    def decorate(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def choice_option(name: str, choices: Sequence[str], help_text: str) -> Decorator[Any]:
+    """An option with a few words as values, the first of them the default."""
+    return click.option(name, type=click.Choice(choices), default=choices[0], help=help_text)
+
+
+engine_options = stacked(
+    click.option(
         "--engine",
         type=click.Choice(["local", "ray"]),
         default="local",
-        show_default=True,
         help='Processes of this machine, or tasks of a Ray cluster (pip install "mmgen[ray]").',
-    )
-    return engine(address(function))
+    ),
+    click.option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="Ray cluster to join, or `auto`.  [default: RAY_ADDRESS, or else a Ray of --workers on this machine]",
+    ),
+)
+"""`--engine local|ray` as `engine: str` and `--ray-address HOST:PORT` as `ray_address: str | None`."""
+
+spread_options = stacked(shard_option, workers_option, engine_options)
+"""Where the work is done: `--shard`, `--workers`, `--engine` and `--ray-address`."""
+
+report_options = stacked(dry_run_option, json_option)
+"""`--dry-run` and `--json`."""
+
+redo_options = stacked(overwrite_option, click.option("--retry-failed", is_flag=True, help="Only what failed before."))
+"""`--overwrite` and `--retry-failed`; `redo_of` reads them."""
+
+training_options = stacked(
+    click.option("--resume", is_flag=True, help="Go on with the run in --out, bit for bit."),
+    set_option,
+    click.option(
+        "--limit-steps", type=click.IntRange(min=1), metavar="N", help="Stop after N steps in all; schedules stay."
+    ),
+)
+"""`--resume`, `--set` and `--limit-steps`."""
+
+
+def redo_of(options: Mapping[str, Any]) -> Literal["changed", "failed", "all"]:
+    """What a run does again.
+
+    Raises:
+        UsageError: both options are given.
+    """
+    if options["retry_failed"] and options["overwrite"]:
+        raise click.UsageError("--retry-failed and --overwrite exclude each other")
+    return "all" if options["overwrite"] else "failed" if options["retry_failed"] else "changed"

@@ -1,9 +1,13 @@
-"""stdout is data, stderr is talk."""
+"""stdout is data, stderr is talk; exit codes."""
 
 import json
 import sys
 from collections.abc import Mapping
 from typing import Any
+
+EXIT_ITEMS_FAILED = 3
+EXIT_NOTHING_DONE = 4
+EXIT_INTERRUPTED = 130
 
 
 def print_json(data: Mapping[str, Any]) -> None:

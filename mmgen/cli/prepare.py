@@ -1,7 +1,5 @@
 """`mmgen prepare`: a data set as published to a folder that every command reads."""
 
-import os
-from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,23 +8,20 @@ import click
 from mmgen.cli.options import (
     MASK_SOURCES,
     PATH,
-    dry_run_option,
-    json_option,
     limit_option,
     masks_option,
     out_option,
+    report_options,
     workers_option,
 )
-from mmgen.cli.output import print_json, say
-from mmgen.cli.progress import Reporter, progress
+from mmgen.cli.output import EXIT_ITEMS_FAILED, print_json, say
+from mmgen.cli.run_report import Remark, RunConsole, counts_text, failed, nothing_written, say_ending, say_list
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
-    from mmgen.datasets.preparation import PrepareConfig, Summary
+    from mmgen.datasets.preparation import PrepareConfig
     from mmgen.datasets.preparing import Outcome
-    from mmgen.datasets.structures import Scan
 
-SHOWN_FAILURES = 20
 FRACTION = click.FloatRange(0, 1)
 
 
@@ -41,7 +36,6 @@ FRACTION = click.FloatRange(0, 1)
     "--upscale",
     type=click.IntRange(1, 8),
     default=1,
-    show_default=True,
     help="Enlarge by this factor; images become PNG.",
 )
 @click.option(
@@ -51,9 +45,8 @@ FRACTION = click.FloatRange(0, 1)
 )
 @limit_option("Only the first N images, in sorted order.")
 @workers_option
-@dry_run_option
-@json_option
-def command(dry_run: bool, as_json: bool, **options: Any) -> None:
+@report_options
+def command(dry_run: bool, as_json: bool, **options: Any) -> int:
     """Check a data set, find or make its masks, filter it, and write an index.
 
     Images are copied to OUT in their own layout (cub: cropped), masks go to OUT/masks/, one line per usable image to
@@ -63,8 +56,7 @@ def command(dry_run: bool, as_json: bool, **options: Any) -> None:
     market reads Market-1501, Market-HQ, and what `mmgen synth` writes.
     """
     order = _order(options)
-    code = _show_plan(order, as_json) if dry_run else _run(order, as_json)
-    click.get_current_context().exit(code)
+    return _show_plan(order, as_json) if dry_run else _run(order, as_json)
 
 
 def _order(options: dict[str, Any]) -> "PrepareConfig":
@@ -85,87 +77,40 @@ def _show_plan(order: "PrepareConfig", as_json: bool) -> int:
 
     scan = plan(order)
     counts = dict(sorted(Counter(image.split for image in scan.images).items()))
-    failed = [skip for skip in scan.skips if skip.status == "failed"]
+    failures = [skip for skip in scan.skips if skip.status == "failed"]
     if as_json:
         rows = [asdict(skip) for skip in scan.skips]
         print_json({"schema": "mmgen.prepare.plan/1", "images": counts, "skipped": rows, "notes": list(scan.notes)})
-    for skip in failed[:SHOWN_FAILURES]:
-        say(f"failed: {skip.message} ({skip.code}). {skip.hint}")
+    say_list((f"failed: {skip.message} ({skip.code}). {skip.hint}" for skip in failures), "see --json")
     for note in scan.notes:
         say(f"note: {note}")
-    say(f"would prepare {_text(counts)}; {len(scan.skips) - len(failed)} left out by rule, {len(failed)} bad")
-    say("nothing was written")
-    return 3 if failed else 0
+    say(f"would prepare {counts_text(counts)}; {len(scan.skips) - len(failures)} left out by rule, {len(failures)} bad")
+    nothing_written()
+    return EXIT_ITEMS_FAILED if failures else 0
 
 
 def _run(order: "PrepareConfig", as_json: bool) -> int:
-    from mmgen.datasets.preparation import RunCallbacks, prepare
+    from mmgen.datasets.index import INDEX_NAME
+    from mmgen.datasets.preparation import prepare
 
-    with ExitStack() as stack:
-        talk = RunConsole(stack)
-        summary = prepare(order, RunCallbacks(talk.planned, talk.finished, talk.stopping))
+    with RunConsole(_remarks, "in skipped.jsonl only", "stopping after the images at work") as console:
+        summary = prepare(order, console.callbacks)
     if as_json:
         out = display_name(order.out)
         print_json({"schema": "mmgen.prepare/1", "out": out, **summary.as_data(), "exit_code": summary.exit_code})
-    _tell(order, summary)
+    for note in summary.notes:
+        say(f"note: {note}")
+    say(f"usable: {counts_text(summary.images)}; clean training images: {summary.clean}")
+    groups = {"masks": summary.mask_sources, "left out by rule": summary.filtered, "failed": summary.failed}
+    for what, counts in groups.items():
+        if counts:
+            say(f"{what}: {counts_text(counts)}")
+    say_ending(summary.ending, "interrupted: no index was written" if summary.ending.interrupted else "")
+    if not summary.ending.interrupted:
+        say(f"index: {display_name(order.out / INDEX_NAME)}")
     return summary.exit_code
 
 
-class RunConsole:
-    """Progress and one line per failure, on stderr."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._reporter: Reporter | None = None
-        self._failures = 0
-
-    def planned(self, scan: "Scan") -> None:
-        self._reporter = self._stack.enter_context(progress("prepare", len(scan.images)))
-        for skip in scan.skips:
-            if skip.status == "failed":
-                self._note(f"{skip.message} ({skip.code}). {skip.hint}")
-
-    def finished(self, outcome: "Outcome") -> None:
-        assert self._reporter is not None
-        skip = outcome.skip
-        is_failure = skip is not None and skip.status == "failed"
-        self._reporter.advance(is_failure)
-        if skip is not None and is_failure:
-            self._note(f"{skip.message} ({skip.code}). {skip.hint}")
-
-    def stopping(self) -> None:
-        """Runs inside the signal handler, where only a raw write is safe."""
-        os.write(2, b"\nstopping after the images at work; once more stops at once\n")
-
-    def _note(self, text: str) -> None:
-        assert self._reporter is not None
-        self._failures += 1
-        if self._failures <= SHOWN_FAILURES:
-            self._reporter.note(f"failed: {text}")
-        elif self._failures == SHOWN_FAILURES + 1:
-            self._reporter.note("further failures are in skipped.jsonl only")
-
-
-def _tell(order: "PrepareConfig", summary: "Summary") -> None:
-    from mmgen.datasets.index import INDEX_NAME
-
-    for note in summary.notes:
-        say(f"note: {note}")
-    say(f"usable: {_text(summary.images)}; clean training images: {summary.clean}")
-    for what, counts in (
-        ("masks", summary.mask_sources),
-        ("left out by rule", summary.filtered),
-        ("failed", summary.failed),
-    ):
-        if counts:
-            say(f"{what}: {_text(counts)}")
-    if summary.ending.fatal is not None:
-        say(f"error: {summary.ending.fatal.message}\nhint: {summary.ending.fatal.hint}")
-    if summary.ending.interrupted:
-        say("interrupted: no index was written; run the same command again")
-    else:
-        say(f"index: {display_name(order.out / INDEX_NAME)}")
-
-
-def _text(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"
+def _remarks(outcome: "Outcome") -> list[Remark]:
+    is_failure = outcome.skip is not None and outcome.skip.status == "failed"
+    return [failed("", outcome.skip)] if is_failure else []

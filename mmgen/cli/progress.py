@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 PLAIN_INTERVAL_S = 5.0
+FIRST_RESULTS_S = 0.5
+"""Results within this time of the first one belong to it: they were made while processes started."""
 
 
 class Reporter(Protocol):
-    """Hears of every finished item."""
+    """Shows how far the work is."""
 
-    def advance(self, failed: bool = False) -> None:
-        """One more item is finished."""
+    def advance(self, failed: bool = False, count: int = 1) -> None:
+        """So many more items are finished."""
 
     def note(self, text: str) -> None:
         """Show a line above the bar, or as a line of its own."""
@@ -30,14 +32,14 @@ def progress(
 
     Args:
         label: What is being done, one or two words.
-        total: Number of items, >= 0.
+        total: Number of items; 0 where nobody knows it.
         stream: Where to; stderr when None.
         interval_s: Least time between two plain lines.
     """
     stream = stream or sys.stderr
     if stream.isatty():
         with _bar(stream) as bar:
-            yield _BarReporter(bar, bar.add_task(label, total=total, failed=0))
+            yield _BarReporter(bar, bar.add_task(label, total=total or None, failed=0))
         return
     reporter = _PlainReporter(label, total, stream, interval_s)
     yield reporter
@@ -52,6 +54,36 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def rate_text(per_second: float) -> str:
+    """A speed without exponents: `231/s`, `4.2/s`, and below one per second `8.3s each`."""
+    if per_second < 1:
+        seconds = 1 / per_second
+        return f"{seconds:.1f}s each" if seconds < 60 else f"{duration(seconds)} each"
+    return f"{per_second:.1f}/s" if per_second < 10 else f"{per_second:.0f}/s"
+
+
+class Speed:
+    """Items per second since the first results came; what was before them is start-up and not counted."""
+
+    def __init__(self) -> None:
+        self._first_s: float | None = None
+        self._base = self._last = (0.0, 0)
+
+    def add(self, now_s: float, done: int) -> None:
+        """So many items are done at this time."""
+        if self._first_s is None:
+            self._first_s = now_s
+        if now_s - self._first_s <= FIRST_RESULTS_S:
+            self._base = (now_s, done)
+        self._last = (now_s, done)
+
+    @property
+    def per_second(self) -> float | None:
+        """None until there are results beyond the first ones."""
+        seconds, count = self._last[0] - self._base[0], self._last[1] - self._base[1]
+        return count / seconds if count > 0 and seconds > 0 else None
 
 
 def _bar(stream: TextIO) -> "Progress":
@@ -74,9 +106,9 @@ class _BarReporter:
         self._task = task
         self._failed = 0
 
-    def advance(self, failed: bool = False) -> None:
-        self._failed += failed
-        self._bar.update(self._task, advance=1, failed=self._failed)
+    def advance(self, failed: bool = False, count: int = 1) -> None:
+        self._failed += count if failed else 0
+        self._bar.update(self._task, advance=count, failed=self._failed)
 
     def note(self, text: str) -> None:
         self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -88,13 +120,16 @@ class _PlainReporter:
         self._total = total
         self._stream = stream
         self._interval_s = interval_s
-        self._started = self._last_line = time.monotonic()
+        self._speed = Speed()
+        self._last_line = time.monotonic()
         self._done = self._failed = self._told = 0
 
-    def advance(self, failed: bool = False) -> None:
-        self._done += 1
-        self._failed += failed
-        if time.monotonic() - self._last_line >= self._interval_s:
+    def advance(self, failed: bool = False, count: int = 1) -> None:
+        self._done += count
+        self._failed += count if failed else 0
+        now = time.monotonic()
+        self._speed.add(now, self._done)
+        if now - self._last_line >= self._interval_s:
             self._tell()
 
     def note(self, text: str) -> None:
@@ -105,13 +140,11 @@ class _PlainReporter:
             self._tell()
 
     def _tell(self) -> None:
-        now = time.monotonic()
-        rate = self._done / max(now - self._started, 1e-9)
-        eta = duration((self._total - self._done) / rate)
-        percent = 100 * self._done // max(self._total, 1)
-        print(
-            f"{self._label}: {self._done}/{self._total} ({percent}%), {rate:.2g}/s, {self._failed} failed, ETA {eta}",
-            file=self._stream,
-            flush=True,
-        )
-        self._last_line, self._told = now, self._done
+        of_total = f"/{self._total} ({100 * self._done // self._total}%)" if self._total else ""
+        parts = [f"{self._label}: {self._done}{of_total}"]
+        rate, left = self._speed.per_second, self._total - self._done
+        parts += [rate_text(rate)] if rate else []
+        parts += [f"{self._failed} failed"] if self._failed else []
+        parts += [f"ETA {duration(left / rate)}"] if rate and left > 0 else []
+        self.note(", ".join(parts))
+        self._last_line, self._told = time.monotonic(), self._done

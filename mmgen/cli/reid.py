@@ -1,23 +1,28 @@
 """`mmgen reid`: train, evaluate and compare re-identification baselines."""
 
-import os
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmgen.cli.options import PATH, device_option, dry_run_option, json_option, seed_option
-from mmgen.cli.output import print_json, say
-from mmgen.cli.progress import Reporter, progress
+from mmgen.cli.options import (
+    PATH,
+    device_option,
+    json_option,
+    report_options,
+    seed_option,
+    set_option,
+    training_options,
+)
+from mmgen.cli.output import EXIT_INTERRUPTED, print_json, say
+from mmgen.cli.progress import progress
+from mmgen.cli.run_report import SAVING, RunConsole, nothing_written
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
-    from mmgen.reid_runs.comparison import ComparisonOrder, Run
+    from mmgen.reid_runs.comparison import ComparisonOrder
     from mmgen.reid_runs.evaluation import SearchResult
-    from mmgen.reid_runs.training import Outcome, RunCallbacks, TrainOrder
-
-EXIT_INTERRUPTED = 130
+    from mmgen.reid_runs.training import Outcome, TrainOrder
 
 data_folder_option = click.option(
     "--data",
@@ -27,9 +32,6 @@ data_folder_option = click.option(
 )
 shards_folder_option = click.option(
     "--shards", type=PATH, help="Virtual people to train on as well: a folder of `mmgen augment-reid`."
-)
-set_option = click.option(
-    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting, e.g. batch.photos=32."
 )
 
 
@@ -43,16 +45,11 @@ def command() -> None:
 @data_folder_option
 @shards_folder_option
 @click.option("--out", "-o", type=PATH, help="Run folder.  [default: runs/NAME of the manifest]")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out, bit for bit.")
-@set_option
-@click.option(
-    "--limit-steps", type=click.IntRange(min=1), metavar="N", help="Stop after N steps in all; schedules stay."
-)
+@training_options
 @device_option
 @seed_option()
-@dry_run_option
-@json_option
-def train_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
+@report_options
+def train_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> int:
     """Train a network as MANIFEST says; see manifests/reid/.
 
     The run folder gets config.toml, environment.json, metrics.jsonl and checkpoints/last.safetensors, which
@@ -75,8 +72,7 @@ def train_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) 
         limit_steps=options["limit_steps"],
     )
     with reid_problems():
-        code = _forecast(order, as_json) if dry_run else _train(order, as_json)
-    click.get_current_context().exit(code)
+        return _forecast(order, as_json) if dry_run else _train(order, as_json)
 
 
 @command.command("evaluate")
@@ -104,7 +100,9 @@ def evaluate_command(weights: Path, as_json: bool, **options: Any) -> None:
     with reid_problems():
         task = search_task(options["data"], section)
         with progress("search", len(task.query) + len(task.gallery)) as reporter:
-            result = evaluate_weights(file, task, device, options["reranking"], _counting(reporter))
+            result = evaluate_weights(
+                file, task, device, options["reranking"], lambda count: reporter.advance(count=count)
+            )
     _show_result(result, file, options["reranking"], as_json)
 
 
@@ -121,9 +119,8 @@ def evaluate_command(weights: Path, as_json: bool, **options: Any) -> None:
 @click.option("--out", "-o", type=PATH, help="Folder of the comparison.  [default: runs/NAME of the manifest]")
 @set_option
 @device_option
-@dry_run_option
-@json_option
-def compare_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
+@report_options
+def compare_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> int:
     """Train every arm of MANIFEST with several seeds and equal numbers of updates, and print what the extra data gains.
 
     Beside Original and Original+3D stands a control: the settings of +3D on the original data, so that a gain from
@@ -147,8 +144,7 @@ def compare_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any
     if "" in order.cross:
         raise click.UsageError("--cross needs a name: --cross NAME=DIR")
     with reid_problems():
-        code = _plan_comparison(order, as_json) if dry_run else _compare(order, as_json)
-    click.get_current_context().exit(code)
+        return _plan_comparison(order, as_json) if dry_run else _compare(order, as_json)
 
 
 @command.command("subset")
@@ -156,8 +152,7 @@ def compare_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True), required=True, help="Of the training identities.")
 @click.option("--out", "-o", type=PATH, required=True, help="New folder; photos and masks are linked into it.")
 @seed_option()
-@dry_run_option
-@json_option
+@report_options
 def subset_command(data: Path, share: float, out: Path, seed: int, dry_run: bool, as_json: bool) -> None:
     """Write the training photos of some identities as a data set of their own, to make virtual people from.
 
@@ -171,7 +166,7 @@ def subset_command(data: Path, share: float, out: Path, seed: int, dry_run: bool
     counts = {"identities": len(subset.identities), "photos": len(subset.photos)}
     say(f"{counts['photos']} photos of {counts['identities']} identities")
     if dry_run:
-        say("nothing was written")
+        nothing_written()
     else:
         counts["masks"] = write_subset(subset, out)
     if as_json:
@@ -198,7 +193,7 @@ def _plan_comparison(order: "ComparisonOrder", as_json: bool) -> int:
     if as_json:
         print_json({"schema": "mmgen.reid.compare.plan/1", "runs": [run.name for run in runs], "to_do": todo})
     say(f"{len(todo)} of {len(runs)} runs to do, {order.manifest.steps or 'their own numbers of'} updates each")
-    say("nothing was written")
+    nothing_written()
     return 0
 
 
@@ -210,8 +205,8 @@ def _compare(order: "ComparisonOrder", as_json: bool) -> int:
 
     runs = runs_of(order)
     say(f"{sum(not run.is_done for run in runs)} of {len(runs)} runs to do")
-    with run_lock(order.out, Shard(0, 1)), ExitStack() as stack:
-        finished = run_comparison(order, say, lambda run: _listener_of(run, stack))
+    with run_lock(order.out, Shard(0, 1)), RunConsole(stopping=SAVING) as console:
+        finished = run_comparison(order, console.callbacks)
     data, lines = write_result(order)
     if as_json:
         print_json(data)
@@ -220,22 +215,6 @@ def _compare(order: "ComparisonOrder", as_json: bool) -> int:
     if not finished:
         say("interrupted: the same command goes on from here")
     return 0 if finished else EXIT_INTERRUPTED
-
-
-def _listener_of(run: "Run", stack: ExitStack) -> "RunCallbacks":
-    from mmgen.reid_runs.training import RunCallbacks
-
-    stack.close()  # the bar of the run before
-    talk = RunConsole(stack, run.name)
-    return RunCallbacks(say, talk.planned, talk.advance, talk.stopping)
-
-
-def _counting(reporter: Reporter) -> Any:
-    def advance(count: int) -> None:
-        for _ in range(count):
-            reporter.advance()
-
-    return advance
 
 
 def _show_result(result: "SearchResult", weights: Path, reranking: bool, as_json: bool) -> None:
@@ -258,40 +237,18 @@ def _show_result(result: "SearchResult", weights: Path, reranking: bool, as_json
 def _train(order: "TrainOrder", as_json: bool) -> int:
     from dataclasses import replace
 
-    from mmgen.reid_runs.training import RunCallbacks, train
+    from mmgen.reid_runs.training import train
     from mmgen.training.distributed import joined_processes
     from mmgen.work.locks import run_lock
     from mmgen.work.records import Shard
 
-    with ExitStack() as stack:
-        device, rank = stack.enter_context(joined_processes(order.device))
+    with joined_processes(order.device) as (device, rank), RunConsole(stopping=SAVING) as console:
         order = replace(order, device=device)
         if rank:
             return EXIT_INTERRUPTED if train(order).interrupted else 0
-        stack.enter_context(run_lock(order.out, Shard(0, 1)))
-        talk = RunConsole(stack)
-        outcome = train(order, RunCallbacks(say, talk.planned, talk.advance, talk.stopping))
+        with run_lock(order.out, Shard(0, 1)):
+            outcome = train(order, console.callbacks)
     return _report(order, outcome, as_json)
-
-
-class RunConsole:
-    """Progress on stderr, from the moment the number of steps is known."""
-
-    def __init__(self, stack: ExitStack, label: str = "train") -> None:
-        self._stack = stack
-        self._label = label
-        self._reporter: Reporter | None = None
-
-    def planned(self, steps: int) -> None:
-        self._reporter = self._stack.enter_context(progress(self._label, steps))
-
-    def advance(self) -> None:
-        assert self._reporter is not None
-        self._reporter.advance()
-
-    def stopping(self) -> None:
-        """Runs inside the signal handler, where only a raw write is safe."""
-        os.write(2, b"\nsaving after this step; once more stops at once\n")
 
 
 def _report(order: "TrainOrder", outcome: "Outcome", as_json: bool) -> int:
@@ -342,5 +299,5 @@ def _forecast(order: "TrainOrder", as_json: bool) -> int:
         f"{len(chosen.photos) - chosen.virtual} real photos of {chosen.real_identities} identities, {chosen.virtual} "
         f"virtual ones of {chosen.virtual_identities}; {steps} steps of {order.manifest.batch.photos} photos"
     )
-    say("nothing was written")
+    nothing_written()
     return 0

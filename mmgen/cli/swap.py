@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmgen.cli import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE
 from mmgen.cli.options import PATH, dry_run_option, json_option, limit_option, out_option
-from mmgen.cli.output import print_json, say
+from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, print_json, say
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:

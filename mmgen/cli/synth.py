@@ -1,8 +1,6 @@
 """`mmgen synth`: a data set of procedural clothed people."""
 
-import os
 import time
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,64 +8,48 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mmgen.cli.engines import chosen_engine
-from mmgen.cli.options import (
-    PATH,
-    dry_run_option,
-    engine_options,
-    json_option,
-    seed_option,
-    shard_option,
-    workers_option,
-)
-from mmgen.cli.output import print_json, say
-from mmgen.cli.progress import Reporter, duration, progress
+from mmgen.cli.options import PATH, report_options, seed_option, spread_options
+from mmgen.cli.output import EXIT_INTERRUPTED, EXIT_NOTHING_DONE, print_json, say
+from mmgen.cli.progress import duration
+from mmgen.cli.run_report import Remark, RunConsole, failed, items_exit_code, nothing_written, say_ending
 from mmgen.core.listing import display_name
 from mmgen.work.records import Shard
 
 if TYPE_CHECKING:
+    from mmgen.core.errors import ItemError
     from mmgen.synth.layout import CrowdPlan, Entry
     from mmgen.work.engine import Ending
-
-EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, EXIT_INTERRUPTED = 3, 4, 130
 
 
 @click.command()
 @click.argument("out", type=PATH)
-@click.option("--identities", type=click.IntRange(1, 9999), default=100, show_default=True, help="Number of people.")
-@click.option("--views", type=click.IntRange(1, 200), default=8, show_default=True, help="Pictures of each.")
-@click.option(
-    "--poses", type=click.IntRange(1, 200), default=2, show_default=True, help="Poses of each; views take turns."
-)
+@click.option("--identities", type=click.IntRange(1, 9999), default=100, help="Number of people.")
+@click.option("--views", type=click.IntRange(1, 200), default=8, help="Pictures of each.")
+@click.option("--poses", type=click.IntRange(1, 200), default=2, help="Poses of each; views take turns.")
 @click.option(
     "--test-fraction",
     type=click.FloatRange(0, 1),
     default=0.2,
-    show_default=True,
     help="Share of people for bounding_box_test and query.",
 )
 @click.option(
     "--style",
     type=click.Choice(["street", "studio"]),
     default="street",
-    show_default=True,
     help="studio: other people, clothes, lenses, light and backgrounds, to test how a model takes a shift.",
 )
 @click.option(
     "--bodies",
     type=click.Choice(["capsules", "anny"]),
     default="capsules",
-    show_default=True,
     help='anny: bodies of the package anny under our clothes; needs pip install "mmgen[crowd]".',
 )
-@click.option("--height", type=click.IntRange(32, 2048), default=128, show_default=True, help="Image height, pixels.")
+@click.option("--height", type=click.IntRange(32, 2048), default=128, help="Image height, pixels.")
 @click.option("--width", type=click.IntRange(16, 2048), help="Image width, pixels.  [default: half the height]")
 @seed_option()
-@shard_option
-@workers_option
-@engine_options
-@dry_run_option
-@json_option
-def command(out: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
+@spread_options
+@report_options
+def command(out: Path, dry_run: bool, as_json: bool, **options: Any) -> int:
     """Make a data set of people who do not exist, with masks and exact truth.
 
     OUT gets images in Market-1501 layout, masks/ and truth/ beside them (mesh, colours, camera and light of every
@@ -85,11 +67,9 @@ def command(out: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
         check_installed()
     workers = options["workers"] or default_workers("cpu")
     if dry_run:
-        code = _forecast(out, plan, workers, as_json)
-    else:
-        with chosen_engine(options, out):
-            code = _run(out, plan, _Effort(workers, options["shard"]), as_json)
-    click.get_current_context().exit(code)
+        return _forecast(out, plan, workers, as_json)
+    with chosen_engine(options, out):
+        return _run(out, plan, _Effort(workers, options["shard"]), as_json)
 
 
 class _Effort(NamedTuple):
@@ -139,7 +119,7 @@ def _run(out: Path, plan: "CrowdPlan", effort: "_Effort", as_json: bool) -> int:
             write_sheet(out, plan)
     seconds = time.monotonic() - started
     _tell(out, plan, pictures, missing, seconds)
-    code = _exit_code(ending, len(effort.share_of(left)))
+    code = _exit_code(ending, plan.identities - missing, len(effort.share_of(left)))
     if as_json:
         print_json(_as_data(out, plan, pictures, missing, seconds, code))
     return code
@@ -154,35 +134,32 @@ def _work(out: Path, plan: "CrowdPlan", todo: "list[Entry]", workers: int) -> "t
     if min(workers, len(todo)) > 1:
         compile_once()
     pictures = 0
-    with ExitStack() as stack:
-        reporter: Reporter = stack.enter_context(progress("synth", len(todo)))
+    with RunConsole(_remarks, stopping="stopping after the people at work") as console:
+        console.stage("synth", len(todo))
 
         def deliver(count: int) -> None:
             nonlocal pictures
             pictures += count
-            reporter.advance()
+            console.advanced(1)
 
         def lost(entry: "Entry", error: ItemError) -> None:
-            reporter.advance(failed=True)
-            reporter.note(f"failed: identity {entry.label}: {error.message} ({error.code}). {error.hint}")
+            console.finished((entry, error))
 
-        callbacks = Callbacks(deliver, lost, _stopping)
+        callbacks = Callbacks(deliver, lost, console.stopping)
         ending = run_chunks([[entry] for entry in todo], partial(CrowdWriter, out, plan), workers, callbacks)
     return ending, pictures
 
 
-def _stopping() -> None:
-    """Runs inside the signal handler, where only a raw write is safe."""
-    os.write(2, b"\nstopping after the people at work; once more stops at once\n")
+def _remarks(lost: "tuple[Entry, ItemError]") -> list[Remark]:
+    entry, error = lost
+    return [failed(f"identity {entry.label}", error)]
 
 
-def _exit_code(ending: "Ending", missing: int) -> int:
+def _exit_code(ending: "Ending", done: int, missing: int) -> int:
+    say_ending(ending)
     if ending.fatal is not None:
-        say(f"error: {ending.fatal.message}\nhint: {ending.fatal.hint}")
         return EXIT_NOTHING_DONE
-    if ending.interrupted:
-        return EXIT_INTERRUPTED
-    return EXIT_ITEMS_FAILED if missing else 0
+    return EXIT_INTERRUPTED if ending.interrupted else items_exit_code(done, missing)
 
 
 def _tell(out: Path, plan: "CrowdPlan", pictures: int, missing: int, seconds: float) -> None:
@@ -219,5 +196,5 @@ def _forecast(out: Path, plan: "CrowdPlan", workers: int, as_json: bool) -> int:
         f"{expected['identities_todo']} identities to make, {expected['images_todo']} images; about "
         f"{expected['bytes'] / 1e6:.0f} MB and {duration(expected['seconds'])} with {workers} workers"
     )
-    say("nothing was written")
+    nothing_written()
     return 0

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmgen.cli import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE
 from mmgen.cli.options import PATH, PixelSizeType, dry_run_option, json_option, limit_option, out_option
-from mmgen.cli.output import print_json, say
+from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, print_json, say
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -30,21 +29,17 @@ SWEEPS = ("azimuth", "elevation", "distance", "x", "y")
     "--sweep",
     type=click.Choice(SWEEPS),
     default="azimuth",
-    show_default=True,
     help="What moves: around the mesh, up and down, near and far, or the mesh sideways (x) or up and down (y).",
 )
 @click.option("--format", "kind", type=click.Choice(KINDS), help="mp4 needs ffmpeg on PATH.  [default: gif]")
-@click.option("--frames", type=click.IntRange(2, 720), default=36, show_default=True, help="Pictures in one turn.")
-@click.option("--fps", type=click.FloatRange(1, 50), default=18.0, show_default=True, help="Pictures per second.")
-@click.option(
-    "--size", type=PixelSizeType(16, 2048), default="480x320", show_default=True, help="Height and width, pixels."
-)
+@click.option("--frames", type=click.IntRange(2, 720), default=36, help="Pictures in one turn.")
+@click.option("--fps", type=click.FloatRange(1, 50), default=18.0, help="Pictures per second.")
+@click.option("--size", type=PixelSizeType(16, 2048), default="480x320", help="Height and width, pixels.")
 @click.option(
     "--azimuth",
     "azimuth_deg",
     type=float,
     default=0.0,
-    show_default=True,
     help="Degrees to the side that the camera starts from; 0 sees the front.",
 )
 @click.option(
@@ -52,7 +47,6 @@ SWEEPS = ("azimuth", "elevation", "distance", "x", "y")
     "elevation_deg",
     type=click.FloatRange(-89, 89),
     default=5.0,
-    show_default=True,
     help="Degrees that the camera looks down.",
 )
 @limit_option("Only the first N meshes, in sorted order.")

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmgen.cli import EXIT_ITEMS_FAILED
 from mmgen.cli.options import PATH, json_option
-from mmgen.cli.output import print_json, say
+from mmgen.cli.output import EXIT_ITEMS_FAILED, print_json, say
 from mmgen.core.files import is_weights_file
 from mmgen.core.listing import display_name
 

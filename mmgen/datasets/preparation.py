@@ -18,6 +18,7 @@ from mmgen.datasets.preparing import Outcome, Preparer, Settings, mask_name
 from mmgen.datasets.structures import PROFILES, Foreground, Scan, Skip, SourceImage
 from mmgen.datasets.upscaling import check_upscaler
 from mmgen.masks import MaskSource
+from mmgen.work.callbacks import SILENT, RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, into_chunks, run_chunks
 from mmgen.work.locks import run_lock
 from mmgen.work.records import Shard
@@ -107,15 +108,6 @@ class Summary:
         return {name: value for name, value in data.items() if name not in ("skips", "ending")}
 
 
-@dataclass(frozen=True)
-class RunCallbacks:
-    """Who hears of the work: of the plan, of every outcome, and (in a signal handler) of a wish to stop."""
-
-    planned: Callable[[Scan], None] = lambda scan: None
-    finished: Callable[[Outcome], None] = lambda outcome: None
-    stopping: Callable[[], None] = lambda: None
-
-
 def plan(order: PrepareConfig) -> Scan:
     """List what would be prepared; writes nothing.
 
@@ -134,7 +126,7 @@ def plan(order: PrepareConfig) -> Scan:
     return replace(scan, images=scan.images[: order.limit])
 
 
-def prepare(order: PrepareConfig, listener: RunCallbacks | None = None) -> Summary:
+def prepare(order: PrepareConfig, listener: RunCallbacks = SILENT) -> Summary:
     """Prepare a data set: copy images, find or make masks, filter, write index, skips and summary.
 
     The same order gives the same bytes. An interrupted run writes no index; the next one goes on where it stopped.
@@ -142,9 +134,11 @@ def prepare(order: PrepareConfig, listener: RunCallbacks | None = None) -> Summa
     Raises:
         FatalError: as from `plan`; another run works in `out`.
     """
-    listener = listener or RunCallbacks()
     scan = plan(order)
-    listener.planned(scan)
+    unreadable = [skip for skip in scan.skips if skip.status == "failed"]
+    listener.stage("prepare", len(scan.images) + len(unreadable))
+    for skip in unreadable:
+        listener.finished(Outcome(skip=skip))
     with run_lock(order.out, Shard()):
         outcomes, ending = _work(scan, order, listener)
         done = [outcome.done for outcome in outcomes if outcome.done]
@@ -213,7 +207,11 @@ def _clean_note(rows: list[IndexRow], clean: Foreground) -> tuple[str, ...]:
     trained = [row for row in rows if row.split == "train"]
     if not trained or any(row.clean for row in trained):
         return ()
-    return (f"no training image is clean: none is person to more than {clean.above} and less than {clean.below}",)
+    return (
+        f"no training image is clean, as the mean body shape is learned only from images that the person covers to more"
+        f" than {clean.above:.0%} and less than {clean.below:.0%}. Crop the images, or train with --set"
+        " data.clean_fraction=[LOW,HIGH]",
+    )
 
 
 def _summary(rows: list[IndexRow], skips: list[Skip], notes: tuple[str, ...], ending: Ending) -> Summary:

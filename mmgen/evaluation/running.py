@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from mmgen.core.files import write_text_atomic
 from mmgen.core.listing import display_name
 from mmgen.evaluation.photos import Item, list_items
 from mmgen.evaluation.scoring import TRUE_AZIMUTH, ItemScore, Scorer, ScoringPlan, finite_or_none
+from mmgen.work.callbacks import SILENT, RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, run_chunks
 from mmgen.work.records import Shard
 from recon.evaluation.frechet import feature_statistics, frechet_distance
@@ -117,25 +118,15 @@ class Evaluation:
         }
 
 
-@dataclass(frozen=True)
-class RunCallbacks:
-    """Who hears of the work: of the plan, of every score, and (in a signal handler) of a wish to stop."""
-
-    planned: Callable[[Sequence[Item]], None] = field(default=lambda items: None)
-    finished: Callable[[ItemScore], None] = field(default=lambda score: None)
-    stopping: Callable[[], None] = field(default=lambda: None)
-
-
-def evaluate(order: EvaluateConfig, listener: RunCallbacks | None = None) -> Evaluation:
+def evaluate(order: EvaluateConfig, listener: RunCallbacks = SILENT) -> Evaluation:
     """Score a part of a data set. The same order gives the same figures, however many processes work.
 
     Raises:
         FatalError: as from `list_items`; the source is missing or cannot be read.
     """
-    listener = listener or RunCallbacks()
     items, split = plan(order)
     items = [item for chunk in _chunks(items)[order.shard.index :: order.shard.count] for item in chunk]
-    listener.planned(items)
+    listener.stage("evaluate", len(items))
     scores: list[ItemScore] = []
 
     def deliver(score: ItemScore) -> None:

@@ -99,7 +99,7 @@ def _group(item: GalleryItem, asset: Asset | None) -> str:
     if asset is None:
         return FAILED
     is_weak = item.mask_iou is not None and item.mask_iou < GOOD_MASK_IOU
-    return CHECK if is_weak or item.doubt is not None or item.status != "ok" else GOOD
+    return CHECK if is_weak or item.low_confidence is not None or item.status != "ok" else GOOD
 
 
 def _photo(address: str | None, item: GalleryItem) -> str:

@@ -33,8 +33,8 @@ def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[t
     pairs: list[tuple[str, str]] = []
     if item.status == "rejected":
         pairs += [(label, text) for label, text in (("Set aside", item.message), ("What to do", item.hint)) if text]
-    if item.doubt is not None:
-        pairs.append(("Doubtful", item.doubt))
+    if item.low_confidence is not None:
+        pairs.append(("Low confidence", item.low_confidence))
     if item.mask_iou is not None:
         pairs.append(("Outline (MaskIoU)", f"{item.mask_iou:.3f}"))
     if item.ssim is not None:

@@ -29,7 +29,7 @@ class GalleryItem:
         seconds: Time it took, or None.
         mask_source: Where the mask came from, or None.
         mask_quality: How far to trust a guessed mask, 0..1; None for a given one.
-        doubt: Why somebody should look at it, or None.
+        low_confidence: Why somebody should look at it, or None.
         photos: Where several photos made the mesh: each with its error, the one shown first.
     """
 
@@ -45,7 +45,7 @@ class GalleryItem:
     seconds: float | None = None
     mask_source: str | None = None
     mask_quality: float | None = None
-    doubt: str | None = None
+    low_confidence: str | None = None
     photos: tuple[PhotoRecord, ...] = ()
 
     @property
@@ -110,6 +110,6 @@ def _item(record: Record, name: str, meshes: Path) -> GalleryItem:
         seconds=record.seconds,
         mask_source=record.mask_source,
         mask_quality=record.mask_quality,
-        doubt=low_confidence_reason(record),
+        low_confidence=low_confidence_reason(record),
         photos=record.photos,
     )

@@ -14,7 +14,7 @@ import mmgen.masks.network as network
 from mmgen.core.errors import ItemError
 from mmgen.core.listing import display_name
 from mmgen.masks.cleaning import CleanMask, clean_mask, clean_people
-from mmgen.masks.structures import DOUBTFUL_QUALITY, MaskResult, MaskSource
+from mmgen.masks.structures import LOW_CONFIDENCE_QUALITY, MaskResult, MaskSource
 from mmgen.masks.values import fit_to_photo, mask_values
 from mmgen.photos.decoding import decode_file
 from mmgen.photos.images import Photo
@@ -192,4 +192,4 @@ def _from_masker(photo: Photo, source: MaskSource) -> _Raw:
 
 def _guess_note(who: str, quality: float) -> str:
     note = f"mask guessed by {who}, quality {quality:.2f}"
-    return f"{note}: look at it, or give a better one" if quality < DOUBTFUL_QUALITY else note
+    return f"{note}: look at it, or give a better one" if quality < LOW_CONFIDENCE_QUALITY else note

@@ -12,7 +12,7 @@ MaskKind = Literal["auto", "alpha", "folder", "network", "grabcut", "masker", "o
 NAMED_KINDS: tuple[MaskKind, ...] = ("auto", "alpha", "network", "grabcut", "none")
 """Sources that need nothing but their name."""
 
-DOUBTFUL_QUALITY = 0.75
+LOW_CONFIDENCE_QUALITY = 0.75
 """Guesses below this carry a warning."""
 
 

@@ -14,12 +14,12 @@ from mmgen.photos.inputs import InputItem, without_person
 from mmgen.reconstruct.conversion import Converter
 from mmgen.reconstruct.job import Job, ReconstructorLike, failure_record
 from mmgen.reconstruct.planning import Plan, Redo, make_plan
+from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, Work, into_chunks, run_chunks
 from mmgen.work.locks import run_lock
 from mmgen.work.records import ManifestWriter, Record, Shard, compact_manifest, read_records
 
 CHUNK_ITEMS = 8
-TOP_ERRORS = 3
 WHOLE = Shard()
 FINISHED = Ending()
 
@@ -35,6 +35,7 @@ class BatchConfig:
         workers: Processes.
         redo: What to do again.
         chunk_items: Most items that one worker takes at once.
+        label: What the progress display calls the work.
         worker: Makes what a process does with its chunks, from the job and perhaps a reconstructor; picklable.
     """
 
@@ -45,6 +46,7 @@ class BatchConfig:
     redo: Redo = "changed"
     chunk_items: int = CHUNK_ITEMS
     worker: Callable[..., Work[InputItem, Record]] = Converter
+    label: str = "reconstruct"
 
 
 @dataclass(frozen=True)
@@ -91,24 +93,9 @@ class Summary:
         """0 all good, 3 some items failed or were rejected, 4 nothing could be done, 130 interrupted."""
         if self.ending.interrupted:
             return 130
-        if self.ending.fatal is not None and self.ok + self.rejected == 0:
+        if self.ok + self.rejected == 0 and (self.failed or self.ending.fatal is not None):
             return 4
         return 3 if self.failed or self.rejected or self.left_out or self.ending.fatal else 0
-
-
-@dataclass(frozen=True)
-class RunCallbacks:
-    """Who hears of a run as it goes.
-
-    Attributes:
-        planned: The plan is made and the work begins.
-        finished: One record more.
-        stopping: A signal asked for the end; called inside the signal handler.
-    """
-
-    planned: Callable[[Plan], None] = lambda plan: None
-    finished: Callable[[Record], None] = lambda record: None
-    stopping: Callable[[], None] = lambda: None
 
 
 def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
@@ -127,7 +114,12 @@ def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
         reconstructor = batch.job.build()
         plan = make_plan(batch.items, records, batch.job, reconstructor.weights_sha256, batch.redo)
         _sweep(plan, batch)
-        listener.planned(plan)
+        people = [item for item in plan.todo if item.photos]
+        if people:
+            listener.note(f"{sum(len(item.photos) for item in people)} photos of {len(people)} people")
+        if plan.done:
+            listener.note(f"{len(plan.done)} of {len(plan.done) + len(plan.todo) + len(plan.moves)} are done already")
+        listener.stage(batch.label, len(plan.todo) + len(plan.moves))
         run = _Run(batch, listener, records)
         try:
             ending = run.work(plan, reconstructor)
@@ -205,7 +197,7 @@ def _count_errors(records: Sequence[Record]) -> tuple[ErrorCount, ...]:
     bad += [(photo.error, photo.hint or "") for record in records for photo in record.photos if photo.error]
     hints = dict(reversed(bad))
     counts = Counter(error for error, _ in bad)
-    return tuple(ErrorCount(error, count, hints[error]) for error, count in counts.most_common(TOP_ERRORS))
+    return tuple(ErrorCount(error, count, hints[error]) for error, count in counts.most_common())
 
 
 def _move(out: Path, old: Record, new: Record) -> None:

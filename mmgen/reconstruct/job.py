@@ -15,7 +15,7 @@ from mmgen.core.version import __version__
 from mmgen.masks import MaskSource, lookup
 from mmgen.masks.maskers import masker_title
 from mmgen.masks.network import network_sha256
-from mmgen.masks.structures import DOUBTFUL_QUALITY
+from mmgen.masks.structures import LOW_CONFIDENCE_QUALITY
 from mmgen.photos.inputs import REJECTED_FOLDER, InputItem, with_person
 from mmgen.work.records import PersonRecord, PhotoRecord, Record
 
@@ -219,8 +219,8 @@ def low_confidence_reason(asset: Record) -> str | None:
     """Why somebody should look at an asset whose outline was guessed; None where nothing speaks against it."""
     if asset.mask_quality is None or asset.mask_iou is None:
         return None
-    if asset.mask_quality < DOUBTFUL_QUALITY:
-        return f"its outline is a doubtful guess, quality {asset.mask_quality:.2f}"
+    if asset.mask_quality < LOW_CONFIDENCE_QUALITY:
+        return f"its guessed outline has low confidence, quality {asset.mask_quality:.2f}"
     if asset.mask_iou < POOR_FIT_IOU:
         return f"the body does not fit its guessed outline, MaskIoU {asset.mask_iou:.2f}: is that a whole person?"
     return None

@@ -142,6 +142,7 @@ def mask_batch(order: MaskOrder) -> BatchConfig:
         workers=order.workers,
         redo=order.redo,
         chunk_items=CHUNK_ITEMS,
+        label="masks",
         worker=partial(MaskMaker, replaces_corrected=order.redo == "all"),
     )
 

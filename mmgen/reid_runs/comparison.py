@@ -1,7 +1,7 @@
 """What extra data is worth: several ways to train, equal numbers of updates, several seeds, one table."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from mmgen.core.listing import display_name
 from mmgen.reid_runs.comparison_manifest import Arm, ComparisonManifest, Protocol
 from mmgen.reid_runs.evaluation import SearchTask, evaluate_weights, search_task
 from mmgen.reid_runs.manifest import BatchSection, LengthSection, ReidManifest, read_reid_manifest
-from mmgen.reid_runs.training import Outcome, RunCallbacks, TrainOrder, train
+from mmgen.reid_runs.training import Outcome, TrainOrder, train
+from mmgen.work.callbacks import SILENT, RunCallbacks
 
 SCORES, QUERIES = "scores.json", "queries.npz"
 HOME = "test"
@@ -108,15 +109,12 @@ def _fitted(manifest: ReidManifest, plan: ComparisonManifest, protocol: Protocol
     return replace(manifest, data=data, batch=batch, length=length)
 
 
-def run_comparison(
-    order: ComparisonOrder, note: Callable[[str], None], listener: Callable[[Run], RunCallbacks]
-) -> bool:
+def run_comparison(order: ComparisonOrder, listener: RunCallbacks = SILENT) -> bool:
     """Train and score what is not done yet.
 
     Args:
         order: what to compare.
-        note: hears one line per finished run.
-        listener: hears of one run.
+        listener: told one stage and one line per run.
 
     Returns:
         False if a signal ended it; the same call goes on.
@@ -128,7 +126,7 @@ def run_comparison(
     for run in runs_of(order):
         if run.is_done:
             continue
-        if not _train_and_score(run, tasks, listener(run), note):
+        if not _train_and_score(run, tasks, listener):
             return False
     return True
 
@@ -139,11 +137,9 @@ def _tasks(order: ComparisonOrder) -> dict[str, SearchTask]:
     return {name: search_task(place, section) for name, place in places.items()}
 
 
-def _train_and_score(
-    run: Run, tasks: Mapping[str, SearchTask], listener: RunCallbacks, note: Callable[[str], None]
-) -> bool:
+def _train_and_score(run: Run, tasks: Mapping[str, SearchTask], listener: RunCallbacks) -> bool:
     order = replace(run.order, resume=(run.order.out / "config.toml").is_file())
-    outcome = train(order, listener)
+    outcome = train(order, replace(listener, stage=lambda name, total: listener.stage(run.name, total)))
     if not outcome.finished:
         return False
     data: dict[str, Any] = {"training": _training_of(order.manifest, outcome), "searches": {}}
@@ -160,7 +156,7 @@ def _train_and_score(
     _write_queries(order.out / QUERIES, columns)
     write_text_atomic(order.out / SCORES, json.dumps(data, indent=1) + "\n")
     figures = data["searches"][HOME]["figures"]
-    note(f"{run.name}: rank-1 {figures['rank1']:.1%}, mAP {figures['map_plain']:.1%}")
+    listener.note(f"{run.name}: rank-1 {figures['rank1']:.1%}, mAP {figures['map_plain']:.1%}")
     return True
 
 

@@ -1,6 +1,5 @@
 """A training run: its folder, its loop, its checkpoints. An interrupted run goes on bit for bit."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -16,6 +15,7 @@ from mmgen.reid_runs.sources import TrainingPhotos, read_dataset, training_photo
 from mmgen.reid_runs.weights import read_backbone_tensors, save_reid_weights
 from mmgen.training.clock import Clock, StopSignal
 from mmgen.training.folder import METRICS, MetricsLog, RunFolder
+from mmgen.work.callbacks import SILENT, RunCallbacks
 from mmgen.work.prefetch import prefetched
 from reid import parallel
 from reid.data.batches import BatchMaker
@@ -80,26 +80,6 @@ class Outcome:
     losses: dict[str, float]
     photos_per_second: float
     about: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class RunCallbacks:
-    """Who hears of a run.
-
-    Attributes:
-        note: a sentence for people.
-        planned: number of steps to come.
-        advance: after every step.
-        stopping: inside the signal handler.
-    """
-
-    note: Callable[[str], None] = lambda text: None
-    planned: Callable[[int], None] = lambda steps: None
-    advance: Callable[[], None] = lambda: None
-    stopping: Callable[[], None] = lambda: None
-
-
-SILENT = RunCallbacks()
 
 
 @dataclass
@@ -224,7 +204,7 @@ def _load(session: _Session, state: dict[str, Any]) -> None:
 def _loop(session: _Session, listener: RunCallbacks) -> Outcome:
     order, log = session.order, session.order.manifest.log
     end = min(session.steps_in_all, order.limit_steps or session.steps_in_all)
-    listener.planned(end - session.step)
+    listener.stage("train", end - session.step)
     writer = _Writer(session)
     session.clock.restart()
     made = map(session.maker.make, count(session.step))
@@ -239,7 +219,7 @@ def _loop(session: _Session, listener: RunCallbacks) -> Outcome:
             stopping = parallel.mean_over_processes(float(stop.is_set)) > 0
             if stopping or session.step % log.checkpoint_steps == 0 or session.step == end:
                 writer.checkpoint()
-            listener.advance()
+            listener.advanced(1)
     finished = session.step >= session.steps_in_all
     photos = session.step * order.manifest.batch.photos
     return Outcome(

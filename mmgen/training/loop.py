@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,13 +11,17 @@ import torch
 from mmgen.training.batches import Drawn, batches_per_epoch, draw_batches, on_device
 from mmgen.training.clock import StopSignal, progress_of
 from mmgen.training.folder import RunFolder
-from mmgen.training.recorder import SILENT, Recorder, RunCallbacks
+from mmgen.training.recorder import Recorder
 from mmgen.training.session import Session, TrainOrder, clean_batches, initialised, make_session, reseed
+from mmgen.work.callbacks import SILENT, RunCallbacks
 from mmgen.work.prefetch import prefetched
 from recon.training import parallel
 from recon.training.loops import join_average, move_prototype
 from recon.training.step import TrainProgress
 from recon.training.supervised import training_step
+
+PROGRESS_PARTS = 1000
+"""Steps of the progress display; a training may be as long as a number of minutes, so it is told shares."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,14 @@ def train(order: TrainOrder, listener: RunCallbacks = SILENT) -> Outcome:
     if parallel.rank() == 0:
         folder.claim(order.manifest, order.seed, order.resume)
     parallel.barrier()
-    session = make_session(order, folder, listener.packed)
+    listener.stage("read photos", 0)
+    session = make_session(order, folder, partial(listener.advanced, 1))
     if order.resume and (state := folder.load_state()) is not None:
         session.load_state_dict(state)
         if parallel.rank():
             reseed(session.learner, order.seed, session.step)
         listener.note(f"going on after step {session.step}")
+    listener.stage("train", PROGRESS_PARTS)
     with flushed_denormals(), Recorder(session, listener) as recorder:
         return _loop(session, recorder, listener)
 
@@ -113,7 +120,7 @@ def _loop(session: Session, recorder: Recorder, listener: RunCallbacks) -> Outco
             stopping = _any_process(stop.is_set)
             if stopping or manifest.log.checkpoint.is_due(*due):
                 recorder.checkpoint()
-            listener.advance(progress)
+            listener.finished(progress)
             if stopping:
                 return _outcome(session, recorder, progress, interrupted=True)
     if progress < 1:

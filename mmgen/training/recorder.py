@@ -1,7 +1,6 @@
 """What a run writes while it works: log lines, validations, pictures, checkpoints, and its weights at the end."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -12,6 +11,7 @@ from mmgen.training.pictures import photo_grid, template_turntable, write_png
 from mmgen.training.session import Session
 from mmgen.training.tensorboard import Board, open_board
 from mmgen.training.validation import Validation, spread_choice, validate
+from mmgen.work.callbacks import RunCallbacks
 from recon.encoders import AttributeEncoder
 from recon.training import parallel
 from recon.training.collapse import collapse_warnings
@@ -21,25 +21,6 @@ from recon.training.step import Batch
 PICTURE_PHOTOS = 6
 STATISTICS_BATCHES = 30
 BOARD_FOLDER = "tensorboard"
-
-
-@dataclass(frozen=True)
-class RunCallbacks:
-    """Who hears of a run.
-
-    Attributes:
-        advance: progress 0..1 after a step.
-        packed: after every photo that is packed.
-        stopping: inside the signal handler, when a signal asks to stop.
-    """
-
-    note: Callable[[str], None] = lambda text: None
-    advance: Callable[[float], None] = lambda progress: None
-    packed: Callable[[], None] = lambda: None
-    stopping: Callable[[], None] = lambda: None
-
-
-SILENT = RunCallbacks()
 
 
 class Recorder:

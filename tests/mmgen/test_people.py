@@ -22,9 +22,10 @@ from mmgen.masks import MaskSource, find_people
 from mmgen.masks.cleaning import clean_people
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import UsageError, list_inputs
-from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, Summary, run_batch
+from mmgen.reconstruct.batch import BatchConfig, Summary, run_batch
 from mmgen.reconstruct.job import Job
 from mmgen.reconstruct.mask_run import MaskOrder, mask_batch
+from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import Record, read_records
 
 
@@ -166,13 +167,13 @@ def test_a_photo_named_like_a_person_of_another_is_refused_before_work(tmp_path:
     assert len(list_inputs([tmp_path / "in"], tmp_path / "out")) == 1
 
 
-def test_the_gallery_tells_doubtful_meshes(tmp_path: Path) -> None:
+def test_the_gallery_tells_low_confidence(tmp_path: Path) -> None:
     (tmp_path / "a.glb").write_bytes(glb_bytes(painted_asset()))
     record = Record("a.png", "ok", output="a.glb", mask_iou=0.9, mask_source="network", mask_quality=0.62)
     (tmp_path / "manifest.jsonl").write_text(record.to_line())
     (item,) = collect_items(tmp_path)
     shown = dict(details(item, None, None))
     assert shown["Mask from"] == "network, guessed, quality 0.62"
-    assert shown["Doubtful"] == "its outline is a doubtful guess, quality 0.62"
+    assert shown["Low confidence"] == "its guessed outline has low confidence, quality 0.62"
     assert make_card(item, 0, EmbeddedStore()).group == CHECK
-    assert make_card(replace(item, doubt=None), 0, EmbeddedStore()).group == GOOD
+    assert make_card(replace(item, low_confidence=None), 0, EmbeddedStore()).group == GOOD

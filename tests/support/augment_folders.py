@@ -8,10 +8,11 @@ from training_data import write_people
 
 from mmgen.augment.options import AugmentOptions, RenderOptions
 from mmgen.augment.plan import Plan
-from mmgen.augment.running import AugmentConfig, Outcome, RunCallbacks, run_augmentation
+from mmgen.augment.running import AugmentConfig, Outcome, run_augmentation
 from mmgen.augment.sources import Source, find_sources
 from mmgen.core.files import sha256_file
 from mmgen.models.weights import save_weights
+from mmgen.work.callbacks import RunCallbacks
 from recon.encoders import AttributeEncoder, small_config
 from recon.template import ellipsoid_template
 

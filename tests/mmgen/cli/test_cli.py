@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from mmgen.cli import COMMANDS, cli, exit_code_of, options
 from mmgen.cli import main as entry
 from mmgen.cli.output import print_json
-from mmgen.cli.progress import duration, progress
+from mmgen.cli.progress import duration, progress, rate_text
+from mmgen.cli.run_report import RunConsole, count_of, failed, items_exit_code, say_list
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.photos.inputs import UsageError
 from mmgen.work.records import Shard
@@ -193,7 +194,7 @@ def test_plain_progress_is_a_line_now_and_then_and_one_at_the_end() -> None:
         reporter.advance(failed=True)
         assert stream.getvalue() == "failed: x\n"
         reporter.advance()
-    assert re.fullmatch(r"failed: x\nreconstruct: 3/3 \(100%\), [\d.e+]+/s, 1 failed, ETA 0s\n", stream.getvalue())
+    assert re.fullmatch(r"failed: x\nreconstruct: 3/3 \(100%\), 1 failed\n", stream.getvalue())
 
 
 def test_plain_progress_tells_every_interval_and_nothing_twice() -> None:
@@ -206,6 +207,70 @@ def test_plain_progress_tells_every_interval_and_nothing_twice() -> None:
     with progress("work", 0, silent):
         pass
     assert silent.getvalue() == ""
+
+
+def test_a_first_forecast_does_not_count_start_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty seconds to start four processes, whose first results come together, then two results a second."""
+    clock = [100.0]
+    monkeypatch.setattr("mmgen.cli.progress.time.monotonic", lambda: clock[0])
+    stream = io.StringIO()
+    with progress("reconstruct", 1000, stream) as reporter:
+        for later_s in (20.0, 0.1, 0.1, 0.1, *[0.5] * 12):
+            clock[0] += later_s
+            reporter.advance()
+        clock[0] += 0.5
+        reporter.advance(count=10)
+    first, second, *_ = stream.getvalue().splitlines()
+    assert first == "reconstruct: 1/1000 (0%)"
+    assert second == "reconstruct: 14/1000 (1%), 2.0/s, ETA 8m13s"
+
+
+@pytest.mark.parametrize(
+    ("per_second", "text"),
+    [
+        (231.4, "231/s"),
+        (4.23, "4.2/s"),
+        (1.0, "1.0/s"),
+        (0.12, "8.3s each"),
+        (0.001, "16m40s each"),
+        (2e6, "2000000/s"),
+    ],
+)
+def test_speeds_have_no_exponents(per_second: float, text: str) -> None:
+    assert rate_text(per_second) == text
+
+
+def test_lists_that_are_cut_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    say_list(map(str, range(5)), "see the record", most=3)
+    assert capsys.readouterr().err == "0\n1\n2\n... and 2 more, see the record\n"
+    say_list(["a", "b"], "see the record", most=2)
+    assert capsys.readouterr().err == "a\nb\n"
+
+
+def test_a_console_shows_so_many_remarks_and_counts_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ItemError("broken", "it is broken", "Mend it.")
+    with RunConsole(lambda name: [failed(name, error)], "in the record only") as console:
+        console.stage("work", 30)
+        for number in range(30):
+            console.callbacks.finished(str(number))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "failed: 0: it is broken (broken). Mend it."
+    assert lines[19:] == [
+        "failed: 19: it is broken (broken). Mend it.",
+        "further lines like these are in the record only",
+        "work: 30/30 (100%), 30 failed",
+    ]
+    assert console.counts["failed"] == 30
+
+
+def test_one_is_not_many() -> None:
+    assert count_of(1, "new mesh has", "new meshes have") == "1 new mesh has"
+    assert count_of(2, "photo") == "2 photos"
+
+
+@pytest.mark.parametrize(("done", "failures", "code"), [(3, 0, 0), (0, 0, 0), (2, 1, 3), (0, 2, 4)])
+def test_where_everything_failed_nothing_could_be_done(done: int, failures: int, code: int) -> None:
+    assert items_exit_code(done, failures) == code
 
 
 def test_a_terminal_gets_a_bar() -> None:

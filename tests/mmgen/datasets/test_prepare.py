@@ -12,19 +12,20 @@ from click.testing import CliRunner, Result
 from dataset_trees import MARKET, box_mask, make_atr, make_cub, make_market, save_image, save_mask, share
 from PIL import Image
 
-from mmgen.cli.prepare import command
+from mmgen.cli import cli
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.datasets import preparation as preparation_module
 from mmgen.datasets import read_index
 from mmgen.datasets.atr import outline
 from mmgen.datasets.journal import read_journal
-from mmgen.datasets.preparation import PrepareConfig, RunCallbacks, plan, prepare
+from mmgen.datasets.preparation import PrepareConfig, plan, prepare
 from mmgen.datasets.preparing import Outcome
 from mmgen.masks import MaskSource
+from mmgen.work.callbacks import RunCallbacks
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(command, [*map(str, arguments), "--workers", "1"])
+    return CliRunner().invoke(cli, ["prepare", *map(str, arguments), "--workers", "1"])
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -396,7 +397,5 @@ def test_a_network_of_the_users_enlarges_images_and_lanczos_does_the_rest(tmp_pa
     again: list[Outcome] = []
     prepare(order, RunCallbacks(finished=again.append))
     assert all(outcome.is_old or outcome.skip for outcome in again)
-    result = CliRunner().invoke(
-        command, ["market", str(source), "--out", str(tmp_path / "x"), "--upscaler", str(weights)]
-    )
+    result = call("market", source, "--out", tmp_path / "x", "--upscaler", weights)
     assert result.exit_code == 2 and "--upscaler needs --upscale" in result.output

@@ -45,7 +45,7 @@ def test_masks_mirror_the_tree_and_are_made_once(tmp_path: Path, guesses: list[s
     assert result.exit_code == 3
     data = json.loads(result.stdout)
     assert (data["schema"], data["ok"], data["failed"], data["exit_code"]) == ("mmgen.masks/1", 2, 1, 3)
-    assert "doubtful: inner/b.png: quality 0.62" in result.stderr
+    assert "low confidence: inner/b.png: quality 0.62" in result.stderr
     assert "bad.png is not to be trusted (mask_unusable). Give a mask." in result.stderr
     for name in ("a.png", "inner/b.png"):
         np.testing.assert_array_equal(np.asarray(Image.open(out / name)), np.where(BODY, 255, 0))

@@ -14,8 +14,9 @@ from fakes import FakeReconstructor, make_photos
 
 from mmgen.core.errors import FatalError
 from mmgen.photos.inputs import UsageError, list_inputs
-from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, run_batch
+from mmgen.reconstruct.batch import BatchConfig, run_batch
 from mmgen.reconstruct.planning import measure, precheck
+from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import Record, Shard, read_manifest, read_records
 
 SUPPORT = Path(__file__).parents[3] / "tests" / "support"

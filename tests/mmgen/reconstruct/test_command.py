@@ -113,7 +113,7 @@ def test_bad_photos_cost_a_line_each_and_exit_3(made: list[FakeOptions], tmp_pat
     assert data["schema"] == "mmgen.reconstruct/1"
     counts = ("ok", "failed", "rejected", "skipped", "untouched", "exit_code")
     assert [data[name] for name in counts] == [2, 4, 0, 0, 0, 3]
-    assert len(data["errors"]) == 3 and all(error["count"] == 1 and error["hint"] for error in data["errors"])
+    assert len(data["errors"]) == 4 and all(error["count"] == 1 and error["hint"] for error in data["errors"])
     assert data["interrupted"] is False and data["fatal"] is None
     lines = [line for line in result.stderr.splitlines() if line.startswith("failed: ")]
     assert [line.split(":")[1].strip() for line in lines] == sorted(names)
@@ -198,7 +198,7 @@ def test_an_absent_gpu_is_exit_4(made: list[FakeOptions]) -> None:
     assert "error: device cuda:99 is not there" in result.stderr and "--device cpu" in result.stderr
 
 
-def test_doubtful_meshes_are_told(made: list[FakeOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_confidence_is_told(made: list[FakeOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_photos(tmp_path / "in", ["good.png", "weak.png"])
     guessed = {"good": 0.62, "weak": 0.9}
     plain = FakeReconstructor._one
@@ -208,9 +208,9 @@ def test_doubtful_meshes_are_told(made: list[FakeOptions], tmp_path: Path, monke
 
     monkeypatch.setattr(FakeReconstructor, "_one", one)
     told = call("in").stderr
-    assert "doubtful: good.glb: its outline is a doubtful guess, quality 0.62" in told
-    assert "doubtful: weak.glb: the body does not fit its guessed outline, MaskIoU 0.25" in told
-    assert "2 of the new meshes are doubtful" in told
+    assert "low confidence: good.glb: its guessed outline has low confidence, quality 0.62" in told
+    assert "low confidence: weak.glb: the body does not fit its guessed outline, MaskIoU 0.25" in told
+    assert "2 new meshes have low confidence" in told
 
 
 def test_an_interrupt_keeps_what_is_finished(

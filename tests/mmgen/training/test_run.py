@@ -17,8 +17,8 @@ from mmgen.training.clock import Clock, StopSignal, progress_of
 from mmgen.training.folder import MetricsLog, RunFolder, read_metrics
 from mmgen.training.loop import train
 from mmgen.training.manifest import Length, read_manifest
-from mmgen.training.recorder import RunCallbacks
 from mmgen.training.session import TrainOrder, initialised, make_session
+from mmgen.work.callbacks import RunCallbacks
 
 ROOT = Path(__file__).parents[3]
 
@@ -137,7 +137,7 @@ def test_a_signal_saves_and_stops_after_the_step(whole, order, number):
             os.kill(os.getpid(), number)
 
     before = signal.getsignal(number)
-    outcome = train(order, RunCallbacks(advance=advance, stopping=lambda: heard.append(number)))
+    outcome = train(order, RunCallbacks(finished=advance, stopping=lambda: heard.append(number)))
     assert outcome.interrupted and not outcome.finished and outcome.steps == 3 and heard == [number]
     assert signal.getsignal(number) is before
     train(replace(order, resume=True))
@@ -277,11 +277,11 @@ def test_kill_minus_nine_and_resume(whole, order, tmp_path, people):
     script = (
         "import os, sys; from dataclasses import replace; from pathlib import Path\n"
         "from mmgen.training.manifest import read_manifest; from mmgen.training.loop import train\n"
-        "from mmgen.training.recorder import RunCallbacks; from mmgen.training.session import TrainOrder\n"
+        "from mmgen.work.callbacks import RunCallbacks; from mmgen.training.session import TrainOrder\n"
         "manifest, data, out, resume = sys.argv[1:]\n"
         "order = TrainOrder(read_manifest(Path(manifest)), Path(data), Path(out), resume=resume == 'yes')\n"
         "kill = lambda progress: os.kill(os.getpid(), 9) if resume == 'no' and progress == 5 / 8 else None\n"
-        "train(order, RunCallbacks(advance=kill))\n"
+        "train(order, RunCallbacks(finished=kill))\n"
     )
     words = [sys.executable, "-c", script, str(tmp_path / "tiny.toml"), str(people), str(order.out)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("mmgen.cli.inspect", "Show what is in a GLB or a run folder."),
     "verify": ("mmgen.cli.verify", "Check that a GLB or a run folder is sound."),
     "gallery": ("mmgen.cli.gallery", "Put meshes on one HTML page that opens from disk."),
+    "review": ("mmgen.cli.review", "A desk in the browser: drop photos, look, correct, accept, take away."),
     "swap": ("mmgen.cli.swap", "Exchange clothes between meshes: a pair, or everyone with everyone."),
     "turntable": ("mmgen.cli.turntable", "Render a mesh from all sides."),
     "camera-stats": ("mmgen.cli.camera_stats", "Show from where the photos of a data set were taken."),

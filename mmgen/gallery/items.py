@@ -75,7 +75,7 @@ def collect_items(meshes: Path) -> list[GalleryItem]:
         if not records:
             raise
         glbs = []  # a run in which everything failed has records all the same
-    items = [item for record in records.values() for item in _from_record(record, meshes)]
+    items = [item for record in records.values() for item, _ in items_of(record, meshes)]
     for glb in glbs:
         if str(glb.relative) not in recorded:
             items.append(GalleryItem(name=_without_suffix(glb.relative), glb=glb.path))
@@ -86,12 +86,13 @@ def _without_suffix(path: str | PurePath) -> str:
     return display_name(os.path.splitext(path)[0])
 
 
-def _from_record(record: Record, meshes: Path) -> list[GalleryItem]:
+def items_of(record: Record, meshes: Path) -> list[tuple[GalleryItem, int | None]]:
+    """What a gallery shows of one record: an item per asset, with the person's number where the photo shows several."""
     name = record.input if record.photos else _without_suffix(record.input)
     if not record.people:
-        return [_item(record, name, meshes)]
+        return [(_item(record, name, meshes), None)]
     numbered = zip(record.people, record.assets, strict=True)
-    return [_item(asset, with_person(name, person.number), meshes) for person, asset in numbered]
+    return [(_item(asset, with_person(name, person.number), meshes), person.number) for person, asset in numbered]
 
 
 def _item(record: Record, name: str, meshes: Path) -> GalleryItem:

@@ -14,22 +14,31 @@ const VERTEX_SHADER = `#version 300 es
 layout(location = 0) in vec3 position;
 layout(location = 1) in vec3 normal;
 layout(location = 2) in vec2 uv;
+layout(location = 3) in float seen;
 uniform mat3 rotation; uniform vec3 centre; uniform float distance; uniform vec2 scale, pan;
-out vec2 texel; out vec3 facing;
+out vec2 texel; out vec3 facing; out float known;
 void main() {
   vec3 p = rotation * (position - centre) - vec3(0.0, 0.0, distance);
   gl_Position = vec4(scale * p.xy - pan * p.z, -p.z - 0.02 * distance, -p.z); // near plane 1 %, far plane infinite
   texel = uv;
+  known = seen;
   facing = rotation * normal;
 }`;
-// `look`: 0 texture as it is, 1 lit from over the shoulder, 2 soft shadow on the floor (premultiplied alpha).
+// `look`: 0 texture as it is, 1 lit from over the shoulder, 2 soft shadow on the floor (premultiplied alpha), 3 green
+// where the photo showed the surface and orange where it is a guess, 4 dark wires.
 const FRAGMENT_SHADER = `#version 300 es
 precision highp float;
 uniform sampler2D image; uniform vec4 factor; uniform int look;
-in vec2 texel; in vec3 facing; out vec4 colour;
+in vec2 texel; in vec3 facing; in float known; out vec4 colour;
 void main() {
   float fade = max(1.0 - dot(texel, texel), 0.0);
   if (look == 2) { colour = vec4(0.0, 0.0, 0.0, 0.34 * fade * fade); return; }
+  if (look == 4) { colour = vec4(0.1, 0.1, 0.12, 1.0); return; }
+  if (look == 3) {
+    float grey = dot(texture(image, texel).rgb * factor.rgb, vec3(0.3, 0.6, 0.1));
+    colour = vec4(mix(vec3(0.95, 0.5, 0.15), vec3(0.2, 0.7, 0.45), known) * (0.45 + 0.55 * grey), 1.0);
+    return;
+  }
   float light = look == 0 ? 1.0 : 0.42 + 0.62 * max(dot(normalize(facing), normalize(vec3(-0.5, 0.7, 0.8))), 0.0);
   colour = vec4(min(texture(image, texel).rgb * factor.rgb * light, 1.0), 1.0);
 }`;
@@ -83,7 +92,7 @@ async function readModel(bytes) {
   const model = { parts: [], min: [Infinity, Infinity, Infinity], max: [-Infinity, -Infinity, -Infinity] };
   for (const { attributes: at, indices: list, material } of meshes.flatMap((mesh) => mesh.primitives)) {
     const paint = file.gltf.materials?.[material] || {};
-    const attributes = [at.POSITION, at.NORMAL, at.TEXCOORD_0].map((index) => readAccessor(file, index));
+    const attributes = [at.POSITION, at.NORMAL, at.TEXCOORD_0, at._SEEN].map((index) => readAccessor(file, index));
     const indices = readAccessor(file, list);
     const points = attributes[0].data;
     for (const vertex of indices ? indices.data : points.slice(0, points.length / 3).keys()) {
@@ -124,6 +133,8 @@ class Painter {
     gl.linkProgram(program);
     gl.useProgram(program);
     this.uniform = (name) => gl.getUniformLocation(program, name);
+    gl.vertexAttrib1f(3, 1); // meshes that do not say what was seen count as seen
+    gl.depthFunc(gl.LEQUAL);
     gl.enable(gl.SCISSOR_TEST);
     gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
@@ -162,9 +173,23 @@ class Painter {
     return handles;
   }
 
+  /** Indices of a part's edges, made once. */
+  edges(part) {
+    if (part.edges) return part.edges;
+    const list = part.indices ? part.indices.data : [...Array(part.attributes[0].data.length / 3).keys()];
+    const lines = new Uint32Array(2 * list.length);
+    for (let corner = 0; corner < list.length; corner++) {
+      lines[2 * corner] = list[corner];
+      lines[2 * corner + 1] = list[corner % 3 === 2 ? corner - 2 : corner + 1];
+    }
+    part.edges = { attributes: [part.attributes[0]], indices: { data: lines, type: this.gl.UNSIGNED_INT } };
+    return part.edges;
+  }
+
   /** Free what `draw` put on the graphics card for a model. */
   release(model) {
-    for (const part of model.parts.filter((each) => this.uploads.has(each))) {
+    const parts = model.parts.flatMap((each) => [each, each.edges]);
+    for (const part of parts.filter((each) => this.uploads.has(each))) {
       const { shape, buffers, image } = this.uploads.get(part);
       buffers.forEach((buffer) => this.gl.deleteBuffer(buffer));
       this.gl.deleteTexture(image);
@@ -184,7 +209,8 @@ class Painter {
     gl.uniform3fv(this.uniform("centre"), centre);
     const modes = [[gl.BLEND, look === 2], [gl.DEPTH_TEST, look !== 2], [gl.CULL_FACE, look !== 2 && !part.open]];
     for (const [mode, on] of modes) on ? gl.enable(mode) : gl.disable(mode);
-    if (part.indices) gl.drawElements(gl.TRIANGLES, part.indices.data.length, part.indices.type, 0);
+    const shapes = look === 4 ? gl.LINES : gl.TRIANGLES;
+    if (part.indices) gl.drawElements(shapes, part.indices.data.length, part.indices.type, 0);
     else gl.drawArrays(gl.TRIANGLES, 0, part.attributes[0].data.length / 3);
   }
 
@@ -210,7 +236,11 @@ class Painter {
     gl.uniform1f(this.uniform("distance"), distance);
     const flat = rotation.map((value, slot) => value * [1.5 * half[0], 1, 1.5 * half[2]][slot % 3]);
     if (distance * se > -half[1]) this.drawPart(this.floor, 2, flat, [0, half[1], 0]);
-    for (const part of model.parts) this.drawPart(part, view.lit ? 1 : 0, rotation, centre);
+    const look = view.look ?? Number(view.lit);
+    for (const part of model.parts) {
+      this.drawPart(part, look === 4 ? 0 : look, rotation, centre);
+      if (look === 4) this.drawPart(this.edges(part), 4, rotation, centre);
+    }
     const context = target.getContext("2d");
     context.clearRect(0, 0, width, height);
     context.drawImage(this.canvas, 0, 0, width, height, 0, 0, width, height);

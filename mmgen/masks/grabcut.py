@@ -85,14 +85,14 @@ def silhouette(height: int, width: int, factor: float = 1.0) -> NDArray[np.bool_
 
 
 @cache
-def _opencv_module() -> ModuleType:
+def opencv() -> ModuleType:
     return importlib.import_module("cv2")
 
 
 def _opencv(name: str) -> ModuleType:
     if not is_available():
         raise ItemError("grabcut_missing", f"{name} needs OpenCV", 'pip install "mmgen[masks]"')
-    return _opencv_module()
+    return opencv()
 
 
 def _offset_from_axis(height: int, width: int) -> NDArray[np.float32]:

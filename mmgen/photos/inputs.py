@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from mmgen.core.errors import FatalError, MmgenError
 from mmgen.core.files import collision_key, safe_folder, safe_stem
 from mmgen.core.listing import ImageFile, display_name, list_images
-from mmgen.work.records import Shard
+from mmgen.work.records import NO_CHOICES, Choices, Shard
 
 REJECTED_FOLDER = "rejected"
 PERSON_NUMBER = re.compile(r"-person\d+(\.glb)$")
@@ -30,6 +30,7 @@ class InputItem:
         output: Path of the GLB relative to the output folder, with forward slashes.
         height_m: How tall the person is, where a list says so; None takes the run's height.
         photos: All photos of the person; empty where the item is a photo itself.
+        choices: What a person chose for it in place of the run's options.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class InputItem:
     output: str
     height_m: float | None = None
     photos: tuple["InputItem", ...] = ()
+    choices: Choices = NO_CHOICES
 
     @property
     def sources(self) -> tuple["InputItem", ...]:
@@ -155,6 +157,12 @@ def _check_source(source: Path, out: Path) -> None:
             f"--out {display_name(out)} is the input folder",
             "Choose another folder, such as --out meshes.",
         )
+
+
+def item_of(root: Path, relative: str) -> InputItem:
+    """The photo at `relative` below `root`, as a run over `root` would list it."""
+    path = Path(os.path.abspath(root)) / relative
+    return _item(ImageFile(PurePath(relative), path))
 
 
 def _item(file: ImageFile) -> InputItem:

@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from mmgen.reconstruct.planning import Plan, Redo, make_plan
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, Work, into_chunks, run_chunks
 from mmgen.work.locks import run_lock
-from mmgen.work.records import ManifestWriter, Record, Shard, compact_manifest, read_records
+from mmgen.work.records import ManifestWriter, Record, Review, Shard, compact_manifest, read_records
 
 CHUNK_ITEMS = 8
 WHOLE = Shard()
@@ -111,8 +111,9 @@ def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
     out = batch.job.out
     with run_lock(out, batch.shard):
         records = read_records(out)
+        items = [_with_choices(item, records.get(item.name)) for item in batch.items]
         reconstructor = batch.job.build()
-        plan = make_plan(batch.items, records, batch.job, reconstructor.weights_sha256, batch.redo)
+        plan = make_plan(items, records, batch.job, reconstructor.weights_sha256, batch.redo)
         _sweep(plan, batch)
         people = [item for item in plan.todo if item.photos]
         if people:
@@ -167,6 +168,7 @@ class _Run:
         )
 
     def _deliver(self, writer: ManifestWriter, record: Record) -> None:
+        record = with_review_kept(record, self._before.get(record.input))
         try:
             writer.append(record)
         except OSError as error:
@@ -190,6 +192,32 @@ class _Run:
 
     def _lose(self, deliver: Callable[[Record], None], item: InputItem, error: ItemError) -> None:
         deliver(failure_record(self._batch.job, item, error, None))
+
+
+def _with_choices(item: InputItem, record: Record | None) -> InputItem:
+    """The item with what a person chose for it in an earlier review."""
+    return item if record is None or record.review is None else replace(item, choices=record.review.choices)
+
+
+def with_review_kept(record: Record, before: Record | None) -> Record:
+    """A new record with a person's word on the old one; a verdict holds for the mesh that it was given to alone."""
+    if before is None:
+        return record
+    old = {person.number: person for person in before.people}
+    people = tuple(
+        replace(
+            person, review=_kept(old[person.number].review, person.output_sha256 == old[person.number].output_sha256)
+        )
+        if person.number in old
+        else person
+        for person in record.people
+    )
+    is_same = record.output_sha256 == before.output_sha256 and record.output_sha256 is not None
+    return replace(record, people=people, review=_kept(before.review, is_same))
+
+
+def _kept(review: Review | None, is_same: bool) -> Review | None:
+    return review if review is None or is_same else replace(review, verdict=None)
 
 
 def _count_errors(records: Sequence[Record]) -> tuple[ErrorCount, ...]:

@@ -32,12 +32,17 @@ def by_identity(items: Sequence[InputItem]) -> list[InputItem]:
             "no_identities", "all photos are junk (-1) or distractors (0000) by their names", "Give other photos."
         )
     found = [
-        _person(name if name.parts else PurePath(photos[0].root.name), photos) for (_, name), photos in people.items()
+        person_of(name if name.parts else PurePath(photos[0].root.name), photos) for (_, name), photos in people.items()
     ]
     return sorted(found, key=lambda person: (person.name, person.path))
 
 
-def _person(name: PurePath, photos: Sequence[InputItem]) -> InputItem:
+def person_of(name: PurePath, photos: Sequence[InputItem]) -> InputItem:
+    """One item of all photos of a person called `name`.
+
+    Raises:
+        UsageError: `height_differs`.
+    """
     height_m = _height(name, photos)
     first = photos[0]
     return InputItem(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -17,7 +17,7 @@ from mmgen.masks.maskers import masker_title
 from mmgen.masks.network import network_sha256
 from mmgen.masks.structures import LOW_CONFIDENCE_QUALITY
 from mmgen.photos.inputs import REJECTED_FOLDER, InputItem, with_person
-from mmgen.work.records import PersonRecord, PhotoRecord, Record
+from mmgen.work.records import NO_CHOICES, PersonRecord, PhotoRecord, Record
 
 POOR_FIT_IOU = 0.75
 """A guessed outline that the body meets worse than this may not be that of a whole person."""
@@ -133,6 +133,7 @@ class Job:
                 "options": self.options_sha256,
                 **({} if masker is None else {"masker": masker}),
                 **({} if item.height_m is None else {"height_m": item.height_m}),
+                **({} if item.choices == NO_CHOICES else {"choices": asdict(item.choices)}),
             }
         )
 

@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -22,6 +23,59 @@ MANIFEST_NAME = re.compile(r"^manifest(-\d+-of-\d+)?\.jsonl$")
 SYNC_INTERVAL_S = 1.0
 
 Status = Literal["ok", "rejected", "failed"]
+Facing = Literal["front", "back", "left", "right"]
+"""Towards the camera, away from it, or to the picture's left or right."""
+
+Verdict = Literal["accepted", "rejected"]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person chose for one asset in place of the run's options; None leaves the run's.
+
+    Attributes:
+        facing: where the person in the photo faces.
+        refine_steps: steps through the renderer.
+        texture_rows: height of the texture, texels; the width is half of it.
+    """
+
+    facing: Facing | None = None
+    refine_steps: int | None = None
+    texture_rows: int | None = None
+
+    def updated(self, newer: "Choices") -> "Choices":
+        """These, with what `newer` says."""
+        return replace(self, **{name: value for name, value in asdict(newer).items() if value is not None})
+
+
+NO_CHOICES = Choices()
+
+
+@dataclass(frozen=True)
+class Review:
+    """A person's word on an asset.
+
+    Attributes:
+        verdict: `accepted`, `rejected`, or None where nothing is decided.
+        note: free text.
+        time: UTC, ISO 8601.
+        corrected: what was corrected by hand, such as `mask` or `facing`, in order.
+        choices: what was chosen for this asset.
+    """
+
+    verdict: Verdict | None = None
+    note: str = ""
+    time: str = ""
+    corrected: tuple[str, ...] = ()
+    choices: Choices = NO_CHOICES
+
+    @staticmethod
+    def from_row(row: dict[str, Any] | None) -> "Review | None":
+        """From the field of a parsed line."""
+        if row is None:
+            return None
+        corrected, choices = tuple(row.get("corrected", ())), Choices(**row.get("choices", {}))
+        return Review(**{**row, "corrected": corrected, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -59,6 +113,7 @@ class PersonRecord:
     error: str | None = None
     hint: str | None = None
     message: str | None = None
+    review: Review | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +208,7 @@ class Record:
     finished_at: str = ""
     version: str = ""
     photos: tuple[PhotoRecord, ...] = ()
+    review: Review | None = None
 
     @property
     def assets(self) -> "tuple[Record, ...]":
@@ -171,14 +227,22 @@ class Record:
         row = asdict(self)
         if not self.photos:
             del row["photos"]
+        for part in (row, *row["people"]):
+            if part["review"] is None:
+                del part["review"]
         return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
 
     @staticmethod
     def from_row(row: dict[str, Any]) -> "Record":
         """From a parsed line; fields that a newer version added are dropped."""
-        people = tuple(PersonRecord(**person) for person in row.get("people", ()))
+        people = tuple(
+            PersonRecord(**{**person, "review": Review.from_row(person.get("review"))})
+            for person in row.get("people", ())
+        )
         photos = tuple(PhotoRecord(**_known(PhotoRecord, photo)) for photo in row.get("photos", ()))
-        return Record(**{**_known(Record, row), "people": people, "photos": photos})
+        return Record(
+            **{**_known(Record, row), "people": people, "photos": photos, "review": Review.from_row(row.get("review"))}
+        )
 
 
 def _known(kind: type[Record | PhotoRecord], row: dict[str, Any]) -> dict[str, Any]:
@@ -230,12 +294,45 @@ def read_manifest(path: Path) -> Iterator[Record]:
             ) from error
 
 
+def record_from_line(line: bytes) -> Record:
+    """One record from its JSON line.
+
+    Raises:
+        ValueError, TypeError, AttributeError: it is none.
+    """
+    return Record.from_row(json.loads(line))
+
+
 def compact_manifest(path: Path) -> None:
     """Rewrite a record file sorted, with the last record of each input only; leave it alone where it is so already."""
-    last = {record.input: record for record in read_manifest(path)}
-    text = "".join(record.to_line() for _, record in sorted(last.items()))
-    if path.read_bytes() != text.encode("utf-8"):
-        write_text_atomic(path, text)
+    with _file_lock(path):
+        last = {record.input: record for record in read_manifest(path)}
+        text = "".join(record.to_line() for _, record in sorted(last.items()))
+        if path.read_bytes() != text.encode("utf-8"):
+            write_text_atomic(path, text)
+
+
+def append_record(folder: Path, record: Record) -> None:
+    """Add one line to a run folder's record, also while a run is writing there.
+
+    Raises:
+        OSError: the folder takes no more.
+    """
+    path = folder / Shard().manifest_name
+    with _file_lock(path), ManifestWriter(path) as writer:
+        writer.append(record)
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    """Keeps a line that is added from falling between the reading and the replacing of a file that is rewritten."""
+    import fcntl
+
+    state = path.parent / ".mmgen"
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "record.lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class ManifestWriter:

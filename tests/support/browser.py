@@ -58,24 +58,71 @@ def open_page(address: str, done: str, window: tuple[int, int] = (1280, 900)) ->
     Raises:
         TimeoutError: The page was not done in `TIMEOUT_S`.
     """
+    with driven_page(address, window) as page:
+        page.wait(f"document.readyState === 'complete' && ({done})")
+        return page.value("document.documentElement.outerHTML"), page.shot()
+
+
+class Page:
+    """One tab that a test drives: JavaScript, keys, the mouse, files."""
+
+    def __init__(self, browser: "_Session", tab: str) -> None:
+        self._browser, self._tab = browser, tab
+
+    def value(self, script: str) -> Any:
+        """What an expression is worth; promises are waited for."""
+        return self._browser.value(self._tab, script)
+
+    def wait(self, script: str) -> Any:
+        """Ask until an expression is true.
+
+        Raises:
+            TimeoutError: it was not in `TIMEOUT_S`.
+        """
+        return _wait(lambda: self.value(script), time.monotonic() + TIMEOUT_S, script)
+
+    def shot(self) -> np.ndarray:
+        """The window, [H, W, 3] uint8."""
+        data = self._browser.ask("Page.captureScreenshot", self._tab, format="png")["data"]
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
+
+    def key(self, key: str) -> None:
+        """Press and let go, such as `a` or `Enter`."""
+        text = {"text": "\r" if key == "Enter" else key} if len(key) == 1 or key == "Enter" else {}
+        self._browser.ask("Input.dispatchKeyEvent", self._tab, type="keyDown", key=key, **text)
+        self._browser.ask("Input.dispatchKeyEvent", self._tab, type="keyUp", key=key)
+
+    def drag(self, points: list[tuple[float, float]]) -> None:
+        """With the left button held, from place to place of the window, pixels."""
+        kinds = ["mousePressed", *["mouseMoved"] * (len(points) - 2), "mouseReleased"]
+        for kind, (x, y) in zip(kinds, points, strict=True):
+            values = {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+            self._browser.ask("Input.dispatchMouseEvent", self._tab, **values)
+
+    def choose_files(self, selector: str, files: list[Path]) -> None:
+        """Give files to an `<input type=file>`."""
+        document = self._browser.ask("DOM.getDocument", self._tab)["root"]["nodeId"]
+        node = self._browser.ask("DOM.querySelector", self._tab, nodeId=document, selector=selector)["nodeId"]
+        self._browser.ask("DOM.setFileInputFiles", self._tab, nodeId=node, files=[str(path) for path in files])
+
+
+@contextmanager
+def driven_page(address: str, window: tuple[int, int] = (1280, 900)) -> Iterator[Page]:
+    """A browser with a fresh profile and one tab at `address`, still loading."""
     deadline_s = time.monotonic() + TIMEOUT_S
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
         _browser(Path(profile), window) as port_file,
     ):
         port, path = _wait(lambda: _port_and_path(port_file), deadline_s, "the browser's port")
-        address_of_browser = f"ws://127.0.0.1:{port}{path}"
         patience = {"open_timeout": TIMEOUT_S, "ping_interval": None, "proxy": None, "max_size": None}
-        with connect(address_of_browser, **patience) as socket:
+        with connect(f"ws://127.0.0.1:{port}{path}", **patience) as socket:
             browser = _Session(socket)
             target = browser.ask("Target.createTarget", url="about:blank")["targetId"]
             tab = browser.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
             browser.ask("Page.navigate", tab, url=address)
-            _wait(lambda: browser.value(tab, f"document.readyState === 'complete' && ({done})"), deadline_s, done)
-            document = browser.value(tab, "document.documentElement.outerHTML")
-            shot = browser.ask("Page.captureScreenshot", tab, format="png")["data"]
+            yield Page(browser, tab)
             browser.ask("Browser.close")
-    return document, np.asarray(Image.open(io.BytesIO(base64.b64decode(shot))).convert("RGB"))
 
 
 @contextmanager
@@ -121,4 +168,4 @@ class _Session:
 
     def value(self, tab: str, script: str) -> Any:
         """What an expression is in the page; None while the page is between two documents."""
-        return self.ask("Runtime.evaluate", tab, expression=script, returnByValue=True)["result"].get("value")
+        return self.ask("Runtime.evaluate", tab, expression=script, returnByValue=True, awaitPromise=True)["result"].get("value")

@@ -3,7 +3,7 @@
 import io
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -33,11 +33,16 @@ PHOTO_FOLDER = "photos"
 Verdict = Literal["accepted", "rejected"]
 
 
-@dataclass(frozen=True)
 class Conflict(Exception):
-    """Somebody else changed the asset meanwhile."""
+    """Somebody else changed the asset meanwhile.
 
-    entry: Entry
+    Attributes:
+        entry: the asset as it is now.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__(entry.name)
+        self.entry = entry
 
 
 class Desk:

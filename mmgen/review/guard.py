@@ -106,13 +106,17 @@ class Guard:
 
 
 def _impatient(receive: Receive) -> Receive:
-    """Gives up on a sender that pauses too long."""
+    """Gives up on a sender that pauses too long within its body; what comes after that is waited for as ever."""
+    is_whole = False
 
     async def bounded() -> Message:
+        nonlocal is_whole
         try:
-            return await asyncio.wait_for(receive(), BODY_PAUSE_S)
+            message = await asyncio.wait_for(receive(), None if is_whole else BODY_PAUSE_S)
         except TimeoutError:
             return {"type": "http.disconnect"}
+        is_whole = not message.get("more_body", False)
+        return message
 
     return bounded
 

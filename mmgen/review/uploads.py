@@ -59,7 +59,7 @@ def _unpacked(photos: Path, content: Path) -> Iterator[Received]:
 
 def _is_photo(member: zipfile.ZipInfo) -> bool:
     path = PurePosixPath(member.filename)
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
     return not member.is_dir() and not hidden and path.suffix.lower() in IMAGE_SUFFIXES
 
 

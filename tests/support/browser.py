@@ -168,4 +168,6 @@ class _Session:
 
     def value(self, tab: str, script: str) -> Any:
         """What an expression is in the page; None while the page is between two documents."""
-        return self.ask("Runtime.evaluate", tab, expression=script, returnByValue=True, awaitPromise=True)["result"].get("value")
+        return self.ask("Runtime.evaluate", tab, expression=script, returnByValue=True, awaitPromise=True)[
+            "result"
+        ].get("value")

@@ -1,0 +1,141 @@
+"""The desk and its routes over a run folder made by a reconstructor that costs nothing."""
+
+import csv
+import io
+import json
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from desk_requests import ACCESS, ask
+from fake_worker import fake_main
+from fakes import make_photos
+from PIL import Image
+
+from mmgen.review.app import make_app
+from mmgen.review.desk import Conflict, Desk
+from mmgen.work.records import Choices, read_records
+
+
+@pytest.fixture
+def desk(tmp_path):
+    made = Desk(tmp_path / "meshes", "cpu", fake_main)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def filled(desk):
+    """Two photos, reconstructed."""
+    make_photos(desk.photos, ["a.png", "b.png"])
+    desk.resume()
+    settled(desk)
+    return desk
+
+
+def settled(desk):
+    deadline_s = time.monotonic() + 60
+    while desk.workshop.doing():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    return [entry for _, entry in sorted(desk.entries().items(), key=lambda pair: pair[1].name)]
+
+
+def test_photos_wait_are_made_and_are_told(desk):
+    make_photos(desk.photos, ["a.png", "fail.png"])
+    assert {entry.state for entry in desk.entries().values()} == {"waiting"}
+    news = desk.changes(0, 0)
+    assert [item["name"] for item in news["items"]] == ["a", "fail"]
+    desk.resume()
+    settled(desk)
+    later = desk.changes(news["revision"], 0)
+    assert {item["name"]: item["state"] for item in later["items"]}["a"] == "ok"
+    assert desk.changes(later["revision"], 0)["items"] == []
+
+
+def test_a_word_is_written_into_the_record_and_only_on_what_was_seen(filled):
+    first, _ = settled(filled)
+    decided = filled.decide(first.key, first.version, "accepted", "fine")
+    record = read_records(filled.meshes)["a.png"]
+    assert (record.review.verdict, record.review.note) == ("accepted", "fine") and record.review.time
+    line = json.loads((filled.meshes / "manifest.jsonl").read_text().splitlines()[-1])
+    assert line["review"]["verdict"] == "accepted"
+    with pytest.raises(Conflict):  # a second window still shows the state before
+        filled.decide(first.key, first.version, "rejected", "")
+    assert filled.decide(first.key, decided.version, None, "").review.verdict is None
+
+
+def test_a_verdict_outlives_a_run_that_changes_nothing_and_not_a_new_mesh(filled):
+    first, _ = settled(filled)
+    entry = filled.decide(first.key, first.version, "accepted", "fine")
+    filled.workshop.submit(filled.photos, ("a.png",), "a.png")
+    assert settled(filled)[0].review.verdict == "accepted"
+    corrected = filled.correct(entry.key, settled(filled)[0].version, Choices(refine_steps=3), "refinement")
+    assert corrected.review.verdict is None
+    after = settled(filled)[0]
+    assert (
+        after.review.choices.refine_steps == 3
+        and after.review.corrected == ("refinement",)
+        and after.review.note == "fine"
+    )
+    assert after.record.key != first.record.key
+
+
+def test_a_drawn_mask_stands_where_the_next_run_looks_and_an_old_version_comes_back(filled):
+    first, _ = settled(filled)
+    mask = np.zeros((40, 20), np.uint8)
+    mask[5:35, 5:15] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG")
+    filled.correct_mask(first.key, first.version, buffer.getvalue())
+    after = settled(filled)[0]
+    place = filled.photos / "masks" / "a.png"
+    assert np.array_equal(np.asarray(Image.open(place)), mask) and after.record.key != first.record.key
+    [version] = filled.details(after)["versions"]
+    filled.bring_back(after.key, after.version, version["number"])
+    back = settled(filled)[0]
+    assert back.record.key == first.record.key and not place.exists()
+    assert len(filled.details(back)["versions"]) == 2
+    filled.workshop.submit(filled.photos, ("a.png",), "a.png")
+    assert settled(filled)[0].record.output_sha256 == first.record.output_sha256
+
+
+def test_a_job_that_is_stopped_leaves_the_desk_at_work(desk):
+    make_photos(desk.photos, ["a.png", "b.png", "kill.png"])
+    for name in ("a.png", "b.png"):
+        desk.workshop.submit(desk.photos, (name,), name)
+    assert desk.workshop.cancel("b.png")
+    states = {entry.name: entry.state for entry in settled(desk)}
+    assert states["a"] == "ok" and states["b"] == "waiting"
+    assert not desk.workshop.cancel("b.png")
+
+
+def test_the_routes_say_what_they_refuse(filled):
+    app = make_app(filled, ACCESS)
+    first, _ = settled(filled)
+    place = f"/asset/{first.key}"
+    assert ask(app, f"{place}/decide", "POST", {"version": "old", "verdict": "accepted"}).status == 409
+    assert ask(app, f"{place}/decide", "POST", {"version": first.version, "verdict": "perhaps"}).status == 422
+    assert ask(app, f"{place}/decide", "POST", b"[" * 50_000).status == 422
+    assert ask(app, f"{place}/decide", "POST", b"x" * 10**6).json["error"] == "upload_too_large"
+    assert ask(app, f"{place}/correct", "POST", {"version": first.version, "refine_steps": 2**31}).status == 422
+    assert ask(app, f"{place}/mask.png?version={first.version}", "PUT", b"no png").json["error"] == "mask_unreadable"
+    assert ask(app, "/asset/0000/details").status == 404
+    assert ask(app, "/static/../app.py").status == 404
+    assert ask(app, f"{place}/still/..%2f/x.webp").status == 404
+    assert ask(app, f"{place}/still/same/{first.version}.webp").headers["content-type"] == "image/webp"
+    assert ask(app, f"{place}/mesh.glb").body == (filled.meshes / "a.glb").read_bytes()
+    page = ask(app, "/").body.decode()
+    assert "secret" in page and "<script>" not in page
+
+
+def test_chosen_assets_go_into_one_zip_with_their_figures(filled):
+    first, second = settled(filled)
+    filled.decide(first.key, first.version, "accepted", "=1+1")
+    answer = ask(make_app(filled, ACCESS), "/zip", "POST", {"keys": [first.key, second.key, "no"], "format": "obj"})
+    assert answer.headers["x-assets"] == "2"
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        assert {"a.obj", "a.mtl", "b.obj", "figures.csv"} <= set(archive.namelist())
+        rows = list(csv.DictReader(io.StringIO(archive.read("figures.csv").decode("utf-8-sig"))))
+    assert [(row["name"], row["verdict"], row["note"]) for row in rows] == [("a", "accepted", "'=1+1"), ("b", "", "")]

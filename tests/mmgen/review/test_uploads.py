@@ -1,0 +1,102 @@
+"""Photos and zips from strangers: no name leaves the folder, nothing unpacks without end, nothing is replaced."""
+
+import io
+import zipfile
+
+import pytest
+from PIL import Image
+
+from mmgen.review import limits
+from mmgen.review.uploads import receive_file
+
+
+def picture(colour=(10, 20, 30), kind="PNG"):
+    buffer = io.BytesIO()
+    Image.new("RGB", (20, 40), colour).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def received(tmp_path, name, data):
+    content = tmp_path / "content"
+    content.write_bytes(data)
+    return list(receive_file(tmp_path / "photos", name, content))
+
+
+def zipped(members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def files(tmp_path):
+    return sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("anna.png", "anna.png"),
+        ("../../anna.png", "anna.png"),
+        ("/etc/anna.png", "etc/anna.png"),
+        ("a\\..\\anna.png", "a/anna.png"),
+        ("shoot/anna.PNG", "shoot/anna.png"),
+        (".mmgen/anna.png", "mmgen/anna.png"),
+        ("<b>x.png", "<b>x.png"),
+        ("a\nb.png", "a%0Ab.png"),
+    ],
+)
+def test_no_name_leaves_the_folder(tmp_path, name, place):
+    [one] = received(tmp_path, name, picture())
+    assert one.relative == place and one.error is None
+    assert files(tmp_path) == sorted(["content", f"photos/{place}"])
+
+
+def test_the_same_photo_is_kept_once_and_another_of_its_name_gets_a_number(tmp_path):
+    first, again = (received(tmp_path, "anna.png", picture())[0] for _ in range(2))
+    other = received(tmp_path, "Anna.jpg", picture((1, 2, 3), "JPEG"))[0]
+    assert (first.relative, again.relative, other.relative) == ("anna.png", "anna.png", "Anna-2.jpg")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code"),
+    [
+        ("x.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "upload_unknown_kind"),
+        ("x.html", b"<script>", "upload_unknown_kind"),
+        ("x.jpg", b"<script>alert(1)</script>", None),
+        ("x.png", picture()[:40], None),
+        ("noname", picture(), "upload_unknown_kind"),
+        ("", picture(), "upload_unknown_kind"),
+    ],
+)
+def test_what_is_no_photo_is_refused_and_leaves_nothing(tmp_path, name, data, code):
+    [one] = received(tmp_path, name, data)
+    assert one.relative is None and one.error is not None and code in (None, one.error.code)
+    assert files(tmp_path) == ["content"]
+
+
+def test_a_zip_gives_its_photos_and_nothing_else(tmp_path):
+    data = zipped(
+        {"../a.png": picture(), "in/b.png": picture((9, 9, 9)), "notes.txt": b"hello", ".hidden.png": picture()}
+    )
+    assert [one.relative for one in received(tmp_path, "photos.zip", data)] == ["a.png", "in/b.png"]
+    assert files(tmp_path) == ["content", "photos/a.png", "photos/in/b.png"]
+
+
+def test_bad_zips_are_said(tmp_path, monkeypatch):
+    assert received(tmp_path, "a.zip", b"PK no zip")[0].error.code == "zip_damaged"
+    assert received(tmp_path, "a.zip", zipped({"x.txt": b""}))[0].error.code == "zip_empty"
+    monkeypatch.setattr(limits, "ZIP_PHOTOS", 1)
+    assert received(tmp_path, "a.zip", zipped({"a.png": b"", "b.png": b""}))[0].error.code == "zip_too_large"
+    monkeypatch.setattr(limits, "ZIP_PHOTOS", 10)
+    monkeypatch.setattr(limits, "UPLOAD_BYTES", 10**6)
+    bomb = received(tmp_path, "a.zip", zipped({"a.png": bytes(9 * 10**5), "b.png": bytes(9 * 10**5)}))
+    assert [one.error.code for one in bomb] == ["zip_too_large"] and files(tmp_path) == ["content"]
+
+
+def test_a_damaged_member_costs_itself_alone(tmp_path):
+    data = bytearray(zipped({"a.png": picture(), "b.png": picture((7, 7, 7))}))
+    data[data.index(b"a.png") + 12] ^= 0xFF
+    [bad, good] = received(tmp_path, "a.zip", bytes(data))
+    assert bad.error is not None and good.relative == "b.png"

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 from desk_requests import ACCESS, ask
-from fake_worker import fake_main
+from fake_worker import fake_main, reconstruct_here
 from fakes import make_photos
 from PIL import Image
 
@@ -29,8 +29,7 @@ def desk(tmp_path):
 def filled(desk):
     """Two photos, reconstructed."""
     make_photos(desk.photos, ["a.png", "b.png"])
-    desk.resume()
-    settled(desk)
+    reconstruct_here(desk.meshes, desk.photos, ["a.png", "b.png"])
     return desk
 
 

@@ -71,7 +71,7 @@ def _figures(item: GalleryItem) -> dict[str, Any]:
     return {
         "mask_iou": item.mask_iou,
         "ssim": item.ssim,
-        "why": [] if item.doubt is None else [item.doubt],
+        "why": [] if item.low_confidence is None else [item.low_confidence],
         "error": item.error,
         "message": item.message,
         "hint": item.hint,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from reid.data.augmentation import normalised
 from reid.data.pixels import PixelStore
+from reid.errors import ReidError
 from reid.learner import autocast
 from reid.models.network import ReidNetwork
 
@@ -33,6 +34,9 @@ def extract_features(
 
     Returns:
         [N, D], every row of length 1.
+
+    Raises:
+        ReidError: `photo_unreadable`, `features_not_finite`.
     """
     was_training = network.training
     network.eval()
@@ -44,4 +48,11 @@ def extract_features(
             rows.append(network.features(images).cpu().numpy())
         advance(len(pixels))
     network.train(was_training)
-    return np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
+    features = np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
+    if not np.isfinite(features).all():
+        raise ReidError(
+            "features_not_finite",
+            "the network's features are not numbers",
+            "Its weights are damaged, such as by a training that diverged; train again.",
+        )
+    return features

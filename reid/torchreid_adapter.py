@@ -10,7 +10,8 @@ in shards have none of their own.
 from collections.abc import Sequence
 from typing import Any
 
-from reid.data.photos import DISTRACTOR, VIRTUAL_CAMERA, Dataset, Photo, identities
+from reid.data.layouts import DISTRACTOR
+from reid.data.photos import VIRTUAL_CAMERA, Dataset, Photo, identities
 from reid.data.pixels import decode
 from reid.errors import ReidError
 from reid.models.zoo_imports import load_module

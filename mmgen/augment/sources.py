@@ -6,10 +6,9 @@ from pathlib import Path
 
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
-from mmgen.datasets import market
-from mmgen.datasets.index import INDEX_NAME, read_index
+from mmgen.datasets.reading import TRAIN, read_data_set
+from reid.data.layouts import DISTRACTOR
 
-TEST_SPLITS = frozenset({"query", "gallery", "test"})
 FEWEST_IDENTITIES = 2
 
 
@@ -51,8 +50,8 @@ class Sources:
         return tuple(sorted({photo.pid for photo in self.photos}))
 
 
-def find_sources(folder: Path, limit: int | None = None) -> Sources:
-    """List the training photos of a data set in Market-1501 layout, or of one that `mmgen prepare` indexed.
+def find_sources(folder: Path, limit: int | None = None, pattern: str = "") -> Sources:
+    """List the training photos of a published re-id data set, or of one that `mmgen prepare` indexed.
 
     Junk and distractors are nobody and lend nothing. Query and gallery are read only to make sure that nobody in them
     is a source.
@@ -60,14 +59,20 @@ def find_sources(folder: Path, limit: int | None = None) -> Sources:
     Args:
         folder: the data set.
         limit: only so many photos.
+        pattern: regular expression for file names, see `reid.data.layouts.find_layout`.
 
     Raises:
-        FatalError: `identity_leak`, `dataset_layout`, `index_invalid`, `no_training_people` with fewer than two people,
-            `same_names` where two photos of a person differ only in folder or suffix.
+        FatalError: `no_training_people` with fewer than two people; `same_names` where two photos of a person differ
+            only in folder or suffix; as from `read_data_set`.
     """
-    root, photos = _indexed(folder) if (folder / INDEX_NAME).is_file() else _laid_out(folder)
-    chosen = sorted(photos, key=lambda photo: photo.path)[:limit]
-    found = Sources(root, tuple(chosen))
+    data = read_data_set(folder, pattern, tested=("query", "gallery", "test"))
+    photos = [
+        Source(photo.name, str(photo.identity), photo.camera or -1)
+        for photo in data.photos
+        if photo.split == TRAIN and photo.identity not in (None, DISTRACTOR)
+    ]
+    chosen = photos[:limit]
+    found = Sources(data.root, tuple(chosen))
     if len(found.identities) < FEWEST_IDENTITIES:
         raise FatalError(
             "no_training_people",
@@ -76,32 +81,6 @@ def find_sources(folder: Path, limit: int | None = None) -> Sources:
         )
     _refuse_same_names(chosen)
     return found
-
-
-def _indexed(folder: Path) -> tuple[Path, list[Source]]:
-    rows = [row for row in read_index(folder).rows if row.identity not in (None, market.JUNK, market.DISTRACTOR)]
-    tested = {row.identity for row in rows if row.split in TEST_SPLITS}
-    leaked = sorted({str(row.identity) for row in rows if row.split == "train" and row.identity in tested})
-    if leaked:
-        raise FatalError(
-            "identity_leak",
-            f"{len(leaked)} identities are in the training set and in query or gallery: {', '.join(leaked[:5])}",
-            "The two sides must not share anyone; move their images to one side.",
-        )
-    return folder, [Source(row.path, str(row.identity), row.camera or -1) for row in rows if row.split == "train"]
-
-
-def _laid_out(folder: Path) -> tuple[Path, list[Source]]:
-    images = market.scan(folder).images
-    photos = [
-        Source(image.relative, str(image.identity), image.camera or -1)
-        for image in images
-        if image.split == "train" and image.identity != market.DISTRACTOR
-    ]
-    if not photos:
-        return folder, photos
-    first = next(image for image in images if image.relative == photos[0].path)
-    return first.path.parents[first.relative.count("/")], photos
 
 
 def _refuse_same_names(photos: Sequence[Source]) -> None:

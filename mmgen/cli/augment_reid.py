@@ -16,6 +16,7 @@ from mmgen.cli.options import (
     limit_option,
     masks_option,
     overwrite_option,
+    pattern_option,
     report_options,
     seed_option,
     spread_options,
@@ -74,6 +75,7 @@ class WeightRangeType(click.ParamType):
 @click.option("--out", "-o", type=PATH, help="Folder for the shards.  [default: MARKET with -3d at its end, beside it]")
 @weights_option
 @masks_option(f"{MASK_SOURCES}; auto takes masks/ where prepared.")
+@pattern_option
 @click.option(
     "--partners",
     type=click.Choice(["image", "identity"]),
@@ -141,10 +143,11 @@ class WeightRangeType(click.ParamType):
 @overwrite_option
 @report_options
 def command(market: Path | None, out: Path | None, remove_identity: tuple[str, ...], **options: Any) -> int:
-    """Make virtual people from the training photos of MARKET, a data set in Market-1501 layout.
+    """Make virtual people from the training photos of MARKET, a re-id data set.
 
-    Every training photo is reconstructed once; its texture is mixed with that of another person, and the mix is drawn
-    from several sides into WebDataset shards, with an index, a record of counts and hashes, a data card with the
+    Read are Market-1501, DukeMTMC-reID, CUHK03-np, MSMT17, VeRi-776, what `mmgen prepare` wrote, and with --pattern
+    others. Every training photo is reconstructed once; its texture is mixed with that of another person, and the mix is
+    drawn from several sides into WebDataset shards, with an index, a record of counts and hashes, a data card with the
     accounting of the paper, and a contact sheet. Nobody of query and gallery is ever a source.
 
     The same arguments give the same bytes, whatever the number of --workers and --shard parts. Run it again after an
@@ -165,7 +168,7 @@ def _remove(out: Path, people: tuple[str, ...], market: Path | None, options: di
     from mmgen.augment.removal import remove_people
     from mmgen.augment.sources import find_sources
 
-    photos = None if market is None else find_sources(market).root
+    photos = None if market is None else find_sources(market, pattern=options["pattern"]).root
     removal = remove_people(out, people, photos, options["dry_run"])
     if options["as_json"]:
         print_json({"schema": "mmgen.augment.removal/1", "out": display_name(out), **removal.to_dict()})
@@ -179,7 +182,7 @@ def _augment(market: Path, out: Path, options: dict[str, Any]) -> int:
     from mmgen.augment.sources import find_sources
 
     chosen = _options(options)
-    sources = find_sources(market, chosen.limit)
+    sources = find_sources(market, chosen.limit, options["pattern"])
     plan = Plan(chosen, sources.photos)
     if options["dry_run"]:
         return _forecast(plan, sources.root, out, options)

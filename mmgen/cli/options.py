@@ -100,6 +100,14 @@ def seed_option(default: int = 0) -> Decorator[Any]:
     return click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=default, help="Seed of all randomness.")
 
 
+pattern_option = click.option(
+    "--pattern",
+    default="",
+    metavar="REGEX",
+    help="For other file names: a regular expression for whole names with the groups identity and camera.",
+)
+
+
 def limit_option(help_text: str = "Only the first N inputs, in sorted order.") -> Decorator[Any]:
     """`--limit N` as `limit: int | None`."""
     return click.option("--limit", type=click.IntRange(min=1), metavar="N", help=help_text)

@@ -11,6 +11,7 @@ from mmgen.cli.options import (
     limit_option,
     masks_option,
     out_option,
+    pattern_option,
     report_options,
     workers_option,
 )
@@ -43,6 +44,7 @@ FRACTION = click.FloatRange(0, 1)
     type=PATH,
     help="Weights of a super-resolution network, such as Real-ESRGAN, for --upscale.  [default: Lanczos]",
 )
+@pattern_option
 @limit_option("Only the first N images, in sorted order.")
 @workers_option
 @report_options
@@ -53,7 +55,7 @@ def command(dry_run: bool, as_json: bool, **options: Any) -> int:
     OUT/index.jsonl, and everything left out, with the reason, to OUT/skipped.jsonl. SRC is not changed; where OUT is
     SRC, masks and index are added to it and its images stay as they are. Run it again to go on after an interruption.
 
-    market reads Market-1501, Market-HQ, and what `mmgen synth` writes.
+    market reads Market-1501, Market-HQ, DukeMTMC-reID, CUHK03-np, MSMT17, VeRi-776, and what `mmgen synth` writes.
     """
     order = _order(options)
     return _show_plan(order, as_json) if dry_run else _run(order, as_json)

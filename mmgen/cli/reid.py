@@ -57,8 +57,8 @@ def train_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) 
 
     Several GPUs: torchrun --nproc-per-node N -m mmgen reid train MANIFEST ...
     """
+    from mmgen.core.reid_problems import reid_problems
     from mmgen.reid_runs.manifest import read_reid_manifest
-    from mmgen.reid_runs.problems import reid_problems
     from mmgen.reid_runs.training import TrainOrder
 
     order = TrainOrder(
@@ -90,9 +90,9 @@ def evaluate_command(weights: Path, as_json: bool, **options: Any) -> None:
     is lower. Gallery photos of the same person and camera and junk (-1) take no part; distractors (0000) do.
     """
     from mmgen.core.devices import resolve_device
+    from mmgen.core.reid_problems import reid_problems
     from mmgen.reid_runs.evaluation import evaluate_weights, search_task
     from mmgen.reid_runs.manifest import DataSection
-    from mmgen.reid_runs.problems import reid_problems
 
     section = DataSection(layout=options["layout"], cameras="none" if options["no_cameras"] else "names")
     device = resolve_device(options["device"])
@@ -128,9 +128,9 @@ def compare_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any
     resampled people. Run it again after an interruption: it goes on. --set changes the comparison, e.g. seeds=5.
     """
     from mmgen.core.devices import resolve_device
+    from mmgen.core.reid_problems import reid_problems
     from mmgen.reid_runs.comparison import ComparisonOrder
     from mmgen.reid_runs.comparison_manifest import read_comparison
-    from mmgen.reid_runs.problems import reid_problems
 
     order = ComparisonOrder(
         manifest=read_comparison(manifest, options["changes"]),
@@ -158,7 +158,7 @@ def subset_command(data: Path, share: float, out: Path, seed: int, dry_run: bool
 
     These are the identities that `mmgen reid compare` takes for the same share and seed.
     """
-    from mmgen.reid_runs.problems import reid_problems
+    from mmgen.core.reid_problems import reid_problems
     from mmgen.reid_runs.subset import choose_subset, write_subset
 
     with reid_problems():

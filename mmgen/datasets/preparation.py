@@ -53,6 +53,7 @@ class PrepareConfig:
         upscale: enlarge images and masks by this whole factor.
         upscaler: weights of a super-resolution network that enlarges the images; None: Lanczos.
         workers: processes.
+        pattern: regular expression for file names, see `reid.data.layouts.find_layout`; for `market`.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class PrepareConfig:
     upscale: int = 1
     upscaler: Path | None = None
     workers: int = 1
+    pattern: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def plan(order: PrepareConfig) -> Scan:
     Raises:
         FatalError: `dataset_layout` and others of the scanners; `out_is_source` where images would have to be replaced.
     """
-    scan = _without_collisions(_SCANNERS[order.kind](order.source))
+    reader = partial(market.scan, pattern=order.pattern) if order.pattern else _SCANNERS[order.kind]
+    scan = _without_collisions(reader(order.source))
     if _in_place(order) and (order.kind == "cub" or order.upscale > 1):
         raise FatalError(
             "out_is_source",

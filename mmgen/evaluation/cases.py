@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmgen.core.errors import ItemError
-from mmgen.evaluation.photos import Item, Loaded
+from mmgen.datasets.reading import DataSetPhoto
+from mmgen.evaluation.photos import Loaded
 from mmgen.evaluation.scoring import ItemScore, Scorer, predicted_mask
 from recon.evaluation.predictions import Prediction, draw_prediction
 from recon.evaluation.surfaces import Surface, draw
@@ -63,7 +64,7 @@ def chosen_cases(scores: Sequence[ItemScore]) -> tuple[str, dict[str, list[ItemS
 
 
 @torch.no_grad()
-def draw_case(item: Item, scorer: Scorer) -> Case:
+def draw_case(item: DataSetPhoto, scorer: Scorer) -> Case:
     """All pictures of one photo; raises ItemError where a file has changed since it was scored."""
     if scorer.masks is not None:
         predicted, photo = predicted_mask(item, scorer.masks)

@@ -13,7 +13,8 @@ from mmgen.assets.asset import Asset
 from mmgen.assets.glb import read_glb
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.listing import display_name
-from mmgen.evaluation.photos import Item, Loaded
+from mmgen.datasets.reading import DataSetPhoto
+from mmgen.evaluation.photos import Loaded
 from mmgen.photos.inputs import REJECTED_FOLDER
 from mmgen.work.records import PhotoRecord, Record, read_records
 from recon.evaluation.predictions import Prediction
@@ -58,7 +59,7 @@ class MeshFolder:
             message = error.message if name in error.message else f"{name}: {error.message}"
             raise ItemError(error.code, message, error.hint) from error
 
-    def path_of(self, item: Item) -> Path:
+    def path_of(self, item: DataSetPhoto) -> Path:
         """Where the asset of a photo is.
 
         Raises:
@@ -78,13 +79,13 @@ class MeshFolder:
             )
         return path
 
-    def _record(self, item: Item) -> tuple[Record | None, PhotoRecord | None]:
+    def _record(self, item: DataSetPhoto) -> tuple[Record | None, PhotoRecord | None]:
         found = self._by_photo.get(os.path.realpath(item.image))
         if found is not None:
             return found
         return next((self._by_name[name] for name in _endings(item.name) if name in self._by_name), None), None
 
-    def _by_place(self, item: Item) -> Path | None:
+    def _by_place(self, item: DataSetPhoto) -> Path | None:
         for name in _endings(item.name):
             for folder in (self._folder, self._folder / REJECTED_FOLDER):
                 path = (folder / name).with_suffix(".glb")

@@ -14,7 +14,7 @@ from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_bytes, sha256_file, write_bytes_atomic
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
-from mmgen.evaluation.photos import Item
+from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.running import EvaluateConfig, Evaluation, plan, summed_up
 from mmgen.evaluation.scoring import ItemScore
 from mmgen.work.engine import Ending
@@ -92,7 +92,7 @@ def _read(path: Path, wanted: str) -> list[ItemScore] | None:
         return None
 
 
-def _fingerprint(order: EvaluateConfig, items: Sequence[Item]) -> str:
+def _fingerprint(order: EvaluateConfig, items: Sequence[DataSetPhoto]) -> str:
     """Equal for parts of the same evaluation."""
     scoring = order.scoring
     source = Path(scoring.source.value)

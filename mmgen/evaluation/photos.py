@@ -11,52 +11,22 @@ from PIL import Image
 from torch import Tensor
 
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.core.listing import MASK_FOLDER, display_name, list_images
-from mmgen.datasets.index import INDEX_NAME, read_index
-from mmgen.datasets.market import JUNK
-from mmgen.datasets.structures import truth_of
+from mmgen.core.listing import MASK_FOLDER, display_name
+from mmgen.datasets.reading import TRAIN, DataSetPhoto, read_data_set
 from mmgen.datasets.truth_file import read_truth
 from mmgen.masks import lookup, people_of_mask, read_mask
 from mmgen.photos.images import Photo, read_image
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruct.prepare import Framing, cut_out
 from mmgen.training.manifest import DataSection
-from mmgen.training.photos import TRAIN, find_photos, hold_out
+from mmgen.training.photos import find_photos, hold_out
 from recon.evaluation.truth import Truth
 from recon.predict import PersonCrop
-
-PARTS = {
-    "bounding_box_train": "train",
-    "bounding_box_test": "gallery",
-    "train_all": "train",
-    **{name: name for name in ("train", "val", "test", "query", "gallery")},
-    "validation": "val",
-}
-"""Folders whose name says which part of a data set they hold."""
 
 ALIASES = {"validation": ("val",), "test": ("test", "query", "gallery")}
 LONGEST_SIDE = 256
 SHORTEST_SIDE = 16
 THRESHOLD = 128
-
-
-@dataclass(frozen=True)
-class Item:
-    """One photo of a data set, not read yet.
-
-    Attributes:
-        name: path relative to the data set folder, with forward slashes.
-        image: file.
-        mask: file, or None: beside the photo or in its alpha channel, if anywhere.
-        truth: file, or None.
-        part: `train`, `val`, `test`, `query`, `gallery`; None where the data set has no parts.
-    """
-
-    name: str
-    image: Path
-    mask: Path | None
-    truth: Path | None
-    part: str | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +42,7 @@ class Loaded:
         crop: the person as networks want it, where they are what is scored.
     """
 
-    item: Item
+    item: DataSetPhoto
     image: Tensor
     mask: Tensor
     truth: Truth | None
@@ -85,7 +55,7 @@ class Loaded:
         return self.mask.shape[0], self.mask.shape[1]
 
 
-def list_items(data: Path, split: str | None) -> tuple[list[Item], str]:
+def list_items(data: Path, split: str | None) -> tuple[list[DataSetPhoto], str]:
     """Find the photos of one part, sorted by name.
 
     Args:
@@ -98,18 +68,16 @@ def list_items(data: Path, split: str | None) -> tuple[list[Item], str]:
         The photos, and the name of the part.
 
     Raises:
-        FatalError: `data_missing`, `no_images`, `split_missing`, or as from `read_index`.
+        FatalError: `split_missing`, or as from `read_data_set`.
     """
-    if not data.is_dir():
-        raise FatalError("data_missing", f"there is no folder {display_name(data)}", "Check --data.")
-    items = _indexed(data) if (data / INDEX_NAME).is_file() else _listed(data)
-    parts = sorted({item.part for item in items if item.part is not None})
+    items = list(read_data_set(data).photos)
+    parts = sorted({item.split for item in items if item.split is not None})
     if split is None:
         split = "all" if len(parts) < 2 and "test" not in parts else "test"
     if split == "all":
         return items, split
     wanted = ALIASES.get(split, (split,))
-    chosen = [item for item in items if item.part in wanted]
+    chosen = [item for item in items if item.split in wanted]
     if not chosen and "val" in (split, *wanted):
         chosen = _held_out(data, items)
     if not chosen:
@@ -121,38 +89,15 @@ def list_items(data: Path, split: str | None) -> tuple[list[Item], str]:
     return chosen, split
 
 
-def _indexed(data: Path) -> list[Item]:
-    index = read_index(data)
-    return [
-        Item(row.path, index.image_path(row), index.mask_path(row), index.truth_path(row), row.split)
-        for row in index.rows
-    ]
-
-
-def _listed(data: Path) -> list[Item]:
-    """Without an index: parts by folder names; where there are any, photos outside them (a contact sheet) are none."""
-    items = []
-    for file in list_images([data]):
-        name = file.relative.as_posix()
-        part = next((PARTS[folder] for folder in file.relative.parts[:-1] if folder in PARTS), None)
-        if file.path.name.startswith(f"{JUNK}_") and part is not None:
-            continue
-        mask = lookup.in_tree(data / MASK_FOLDER, file.relative)
-        items.append(Item(name, file.path, mask, truth_of(data, name), part))
-    if any(item.part for item in items):
-        items = [item for item in items if item.part]
-    return sorted(items, key=lambda item: item.name)
-
-
-def _held_out(data: Path, items: Sequence[Item]) -> list[Item]:
+def _held_out(data: Path, items: Sequence[DataSetPhoto]) -> list[DataSetPhoto]:
     """What training holds out of its photos where the data set has no validation part of its own."""
-    if not any(item.part == TRAIN for item in items):
+    if not any(item.split == TRAIN for item in items):
         return []
     held = {photo.name for photo in hold_out(find_photos(data)[0], DataSection.validation_share).validation}
     return [item for item in items if item.name in held]
 
 
-def load(item: Item, size: tuple[int, int] | None = None) -> Loaded:
+def load(item: DataSetPhoto, size: tuple[int, int] | None = None) -> Loaded:
     """Read photo, mask and truth; the whole photo is scored.
 
     Args:
@@ -174,7 +119,7 @@ def load(item: Item, size: tuple[int, int] | None = None) -> Loaded:
     return Loaded(item, image, resized, truth, (height, width))
 
 
-def load_person(item: Item, framing: Framing) -> Loaded:
+def load_person(item: DataSetPhoto, framing: Framing) -> Loaded:
     """Read photo, mask and truth and cut the person out as `mmgen reconstruct` does; the crop is scored.
 
     Of several people that the mask tells apart the largest counts.
@@ -191,7 +136,7 @@ def load_person(item: Item, framing: Framing) -> Loaded:
     return Loaded(item, crop.image, crop.mask, truth, prepared.photo_size, crop)
 
 
-def _truth(item: Item, photo_size: tuple[int, int], box: tuple[float, float, float, float]) -> Truth | None:
+def _truth(item: DataSetPhoto, photo_size: tuple[int, int], box: tuple[float, float, float, float]) -> Truth | None:
     return None if item.truth is None else read_truth(item.truth, photo_size, box)
 
 
@@ -201,7 +146,7 @@ def own_size(height: int, width: int) -> tuple[int, int]:
     return max(SHORTEST_SIDE, round(height * scale)), max(SHORTEST_SIDE, round(width * scale))
 
 
-def _mask_of(item: Item, photo: Photo) -> Path | NDArray[np.uint8]:
+def _mask_of(item: DataSetPhoto, photo: Photo) -> Path | NDArray[np.uint8]:
     """The file, or the alpha channel; nothing is guessed."""
     path = item.mask or lookup.beside(item.image)
     if path is not None:

@@ -14,7 +14,8 @@ import torch
 from mmgen.core.errors import ItemError
 from mmgen.core.files import write_text_atomic
 from mmgen.core.listing import display_name
-from mmgen.evaluation.photos import Item, list_items
+from mmgen.datasets.reading import DataSetPhoto
+from mmgen.evaluation.photos import list_items
 from mmgen.evaluation.scoring import TRUE_AZIMUTH, ItemScore, Scorer, ScoringPlan, finite_or_none
 from mmgen.work.callbacks import SILENT, RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, run_chunks
@@ -67,7 +68,7 @@ class Evaluation:
 
     order: EvaluateConfig
     split: str
-    items: tuple[Item, ...]
+    items: tuple[DataSetPhoto, ...]
     scores: tuple[ItemScore, ...]
     metrics: Mapping[str, float]
     ending: Ending
@@ -133,7 +134,7 @@ def evaluate(order: EvaluateConfig, listener: RunCallbacks = SILENT) -> Evaluati
         scores.append(score)
         listener.finished(score)
 
-    def lose(item: Item, error: ItemError) -> None:
+    def lose(item: DataSetPhoto, error: ItemError) -> None:
         deliver(ItemScore(item.name, error=error))
 
     chunks = _chunks(items)
@@ -146,12 +147,12 @@ def evaluate(order: EvaluateConfig, listener: RunCallbacks = SILENT) -> Evaluati
     return Evaluation(order, split, tuple(items), tuple(scores), summed_up(scores, order.scoring), ending)
 
 
-def _chunks(items: Sequence[Item]) -> list[list[Item]]:
+def _chunks(items: Sequence[DataSetPhoto]) -> list[list[DataSetPhoto]]:
     """Of one size whatever the workers and the parts: rounding in networks may depend on the batch."""
     return [list(items[start : start + CHUNK_PHOTOS]) for start in range(0, len(items), CHUNK_PHOTOS)]
 
 
-def plan(order: EvaluateConfig) -> tuple[list[Item], str]:
+def plan(order: EvaluateConfig) -> tuple[list[DataSetPhoto], str]:
     """The photos that all parts together would score, and the name of their part; raises as `list_items` does."""
     items, split = list_items(order.data, order.split)
     return items[: order.limit], split

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from mmgen.core.errors import ItemError
 from mmgen.core.listing import display_name
+from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.features import Features, colour_edge_features, inception_features
-from mmgen.evaluation.photos import Item, Loaded, load, mirrored
+from mmgen.evaluation.photos import Loaded, load, mirrored
 from mmgen.evaluation.sources import Source, SourceSpec, open_source
 from mmgen.masks import read_mask
 from mmgen.photos.images import read_image
@@ -58,7 +59,7 @@ class ItemScore:
     """What became of one photo.
 
     Attributes:
-        name: as in `Item`.
+        name: as in `DataSetPhoto`.
         row: measure -> value; NaN where it is not defined. Empty if it failed.
         features: of `reference` [1, D], `recon` [1, D], `novel` [2, D], `90` [2, D] images; empty without drawings.
         error: why there is no score.
@@ -81,7 +82,7 @@ class Scorer:
         if plan.inception is not None:
             self._features = inception_features(plan.inception, plan.device)
 
-    def __call__(self, chunk: Sequence[Item]) -> Iterator[tuple[int, ItemScore]]:
+    def __call__(self, chunk: Sequence[DataSetPhoto]) -> Iterator[tuple[int, ItemScore]]:
         """Yield (position, score) per photo."""
         if self.masks is not None:
             for position, item in enumerate(chunk):
@@ -103,7 +104,7 @@ class Scorer:
             else:
                 yield position, self.score(photo, answer)
 
-    def load(self, item: Item) -> Loaded:
+    def load(self, item: DataSetPhoto) -> Loaded:
         """Read a photo in the frame of scoring; raises ItemError."""
         assert self._source is not None
         return self._source.load(item)
@@ -167,7 +168,7 @@ def photo_row(image: Tensor, mask: Tensor, white: Tensor, true_mask: Tensor) -> 
     }
 
 
-def predicted_mask(item: Item, folder: Path) -> tuple[Tensor, Loaded]:
+def predicted_mask(item: DataSetPhoto, folder: Path) -> tuple[Tensor, Loaded]:
     """Another method's mask [H, W], 0..1, soft values as they are, and the photo, both at the photo's own size.
 
     Raises:
@@ -185,7 +186,7 @@ def predicted_mask(item: Item, folder: Path) -> tuple[Tensor, Loaded]:
     return torch.from_numpy(read_mask(path, photo).astype(np.float32) / 255), loaded
 
 
-def _mask_score(item: Item, folder: Path) -> ItemScore:
+def _mask_score(item: DataSetPhoto, folder: Path) -> ItemScore:
     predicted, photo = predicted_mask(item, folder)
     return ItemScore(item.name, {"mask_iou": float(metrics.mask_iou(predicted[None], photo.mask[None]))})
 

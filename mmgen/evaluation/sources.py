@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 import torch
 
 from mmgen.core.errors import ItemError
+from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.mesh_predictions import MeshFolder
-from mmgen.evaluation.photos import Item, Loaded, load, load_person
+from mmgen.evaluation.photos import Loaded, load, load_person
 from mmgen.reconstruct.network import PhotoPredictor
 from mmgen.reconstruct.result import ReconstructOptions
 from mmgen.templates import named_template
@@ -51,7 +52,7 @@ class Source(Protocol):
     def template(self) -> Template:
         """The mean shape that is scored beside the answers."""
 
-    def load(self, item: Item) -> Loaded:
+    def load(self, item: DataSetPhoto) -> Loaded:
         """Read a photo in the frame that it is scored in; raises ItemError."""
 
     def answers(self, batch: Sequence[Loaded]) -> list[Prediction | ItemError]:
@@ -87,7 +88,7 @@ class WeightsSource:
         self._predict = PhotoPredictor(path, device, options)
         self.template = self._predict.weights.encoder.prototype.to("cpu")
 
-    def load(self, item: Item) -> Loaded:
+    def load(self, item: DataSetPhoto) -> Loaded:
         """Cut the person out."""
         return load_person(item, self._predict.framing)
 
@@ -109,7 +110,7 @@ class MeshSource:
         self._meshes, self._size = MeshFolder(folder), size
         self.template = named_template(DEFAULT_TEMPLATE)
 
-    def load(self, item: Item) -> Loaded:
+    def load(self, item: DataSetPhoto) -> Loaded:
         """Read the whole photo."""
         return load(item, self._size)
 
@@ -133,7 +134,7 @@ class BaselineSource:
         self._is_card, self._size = name == "billboard", size
         self.template = named_template(DEFAULT_TEMPLATE)
 
-    def load(self, item: Item) -> Loaded:
+    def load(self, item: DataSetPhoto) -> Loaded:
         """Read the whole photo."""
         return load(item, self._size)
 

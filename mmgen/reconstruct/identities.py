@@ -6,8 +6,8 @@ from pathlib import PurePath
 
 from mmgen.core.errors import FatalError
 from mmgen.core.files import safe_folder
-from mmgen.datasets.market import DISTRACTOR, JUNK, parse_name
 from mmgen.photos.inputs import InputItem, UsageError
+from reid.data.layouts import DISTRACTOR, JUNK, parsed_name
 
 
 def by_identity(items: Sequence[InputItem]) -> list[InputItem]:
@@ -22,11 +22,11 @@ def by_identity(items: Sequence[InputItem]) -> list[InputItem]:
     """
     people: dict[tuple[str, PurePath], list[InputItem]] = {}
     for item in items:
-        parsed = parse_name(item.path.name)
-        if parsed is None:
+        identity, _ = parsed_name(item.path.name)
+        if identity is None:
             people.setdefault((str(item.root), item.relative.parent), []).append(item)
-        elif parsed[0] not in (JUNK, DISTRACTOR):
-            people.setdefault(("", PurePath(parsed[0])), []).append(item)
+        elif identity not in (JUNK, DISTRACTOR):
+            people.setdefault(("", PurePath(identity)), []).append(item)
     if not people:
         raise FatalError(
             "no_identities", "all photos are junk (-1) or distractors (0000) by their names", "Give other photos."

@@ -15,7 +15,8 @@ from mmgen.core.listing import display_name
 from mmgen.reid_runs.manifest import DataSection
 from mmgen.reid_runs.sources import read_dataset
 from mmgen.reid_runs.weights import load_reid_weights
-from reid.data.photos import DISTRACTOR, Photo
+from reid.data.layouts import DISTRACTOR
+from reid.data.photos import Photo
 from reid.data.pixels import PixelStore
 from reid.features import extract_features
 from reid.learner import channels_last, dtype_of
@@ -75,7 +76,7 @@ def search_task(root: Path, section: DataSection) -> SearchTask:
     """The test side of a data set.
 
     Raises:
-        FatalError: `no_test_photos`.
+        FatalError: `no_test_photos`, `no_answers`.
         ReidError: as from the readers.
     """
     dataset = read_dataset(root, section)
@@ -85,10 +86,27 @@ def search_task(root: Path, section: DataSection) -> SearchTask:
             f"{display_name(root)} has {len(dataset.query)} query and {len(dataset.gallery)} gallery photos",
             "A search needs both: query/ and bounding_box_test/ (or gallery/).",
         )
+    _refuse_unanswerable(dataset.query, dataset.gallery)
     names = {photo.identity for photo in (*dataset.query, *dataset.gallery)} - {DISTRACTOR}
     number = {name: index for index, name in enumerate(sorted(names))} | {DISTRACTOR: -1}
     return SearchTask(
         dataset.query, dataset.gallery, _members(dataset.query, number), _members(dataset.gallery, number)
+    )
+
+
+def _refuse_unanswerable(query: Sequence[Photo], gallery: Sequence[Photo]) -> None:
+    """Right answers are gallery photos of the same person by another camera; without any, scores mean nothing."""
+    cameras: dict[str, set[int]] = {}
+    for photo in gallery:
+        cameras.setdefault(photo.identity, set()).add(photo.camera)
+    if any(cameras.get(photo.identity, set()) - {photo.camera} for photo in query):
+        return
+    same = any(photo.identity in cameras for photo in query)
+    raise FatalError(
+        "no_answers",
+        "no query has a right answer in the gallery: "
+        + ("every photo of the same person is of the query's own camera" if same else "nobody of query is in it"),
+        "With unknown cameras use --no-cameras." if same else "Check that query and gallery belong together.",
     )
 
 

@@ -11,8 +11,8 @@ from mmgen.core.settings import SettingError, build, checked_value
 from mmgen.core.tables import read_tables
 from reid.config import AveragingConfig, LearnConfig, LossConfig, OptimiserConfig, Precision
 from reid.data.augmentation import Augmentation
-from reid.data.folders import Cameras
 from reid.data.labels import VirtualLabels
+from reid.data.layouts import Cameras
 from reid.models.network import ModelConfig
 
 Layout = Literal["auto", "market", "folders"]
@@ -23,8 +23,9 @@ class DataSection:
     """Photos.
 
     Attributes:
-        layout: "market" (bounding_box_train/ ...), "folders" (train/ID/ ...), or "auto".
-        cameras: where folders' cameras come from: file "names", or "none", when they are unknown.
+        layout: "market" (a published layout such as bounding_box_train/ ...), "folders" (train/ID/ ...), or "auto".
+        pattern: regular expression for whole file names with the groups `identity` and `camera`, for other names.
+        cameras: where cameras come from: file "names", or "none", when they are unknown.
         virtual_labels: virtual people are "classes" of their own (published), carry their "parents" classes, or are
             "unlabeled" and only have to look the same to the averaged network.
         identity_share: share of the training identities that take part; virtual people only where both parents do.
@@ -36,6 +37,7 @@ class DataSection:
     """
 
     layout: Layout = "auto"
+    pattern: str = ""
     cameras: Cameras = "names"
     virtual_labels: VirtualLabels = "classes"
     identity_share: float = 1.0

@@ -1,16 +1,22 @@
 """The photos of a run: a data set folder, shards of virtual people, and what the manifest selects of them."""
 
 import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmgen.reid_runs.manifest import DataSection
 from reid.data.folders import read_folders
-from reid.data.market import looks_like_market, read_market
+from reid.data.layouts import find_layout
+from reid.data.market import dataset_of, read_market
 from reid.data.photos import Dataset, Photo, identities
+from reid.data.pixels import fault
 from reid.data.selection import good_enough, identity_subset, of_identities, refuse_tested_parents
 from reid.data.shards import read_shards
 from reid.errors import ReidError
+
+SHOWN_FAULTS = 10
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,13 @@ def read_dataset(root: Path, section: DataSection) -> Dataset:
     Raises:
         ReidError: as from `read_market` and `read_folders`.
     """
-    layout = section.layout
-    if layout == "auto":
-        layout = "market" if looks_like_market(root) or not (root / "train").is_dir() else "folders"
-    return read_market(root) if layout == "market" else read_folders(root, section.cameras)
+    if section.layout == "folders":
+        return read_folders(root, section.cameras)
+    layout = find_layout(root, section.pattern)
+    if layout is not None:
+        return dataset_of(layout, section.cameras)
+    is_market = section.layout == "market" or not (root / "train").is_dir()
+    return read_market(root, section.pattern, section.cameras) if is_market else read_folders(root, section.cameras)
 
 
 def training_photos(dataset: Dataset, shards: Path | None, section: DataSection) -> TrainingPhotos:
@@ -75,6 +84,33 @@ def training_photos(dataset: Dataset, shards: Path | None, section: DataSection)
     if section.identity_share < 1:
         chosen = identity_subset(dataset.train, section.identity_share, section.identity_seed)
         photos = of_identities(photos, chosen)
+    return _counted(photos)
+
+
+def sound_photos(chosen: TrainingPhotos, note: Callable[[str], None]) -> TrainingPhotos:
+    """Without photos that cannot be read, so that one of them does not end a run after hours.
+
+    Args:
+        chosen: what the manifest selects.
+        note: hears of the first few that are left out, and how many there are.
+
+    Raises:
+        ReidError: `no_training_photos` where none is left.
+    """
+    with ThreadPoolExecutor() as pool:
+        faults = list(pool.map(fault, chosen.photos))
+    bad = [f"{photo.name}: {reason}" for photo, reason in zip(chosen.photos, faults, strict=True) if reason]
+    for line in bad[:SHOWN_FAULTS]:
+        note(f"left out: {line}")
+    if len(bad) > SHOWN_FAULTS:
+        note(f"left out: {len(bad)} photos in all cannot be read")
+    left = tuple(photo for photo, reason in zip(chosen.photos, faults, strict=True) if not reason)
+    if not left:
+        raise ReidError("no_training_photos", f"no photo can be read; {bad[0]}", "Check the folder.")
+    return _counted(left) if bad else chosen
+
+
+def _counted(photos: tuple[Photo, ...]) -> TrainingPhotos:
     made = [photo for photo in photos if photo.kind == "virtual"]
     real = [photo for photo in photos if photo.kind == "real"]
     return TrainingPhotos(photos, len(identities(real)), len(identities(made)))

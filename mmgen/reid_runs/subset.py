@@ -8,10 +8,11 @@ from pathlib import Path
 from mmgen.core.errors import FatalError
 from mmgen.core.files import write_text_atomic
 from mmgen.core.listing import MASK_FOLDER, display_name
-from reid.data.market import TRAIN, read_market
+from reid.data.market import read_market
 from reid.data.photos import Photo
 from reid.data.selection import identity_subset, of_identities
 
+TRAIN = "bounding_box_train"
 LIST_NAME = "identities.txt"
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
 from mmgen.reid_runs.manifest import ReidManifest
-from mmgen.reid_runs.sources import TrainingPhotos, read_dataset, training_photos
+from mmgen.reid_runs.sources import TrainingPhotos, read_dataset, sound_photos, training_photos
 from mmgen.reid_runs.weights import read_backbone_tensors, save_reid_weights
 from mmgen.training.clock import Clock, StopSignal
 from mmgen.training.folder import METRICS, MetricsLog, RunFolder
@@ -120,7 +120,8 @@ def train(order: TrainOrder, listener: RunCallbacks = SILENT) -> Outcome:
         ReidError: as from the readers, `make_network` and `Learner.step`.
     """
     folder = RunFolder(order.out)
-    chosen = training_photos(read_dataset(order.data, order.manifest.data), order.shards, order.manifest.data)
+    listed = training_photos(read_dataset(order.data, order.manifest.data), order.shards, order.manifest.data)
+    chosen = sound_photos(listed, listener.note)
     if parallel.rank() == 0:
         folder.claim(order.manifest, order.seed, order.resume)
     parallel.barrier()

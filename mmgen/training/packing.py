@@ -11,11 +11,11 @@ from PIL import Image
 
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import replacing
+from mmgen.datasets.reading import DataSetPhoto
 from mmgen.masks.values import mask_values
 from mmgen.photos.decoding import decode_file
 from mmgen.photos.images import read_image
 from mmgen.training.manifest import Fit
-from mmgen.training.photos import Photo
 from mmgen.work.locks import STATE_FOLDER
 
 PACK_VERSION = 1
@@ -25,7 +25,11 @@ Packed = NDArray[np.uint8]
 
 
 def pack(
-    photos: Sequence[Photo], size: tuple[int, int], fit: Fit, folder: Path, advance: Callable[[], None] = lambda: None
+    photos: Sequence[DataSetPhoto],
+    size: tuple[int, int],
+    fit: Fit,
+    folder: Path,
+    advance: Callable[[], None] = lambda: None,
 ) -> Packed:
     """RGB and mask of every photo at one size, [N, H, W, 4] uint8, mapped from a file that is made where needed.
 
@@ -52,10 +56,10 @@ def foreground_fractions(packed: Packed) -> NDArray[np.float64]:
     return np.array([(image[..., 3] > 0).mean() for image in packed])
 
 
-def _key(photos: Sequence[Photo], size: tuple[int, int], fit: Fit) -> str:
+def _key(photos: Sequence[DataSetPhoto], size: tuple[int, int], fit: Fit) -> str:
     digest = hashlib.sha256(repr((PACK_VERSION, size, fit)).encode())
     for photo in photos:
-        for file in (photo.image, photo.mask):
+        for file in (photo.image, photo.given_mask):
             status = file.stat()
             digest.update(repr((photo.name, file.name, status.st_size, status.st_mtime_ns)).encode())
     return digest.hexdigest()[:16]
@@ -79,7 +83,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         ) from error
 
 
-def _write(path: Path, photos: Sequence[Photo], shape: tuple[int, ...], fit: Fit, advance: Callable[[], None]) -> None:
+def _write(
+    path: Path, photos: Sequence[DataSetPhoto], shape: tuple[int, ...], fit: Fit, advance: Callable[[], None]
+) -> None:
     with whole_file(path) as temp:
         packed = np.lib.format.open_memmap(temp, mode="w+", dtype=np.uint8, shape=shape)
         for index, photo in enumerate(photos):
@@ -89,11 +95,11 @@ def _write(path: Path, photos: Sequence[Photo], shape: tuple[int, ...], fit: Fit
         del packed
 
 
-def _resized(photo: Photo, size: tuple[int, int], fit: Fit) -> Packed:
+def _resized(photo: DataSetPhoto, size: tuple[int, int], fit: Fit) -> Packed:
     try:
         rgb = Image.fromarray(read_image(photo.image).rgb)
         name = f"mask of {photo.name}"
-        mask = Image.fromarray(mask_values(decode_file(photo.mask, kind="mask").image, name))
+        mask = Image.fromarray(mask_values(decode_file(photo.given_mask, kind="mask").image, name))
         if mask.size != rgb.size:
             raise ItemError("mask_size", f"{name} has another size than its photo", "Make them the same size.")
     except ItemError as error:

@@ -7,50 +7,25 @@ from pathlib import Path
 
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
-from mmgen.datasets import market
-from mmgen.datasets.index import INDEX_NAME, read_index
-
-TRAIN, VALIDATION = "train", "val"
-MASKS_FOLDER = "masks"
-
-
-@dataclass(frozen=True)
-class Photo:
-    """One photo with its mask.
-
-    Attributes:
-        name: path relative to the data set folder.
-        image: file.
-        mask: file.
-        identity: label, or None where unknown.
-        clean: whether the prototype may follow it; None where the data set does not say.
-    """
-
-    name: str
-    image: Path
-    mask: Path
-    identity: str | None
-    clean: bool | None
+from mmgen.datasets.reading import TRAIN, VALIDATION, DataSetPhoto, read_data_set
 
 
 @dataclass(frozen=True)
 class Split:
     """Photos to train on and photos to choose checkpoints by; they share no identity."""
 
-    train: tuple[Photo, ...]
-    validation: tuple[Photo, ...]
+    train: tuple[DataSetPhoto, ...]
+    validation: tuple[DataSetPhoto, ...]
 
 
-def find_photos(root: Path) -> tuple[tuple[Photo, ...], tuple[Photo, ...]]:
-    """Photos of the splits `train` and `val` of a data set folder, sorted by name; test photos are never listed.
-
-    Reads `index.jsonl` where `mmgen prepare` wrote one, else the Market-1501 layout with masks/ that `mmgen synth`
-    writes.
+def find_photos(root: Path) -> tuple[tuple[DataSetPhoto, ...], tuple[DataSetPhoto, ...]]:
+    """Photos with masks of the splits `train` and `val` of a data set folder, sorted by name; test photos are left out.
 
     Raises:
-        FatalError: `dataset_layout`, `index_invalid`, or `no_training_photos`.
+        FatalError: `no_training_photos`, or as from `read_data_set`.
     """
-    train, validation = _indexed(root) if (root / INDEX_NAME).is_file() else (_laid_out(root), ())
+    photos = [photo for photo in read_data_set(root).photos if photo.mask is not None]
+    train, validation = (tuple(photo for photo in photos if photo.split == split) for split in (TRAIN, VALIDATION))
     if not train:
         raise FatalError(
             "no_training_photos",
@@ -60,7 +35,7 @@ def find_photos(root: Path) -> tuple[tuple[Photo, ...], tuple[Photo, ...]]:
     return train, validation
 
 
-def hold_out(photos: Sequence[Photo], share: float, fixed: Sequence[Photo] = ()) -> Split:
+def hold_out(photos: Sequence[DataSetPhoto], share: float, fixed: Sequence[DataSetPhoto] = ()) -> Split:
     """Hold a share of the identities out, always the same ones; a photo of nobody known is an identity of its own.
 
     Args:
@@ -79,22 +54,3 @@ def hold_out(photos: Sequence[Photo], share: float, fixed: Sequence[Photo] = ())
         tuple(photo for photo, is_held in zip(photos, inside, strict=True) if not is_held),
         tuple(photo for photo, is_held in zip(photos, inside, strict=True) if is_held),
     )
-
-
-def _indexed(root: Path) -> tuple[tuple[Photo, ...], tuple[Photo, ...]]:
-    index = read_index(root)
-    found: dict[str, list[Photo]] = {TRAIN: [], VALIDATION: []}
-    for row in index.rows:
-        mask = index.mask_path(row)
-        if row.split in found and mask is not None:
-            found[row.split].append(Photo(row.path, index.image_path(row), mask, row.identity, row.clean))
-    return tuple(found[TRAIN]), tuple(found[VALIDATION])
-
-
-def _laid_out(root: Path) -> tuple[Photo, ...]:
-    photos = []
-    for image in market.scan(root).images:
-        mask = (root / MASKS_FOLDER / image.relative).with_suffix(".png")
-        if image.split == TRAIN and mask.is_file():
-            photos.append(Photo(image.relative, image.path, mask, image.identity, None))
-    return tuple(photos)

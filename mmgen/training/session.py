@@ -13,6 +13,7 @@ from torch import nn
 from mmgen.bundled import required_weights
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
+from mmgen.datasets.reading import DataSetPhoto
 from mmgen.models.weights import load_weights, needing_timm, read_header
 from mmgen.templates import named_template
 from mmgen.training.batches import (
@@ -28,7 +29,7 @@ from mmgen.training.clock import Clock
 from mmgen.training.folder import RunFolder
 from mmgen.training.manifest import Manifest, TruthSection
 from mmgen.training.packing import foreground_fractions, pack
-from mmgen.training.photos import Photo, find_photos, hold_out
+from mmgen.training.photos import find_photos, hold_out
 from mmgen.training.truth_pack import TruthPack, pack_truth
 from mmgen.training.window import Window
 from recon.encoders import AttributeEncoder, EncoderConfig
@@ -259,7 +260,7 @@ def load_photos(
     return _store(split.train, manifest, data, advance), _store(split.validation, manifest, data, advance)
 
 
-def _store(photos: tuple[Photo, ...], manifest: Manifest, data: Path, advance: Callable[[], None]) -> PhotoStore:
+def _store(photos: tuple[DataSetPhoto, ...], manifest: Manifest, data: Path, advance: Callable[[], None]) -> PhotoStore:
     size = (manifest.encoder.height, manifest.encoder.width)
     packed = pack(photos, size, manifest.data.fit, data, advance)
     identity = identity_numbers([photo.identity for photo in photos])

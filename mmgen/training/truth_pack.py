@@ -20,13 +20,13 @@ from torch import Tensor
 
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.listing import display_name
+from mmgen.datasets.reading import DataSetPhoto
 from mmgen.datasets.truth_file import read_truth
 from mmgen.masks.values import mask_values
 from mmgen.photos.decoding import decode_file
 from mmgen.photos.images import read_image
 from mmgen.templates import named_template
 from mmgen.training.packing import whole_file
-from mmgen.training.photos import Photo
 from mmgen.work.engine import Callbacks, default_workers, into_chunks, run_chunks
 from mmgen.work.locks import STATE_FOLDER
 from recon.evaluation.surfaces import Surface
@@ -103,7 +103,7 @@ class MeshOrder:
     """One mesh and the photos that show it: (row, photo, truth file) each."""
 
     number: int
-    photos: tuple[tuple[int, Photo, Path], ...]
+    photos: tuple[tuple[int, DataSetPhoto, Path], ...]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class KnownMesh:
 
 
 def pack_truth(
-    photos: Sequence[Photo], root: Path, template: str, advance: Callable[[], None] = lambda: None
+    photos: Sequence[DataSetPhoto], root: Path, template: str, advance: Callable[[], None] = lambda: None
 ) -> TruthPack:
     """Truth of all photos, from a file that is made where needed.
 
@@ -155,7 +155,9 @@ def _key(files: Sequence[Path], template: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _made(photos: Sequence[Photo], files: Sequence[Path], template: str, advance: Callable[[], None]) -> TruthPack:
+def _made(
+    photos: Sequence[DataSetPhoto], files: Sequence[Path], template: str, advance: Callable[[], None]
+) -> TruthPack:
     orders = _orders(photos, files)
     found: dict[int, KnownMesh] = {}
 
@@ -187,9 +189,9 @@ def _made(photos: Sequence[Photo], files: Sequence[Path], template: str, advance
     )
 
 
-def _orders(photos: Sequence[Photo], files: Sequence[Path]) -> list[MeshOrder]:
+def _orders(photos: Sequence[DataSetPhoto], files: Sequence[Path]) -> list[MeshOrder]:
     """Photos by mesh: equal checksums of the archived arrays, which are in the archive's directory."""
-    groups: dict[tuple[int, ...], list[tuple[int, Photo, Path]]] = {}
+    groups: dict[tuple[int, ...], list[tuple[int, DataSetPhoto, Path]]] = {}
     for row, (photo, file) in enumerate(zip(photos, files, strict=True)):
         try:
             with zipfile.ZipFile(file) as archive:
@@ -261,9 +263,9 @@ class _Seen:
     mask: Tensor
 
     @staticmethod
-    def read(photo: Photo, file: Path) -> "_Seen":
+    def read(photo: DataSetPhoto, file: Path) -> "_Seen":
         rgb = read_image(photo.image).rgb
-        mask = mask_values(decode_file(photo.mask, kind="mask").image, f"mask of {photo.name}")
+        mask = mask_values(decode_file(photo.given_mask, kind="mask").image, f"mask of {photo.name}")
         height, width = mask.shape
         truth = read_truth(file, (height, width), (0.0, 0.0, float(width), float(height)))
         image = torch.from_numpy(np.asarray(rgb)).permute(2, 0, 1).float() / 255

@@ -3,19 +3,13 @@
 import os
 import re
 from pathlib import Path
-from typing import Literal
 
-from reid.data.market import image_names, refuse_leak
-from reid.data.photos import JUNK, Dataset, Photo
+from reid.data.layouts import JUNK, OTHER_CAMERA, QUERY_CAMERA, Cameras, image_names, refuse_leak
+from reid.data.photos import Dataset, Photo
 from reid.errors import ReidError
-
-Cameras = Literal["names", "none"]
 
 CAMERA = re.compile(r"(?:^|_)c(?P<camera>\d+)(?=[s_.])", re.IGNORECASE)
 """`..._c3_...`, `c12s1_...`: the camera in a file name."""
-
-QUERY_CAMERA, OTHER_CAMERA = 1, 2
-"""Without cameras, query and gallery count as two: otherwise the junk rule would leave no right answer."""
 
 
 def read_folders(root: Path, cameras: Cameras = "names") -> Dataset:
@@ -40,7 +34,7 @@ def read_folders(root: Path, cameras: Cameras = "names") -> Dataset:
         for part in ("train", "query", "gallery")
     ]
     dataset = Dataset(*parts)
-    refuse_leak(dataset)
+    refuse_leak(*([photo.identity for photo in side] for side in (parts[0], (*parts[1], *parts[2]))))
     return dataset
 
 
@@ -51,7 +45,7 @@ def _photos(folder: Path, cameras: Cameras, without: int) -> tuple[Photo, ...]:
     for identity in sorted(path.name for path in folder.iterdir() if path.is_dir()):
         if identity == JUNK:
             continue
-        for name in image_names(folder / identity):
+        for name in image_names(os.listdir(folder / identity)):
             camera = without if cameras == "none" else _camera(folder / identity / name)
             group = name if cameras == "none" else f"camera {camera}"
             photos.append(Photo(identity, camera, os.fspath(folder / identity / name), group=group))

@@ -6,12 +6,6 @@ from typing import Literal
 
 Kind = Literal["real", "virtual"]
 
-DISTRACTOR = "0000"
-"""Identity of gallery images of nobody: they stay in the ranking and are never right."""
-
-JUNK = "-1"
-"""Identity of images that take part in nothing."""
-
 VIRTUAL_CAMERA = -1
 
 

@@ -15,7 +15,14 @@ from reid.data.photos import Photo
 from reid.errors import ReidError
 
 FORMATS = ("JPEG", "PNG")
+JPEG_END, PNG_END, TAIL_BYTES = b"\xff\xd9", b"IEND", 4096
 LARGEST_PIXELS = 64 << 20
+LARGEST_BYTES = 64 << 20
+"""Of an encoded image: a damaged index must not make us read a disk."""
+
+DRAFT_FACTOR = 4
+"""A JPEG that is more than so many times larger than needed is decoded at a fraction of its size."""
+
 DEFAULT_MEMORY_BYTES = 2 << 30
 
 
@@ -26,18 +33,26 @@ def read_bytes(photo: Photo) -> bytes:
         ReidError: `photo_unreadable`.
     """
     try:
+        if not os.path.isfile(photo.path):
+            raise OSError("it is no file")
         with open(photo.path, "rb") as file:
             file.seek(photo.offset)
-            data = file.read() if photo.size is None else file.read(photo.size)
+            data = file.read(LARGEST_BYTES + 1 if photo.size is None else photo.size)
     except OSError as error:
         raise _unreadable(photo, error.strerror or str(error)) from error
     if photo.size is not None and len(data) != photo.size:
         raise _unreadable(photo, "the file ends before the image does")
+    if len(data) > LARGEST_BYTES:
+        raise _unreadable(photo, f"it has more than {LARGEST_BYTES >> 20} MB")
     return data
 
 
-def decode(photo: Photo) -> Image.Image:
-    """The image in RGB, as it is.
+def decode(photo: Photo, size: tuple[int, int] | None = None) -> Image.Image:
+    """The image in RGB.
+
+    Args:
+        photo: where it lies.
+        size: height and width that are needed, pixels; a far larger JPEG may come smaller. None: as it is.
 
     Raises:
         ReidError: `photo_unreadable`.
@@ -46,9 +61,28 @@ def decode(photo: Photo) -> Image.Image:
         with Image.open(io.BytesIO(read_bytes(photo)), formats=FORMATS) as image:
             if image.width * image.height > LARGEST_PIXELS:
                 raise _unreadable(photo, f"{image.width} x {image.height} pixels are too many")
+            if size is not None:
+                image.draft("RGB", (DRAFT_FACTOR * size[1], DRAFT_FACTOR * size[0]))
+            if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to white
+                return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
             return image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _unreadable(photo, f"{type(error).__name__}: {error}") from error
+
+
+def fault(photo: Photo) -> str | None:
+    """Why a photo cannot be trained on, by its header and its last bytes alone; None where nothing is wrong."""
+    try:
+        data = read_bytes(photo)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > LARGEST_PIXELS:
+                return f"{image.width} x {image.height} pixels are too many"
+            end = JPEG_END if image.format == "JPEG" else PNG_END
+        return None if end in data[-TAIL_BYTES:] else "it is cut off"
+    except ReidError as error:
+        return error.message.partition(" cannot be read: ")[2]
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def _unreadable(photo: Photo, reason: str) -> ReidError:
@@ -96,7 +130,7 @@ class PixelStore:
         if self._kept is not None and self._is_kept[row]:
             return self._kept[row]
         height, width = self._size
-        image = decode(self._photos[row])
+        image = decode(self._photos[row], self._size)
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BICUBIC)
         pixels = np.asarray(image)

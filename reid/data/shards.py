@@ -4,6 +4,7 @@ The folder holds `record.json` (counts and hashes), `index.jsonl` (one line per 
 format is that of `mmgen augment-reid`. Images are read at their offsets, so that any order costs the same.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -13,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from reid.data.photos import Photo
+from reid.data.pixels import LARGEST_BYTES
 from reid.errors import ReidError
 
 RECORD, INDEX = "record.json", "index.jsonl"
 SCHEMA = "mmgen.shards/1"
 SHARD_NAME = re.compile(r"shards/[A-Za-z0-9_-]+\.tar")
 """Everything else is refused: absolute paths, `..`, and `pipe:` commands above all."""
+
+LONGEST_LINE = 1 << 20
+MOST_CLASSES = 10_000_000
 
 _STRANGE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What reading a line of strangers may raise."""
@@ -35,6 +40,8 @@ def read_shards(root: Path) -> tuple[Photo, ...]:
     sizes: dict[str, int] = {}
     photos = []
     for number, line in enumerate(text.splitlines(), start=1):
+        if len(line) > LONGEST_LINE:
+            raise _damaged(root, f"line {number} of {INDEX} has {len(line):,} bytes")
         try:
             photos.append(_photo(root, json.loads(line), sizes))
         except _STRANGE as error:
@@ -51,7 +58,7 @@ def is_shard_folder(root: Path) -> bool:
 
 def _record(root: Path) -> dict[str, Any]:
     try:
-        record = json.loads((root / RECORD).read_text("utf-8"))
+        record = json.loads(_read_file(root / RECORD))
     except FileNotFoundError as error:
         if (root / INDEX).is_file() or (root / "shards").is_dir():
             raise _incomplete(root) from error
@@ -69,9 +76,16 @@ def _record(root: Path) -> dict[str, Any]:
     return record
 
 
+def _read_file(path: Path) -> bytes:
+    """A regular file; reading a pipe would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return path.read_bytes()
+
+
 def _index_bytes(root: Path, record: Mapping[str, Any]) -> bytes:
     try:
-        data = (root / INDEX).read_bytes()
+        data = _read_file(root / INDEX)
     except OSError as error:
         raise _damaged(root, f"{INDEX} cannot be read: {error.strerror}") from error
     if hashlib.sha256(data).hexdigest() != record["index"].get("sha256"):
@@ -92,6 +106,11 @@ def _photo(root: Path, line: Mapping[str, Any], sizes: dict[str, int]) -> Photo:
     offset, size = (int(value) for value in line["jpg"])
     if offset < 0 or size <= 0 or offset + size > sizes[path]:
         raise _damaged(root, f"{shard} is shorter than {INDEX} says")
+    if size > LARGEST_BYTES:
+        raise ValueError(f"an image of {size:,} bytes")
+    label = line.get("cls", 0)
+    if type(label) is not int or not 0 <= label < MOST_CLASSES:
+        raise ValueError(f"cls is {str(label)[:40]!r}, no class number")
     is_virtual = line["kind"] == "virtual"
     parents = tuple(str(parent) for parent in line["parents"])
     camera = int(line["camid"])

@@ -1,8 +1,9 @@
 """Rank-k, mAP and mINP of a search, exactly and within bounded memory.
 
 Rules (Market-1501): for every query, gallery images of the same person *and* camera take no part (junk, like the -1
-images that readers leave out); the rest is ranked by (distance, number in the gallery); right are those of the same
-person. Only as much of a ranking is sorted as its last right answer needs, and no matrix of all distances is kept.
+images that readers leave out); the rest is ranked by distance, ties by their number in the gallery, so that every run
+and machine breaks them alike; right are those of the same person. Only as much of a ranking is sorted as its last right
+answer needs, and no matrix of all distances is kept.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from reid.errors import ReidError
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int64]
@@ -104,10 +107,19 @@ def score_distances(blocks: Iterator[Floats], query_members: Members, gallery_me
         blocks: together [Q, G]; smaller is more alike.
         query_members: who and where.
         gallery_members: likewise.
+
+    Raises:
+        ReidError: `distances_not_finite`.
     """
     ranks, tied = [], []
     number = 0
     for block in blocks:
+        if not np.isfinite(block).all():
+            raise ReidError(
+                "distances_not_finite",
+                f"a distance between query {number} or a later one and the gallery is not a number",
+                "The weights or the features are damaged, such as by a training that diverged; train again.",
+            )
         for row in block:
             person, camera = query_members.person[number], query_members.camera[number]
             found = _right_ranks(row, gallery_members, int(person), int(camera))

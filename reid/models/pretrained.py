@@ -56,7 +56,7 @@ def load_backbone(backbone: nn.Module, tensors: Mapping[str, Tensor], name: str)
         raise ReidError(
             "weights_foreign",
             f"{name} fits only {len(loaded)} of {len(own)} tensors of the backbone",
-            "Give weights of this very network, in the naming of timm, torchreid or IBN-Net.",
+            "Give weights of this very network, in the naming of timm, torchreid or IBN-Net, or of a run of ours.",
         )
     with torch.no_grad():
         for key in loaded:
@@ -66,6 +66,6 @@ def load_backbone(backbone: nn.Module, tensors: Mapping[str, Tensor], name: str)
 
 
 def _plain(key: str) -> str:
-    for prefix in PREFIXES:
-        key = key.removeprefix(prefix)
+    while key.startswith(PREFIXES):  # a run of ours has two of them: backbone.network.
+        key = key.partition(".")[2]
     return key

@@ -1,19 +1,22 @@
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from reid_people import market, picture, shards, write_index
 
 from reid.data.augmentation import Augmentation, augmented, normalised
 from reid.data.folders import read_folders
 from reid.data.labels import make_labels
+from reid.data.layouts import find_layout
 from reid.data.market import read_market
 from reid.data.order import BatchOrder, BatchPlan, share_of_rank
 from reid.data.photos import Photo
-from reid.data.pixels import PixelStore, decode
+from reid.data.pixels import PixelStore, decode, fault
 from reid.data.selection import good_enough, identity_subset, of_identities, refuse_tested_parents
 from reid.data.shards import read_shards
 from reid.errors import ReidError
@@ -111,6 +114,96 @@ def test_damaged_and_unfinished_shards_are_refused(tmp_path):
         read_shards(root)
     with pytest.raises(ReidError, match=r"holds no record.json"):
         read_shards(tmp_path)
+
+
+HOSTILE = {
+    "deep": lambda line: "[" * 100_000,
+    "long key": lambda line: json.dumps({**line, "key": "k" * (2 << 20)}),
+    "text as class": lambda line: json.dumps({**line, "cls": "7"}),
+    "endless class": lambda line: json.dumps({**line, "cls": 10**30}),
+    "huge image": lambda line: json.dumps({**line, "jpg": [0, 1 << 40]}),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_index_lines_are_refused_at_the_start(tmp_path, kind):
+    root = shards(tmp_path / "s")
+    os.truncate(root / "shards/virtual-000000.tar", 1 << 41)  # sparse: takes no room
+    line = json.loads((root / "index.jsonl").read_text().splitlines()[0])
+    write_index(root, [HOSTILE[kind](line)])
+    with pytest.raises(ReidError, match=r"line 1 of index.jsonl"):
+        read_shards(root)
+
+
+def test_a_pipe_in_place_of_an_index_does_not_hang(tmp_path):
+    root = shards(tmp_path / "s")
+    (root / "index.jsonl").unlink()
+    os.mkfifo(root / "index.jsonl")
+    with pytest.raises(ReidError, match="no regular file"):
+        read_shards(root)
+
+
+NAMES = {
+    "bounding_box_train/0001_c2_f0046182.JPG": ("train", "0001", 2),  # DukeMTMC-reID
+    "bounding_box_train/0002_c1_1.png": ("train", "0002", 1),  # CUHK03-np
+    "bounding_box_test/0003_c6s3_000451_03.jpeg": ("gallery", "0003", 6),
+    "image_train/0001_c001_00016450_0.jpg": ("train", "0001", 1),  # VeRi-776
+    "image_query/0002_c014_00030600_0.jpg": ("query", "0002", 14),
+}
+
+
+@pytest.mark.parametrize("start", ["bounding_box", "image_"])
+def test_published_names_are_read(tmp_path, start):
+    wanted = {name: parsed for name, parsed in NAMES.items() if name.startswith(start)}
+    for name in (*wanted, f"{next(iter(wanted)).rpartition('.')[0]}_mask.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = {entry.relative: (entry.part, entry.identity, entry.camera) for entry in find_layout(tmp_path).entries}
+    assert found == wanted
+
+
+def test_lists_of_msmt17_keep_training_and_test_people_apart(tmp_path):
+    for folder, name in (("train", "0000/0000_000_01_0303morning_0008_0.jpg"), ("test", "0000/0000_000_12_n_1_0.jpg")):
+        (tmp_path / folder / "0000").mkdir(parents=True)
+        (tmp_path / folder / name).write_bytes(picture(1, 1))
+        for part in ("train",) if folder == "train" else ("query", "gallery"):
+            (tmp_path / f"list_{part}.txt").write_text(f"{name} 0\n")
+    dataset = read_market(tmp_path)
+    assert [(photo.identity, photo.camera) for photo in dataset.train] == [("0001", 1)]
+    assert [(photo.identity, photo.camera) for photo in (*dataset.query, *dataset.gallery)] == [("5001", 12)] * 2
+    (tmp_path / "list_query.txt").write_text("../../0000_000_12_n_1_0.jpg 0\n")
+    with pytest.raises(ReidError, match=r"list_query.txt, line 1"):
+        read_market(tmp_path)
+
+
+def test_a_pattern_reads_any_names(tmp_path):
+    for name in ("train/anna-cam2-7.png", "query/bob-cam1-8.png", "gallery/bob-cam3-9.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(picture(1, 1))
+    pattern = r"(?P<identity>[a-z]+)-cam(?P<camera>\d+)-\d+\.png"
+    dataset = read_market(tmp_path, pattern)
+    assert [(photo.identity, photo.camera) for photo in (*dataset.train, *dataset.gallery)] == [("anna", 2), ("bob", 3)]
+    assert {photo.camera for photo in read_market(tmp_path, pattern, "none").gallery} == {2}
+    alone = find_layout(tmp_path / "query", pattern)
+    assert [(entry.part, entry.identity) for entry in alone.entries] == [("train", "bob")]
+    for wrong in ("(", r"(?P<identity>\d+).*"):
+        with pytest.raises(ReidError, match="pattern"):
+            read_market(tmp_path, wrong)
+
+
+def test_deep_grey_photos_keep_their_tones_and_faults_are_found_without_decoding(tmp_path):
+    tones = np.linspace(0, 65535, 32 * 16).astype(np.uint16).reshape(32, 16)
+    Image.fromarray(tones).save(tmp_path / "deep.png")
+    deep = Photo("1", 1, str(tmp_path / "deep.png"))
+    assert np.abs(np.asarray(decode(deep))[..., 0].astype(int) - tones / 257).max() < 1
+    Image.new("RGB", (4000, 3000), (200, 30, 30)).save(tmp_path / "large.jpg")
+    large = Photo("1", 1, str(tmp_path / "large.jpg"))
+    assert fault(deep) is None and fault(large) is None and decode(large, (32, 16)).width < 1000
+    data = (tmp_path / "large.jpg").read_bytes()
+    (tmp_path / "large.jpg").write_bytes(data[:-6000])
+    assert fault(large) == "it is cut off"
+    (tmp_path / "large.jpg").write_bytes(b"P6 pickle")
+    assert "UnidentifiedImageError" in fault(large)
 
 
 def test_an_unreadable_photo_is_named(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from reid_people import TINY, market, picture, shards
 
@@ -13,6 +14,7 @@ from mmgen.core.errors import FatalError
 from mmgen.core.settings import to_toml
 from mmgen.reid_runs.comparison_manifest import read_comparison
 from mmgen.reid_runs.manifest import known_reid_keys, read_reid_manifest, reid_manifest_from_tables
+from mmgen.reid_runs.weights import load_reid_weights, save_reid_weights
 
 ROOT = Path(__file__).parents[2] / "manifests" / "reid"
 TRAINING = sorted(path for path in ROOT.glob("*.toml") if not path.name.startswith("compare"))
@@ -80,6 +82,42 @@ def test_foreign_weights_and_missing_test_photos_are_refused(place, tmp_path):
     words = ("train", place / "tiny.toml", "--data", place / "market", "--out", tmp_path / "run")
     result = call(*words, "--set", f'pretrained.backbone="{tmp_path / "x.safetensors"}"', code=4)
     assert "pretrained.backbone: " in result.output and "cannot be read" in result.output
+
+
+def test_a_run_starts_from_the_backbone_of_another_and_passes_over_bad_photos(place, tmp_path):
+    data = market(tmp_path / "market")
+    bad = next((data / "bounding_box_train").glob("0001_*"))
+    bad.write_bytes(bad.read_bytes()[:-9])
+    words = ("train", place / "tiny.toml", "--data", data, "--limit-steps", 1)
+    first = call(*words, "--out", tmp_path / "first")
+    assert f"left out: {bad}: it is cut off" in first.output.replace("\n", "")
+    weights = tmp_path / "first/checkpoints/last.safetensors"
+    second = call(*words, "--out", tmp_path / "second", "--set", f'pretrained.backbone="{weights}"')
+    loaded = re.search(r"(\d+) of (\d+) tensors loaded", second.output)
+    assert loaded[1] == loaded[2]
+
+
+def test_searches_that_mean_nothing_are_refused(place, tmp_path):
+    words = ("train", place / "tiny.toml", "--data", place / "market", "--limit-steps", 1)
+    call(*words, "--out", tmp_path / "run")
+    weights = tmp_path / "run/checkpoints/last.safetensors"
+    one_camera = market(tmp_path / "one", cameras=1)
+    result = call("evaluate", "--weights", weights, "--data", one_camera, code=4)
+    assert "no query has a right answer" in result.output and "--no-cameras" in result.output
+    result = call("evaluate", "--weights", weights, "--data", one_camera, "--no-cameras", "--json")
+    assert json.loads(result.stdout)["queries_with_an_answer"] == 4
+    strangers = market(tmp_path / "strangers")
+    for photo in (strangers / "query").iterdir():
+        photo.rename(photo.with_name(photo.name.replace("001", "002", 1)))
+    result = call("evaluate", "--weights", weights, "--data", strangers, code=4)
+    assert "nobody of query is in it" in result.output
+    network, config, _ = load_reid_weights(weights)
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    save_reid_weights(weights, network, config, {})
+    for more in ((), ("--reranking",)):
+        result = call("evaluate", "--weights", weights, "--data", place / "market", *more, code=4)
+        assert "features are not numbers" in result.output
 
 
 COMPARISON = """

@@ -11,8 +11,9 @@ from PIL import Image
 
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.datasets.index import IndexRow, write_index
+from mmgen.datasets.reading import DataSetPhoto
 from mmgen.datasets.truth_file import read_truth
-from mmgen.evaluation.photos import Item, list_items, load, load_person, mirrored, own_size
+from mmgen.evaluation.photos import list_items, load, load_person, mirrored, own_size
 from mmgen.reconstruct.prepare import Framing
 from recon.evaluation.truth import true_drawing
 from recon.metrics import mask_iou
@@ -120,7 +121,7 @@ def test_the_alpha_channel_is_a_mask(tmp_path: Path) -> None:
     photo = Image.new("RGBA", (24, 32), (90, 80, 70, 0))
     photo.paste((200, 20, 20, 255), (4, 4, 12, 20))
     photo.save(tmp_path / "a.png")
-    loaded = load(Item("a.png", tmp_path / "a.png", None, None, None))
+    loaded = load(DataSetPhoto("a.png", tmp_path / "a.png", None, None, None))
     assert float(loaded.mask.sum()) == 8 * 16
 
 

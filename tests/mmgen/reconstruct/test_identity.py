@@ -13,8 +13,9 @@ from mmgen.assets.glb import read_glb
 from mmgen.assets.tree import GlbFile
 from mmgen.assets.verification import verify
 from mmgen.core.errors import FatalError, ItemError
+from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.mesh_predictions import MeshFolder
-from mmgen.evaluation.photos import Item, Loaded
+from mmgen.evaluation.photos import Loaded
 from mmgen.gallery.items import collect_items
 from mmgen.masks import MaskSource
 from mmgen.models.weights import save_weights
@@ -143,11 +144,11 @@ def test_each_photo_is_scored_under_its_own_camera(made):
     answers = MeshFolder(made / "meshes")
     said = read_glb(made / "meshes" / "anna.glb")
     for row in said.provenance["photos"]:
-        item = Item(row["input"], made / "in" / row["input"], None, None, None)
+        item = DataSetPhoto(row["input"], made / "in" / row["input"], None, None, None)
         answer = answers.answer(Loaded(item, torch.zeros(0), torch.zeros(128, 64), None, (128, 64)))
         assert float(answer.camera.azimuth_deg) == pytest.approx(row["camera"]["azimuth_deg"])
     with pytest.raises(ItemError, match=r"anna/3\.png was not reconstructed"):
-        answers.path_of(Item("anna/3.png", made / "in" / "anna" / "3.png", None, None, None))
+        answers.path_of(DataSetPhoto("anna/3.png", made / "in" / "anna" / "3.png", None, None, None))
 
 
 def test_the_gallery_shows_the_photo_whose_pose_it_is(made):

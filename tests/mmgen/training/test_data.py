@@ -57,7 +57,7 @@ def test_an_index_decides_where_there_is_one(people):
     names = [photo.name for photo in find_photos(people)[0]][:4]
     splits = ["train", "train", "val", "query"]
     rows = [
-        IndexRow(name, f"masks/{name[:-4]}.png", "a", 1, split, 0.4, 32, 32, "0" * 64, clean=index == 0)
+        IndexRow(name, f"masks/{name[:-4]}.png", split[0], 1, split, 0.4, 32, 32, "0" * 64, clean=index == 0)
         for index, (name, split) in enumerate(zip(names, splits, strict=True))
     ]
     write_index(people, [*rows, replace(rows[0], path="x.jpg", mask=None)])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmgen.cli.options import PATH, dry_run_option, json_option, limit_option
-from mmgen.cli.output import EXIT_ITEMS_FAILED, print_json, say
+from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import progress
+from mmgen.cli.run_report import error_data, items_exit_code, nothing_written, say_errors
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def command(
     limit: int | None,
     as_json: bool,
     dry_run: bool,
-) -> None:
+) -> int:
     """Put MESHES, a folder of GLBs, on one HTML page.
 
     The page shows every mesh beside its photo, with its figures, and what failed and why; a click opens a view that
@@ -67,10 +68,10 @@ def command(
         say(f"would put {len(items)} items on {display_name(out)}")
         if as_json:
             print_json({"out": display_name(out), "items": [item.name for item in items], "dry_run": True})
-        return
+        nothing_written()
+        return 0
     gallery = _write(out, is_page, title or display_name(meshes.resolve().name), items)
-    for error in gallery.unreadable:
-        say(f"error: {error.message}\nhint: {error.hint}")
+    say_errors(gallery.unreadable)
     size = f", {len(gallery.page) / 1e6:.1f} MB" if is_page else ""
     what_next = "" if serve else "; open it in a browser" if is_page else "; serve it with: mmgen gallery --serve"
     say(f"{display_name(out)}: {len(gallery.shown)} meshes{size}{what_next}")
@@ -78,8 +79,7 @@ def command(
         _serve(out, port, _report(out, gallery) if as_json else None)
     elif as_json:
         print_json(_report(out, gallery))
-    if gallery.unreadable:
-        raise SystemExit(EXIT_ITEMS_FAILED)
+    return items_exit_code(len(gallery.shown), len(gallery.unreadable))
 
 
 def _write(out: Path, is_page: bool, heading: str, items: "list[GalleryItem]") -> "Gallery":
@@ -117,5 +117,5 @@ def _report(out: Path, gallery: "Gallery") -> dict[str, Any]:
         "bytes": len(gallery.page),
         "shown": list(gallery.shown),
         "failed": list(gallery.failed),
-        "unreadable": [{"error": error.code, "message": error.message} for error in gallery.unreadable],
+        "unreadable": [error_data(error) for error in gallery.unreadable],
     }

@@ -49,7 +49,7 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
         raise click.UsageError("--method none leaves nothing to do")
     batch = _batch(sources, out, redo_of(options), options)
     if dry_run:
-        return show_plan(batch, as_json, is_timed=False)
+        return show_plan(batch, sources, as_json, is_timed=False)
     with chosen_engine(options, out):
         return _run(batch, as_json)
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
+from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.listing import display_name
 from mmgen.work.records import Shard
 
@@ -82,16 +83,21 @@ def masks_option(help_text: str, name: str = "--masks") -> Decorator[Any]:
 
 
 def _check_masks(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """A name that nobody knows is wrong for every photo, so it is refused before the first."""
+    """A name that nobody knows, or a masker that is not installed, is wrong for every photo: refused at once."""
     if value == "auto" or os.path.exists(value):
         return value
-    from mmgen.masks.maskers import installed_maskers
-    from mmgen.masks.structures import NAMED_KINDS
+    from mmgen.masks.maskers import installed_maskers, load_masker
+    from mmgen.masks.structures import NAMED_KINDS, MaskSource
 
     known = (*NAMED_KINDS, *installed_maskers())
     if value not in known:
         what = f"{display_name(value)!r} is no folder, no file and no masker (there are {', '.join(known)})"
         raise click.BadParameter(what, ctx, param)
+    if value not in NAMED_KINDS:
+        try:
+            load_masker(MaskSource("masker", name=value))
+        except ItemError as error:
+            raise FatalError(error.code, error.message, error.hint) from error
     return value
 
 

@@ -1,7 +1,9 @@
 """What `mmgen reconstruct` and `mmgen masks` have in common: a batch run over photos with a record line for each."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmgen.cli.output import EXIT_ITEMS_FAILED, print_json, say
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
     from mmgen.work.records import Record
 
 SHOWN_ERRORS = 5
+FILE_USES = {
+    "photo": "photos to work on",
+    "mask": "masks; used for the photos of their names where --masks is auto or this folder",
+    "not read": "not read; no photo format (JPEG and PNG are the safest)",
+}
 
 
 def run_photos(batch: "BatchConfig", describe: Describe, as_json: bool) -> "tuple[Summary, Counter[str]]":
@@ -68,17 +75,19 @@ def photo_remarks(record: "Record") -> list[Remark]:
     return remarks
 
 
-def show_plan(batch: "BatchConfig", as_json: bool, is_timed: bool) -> int:
+def show_plan(batch: "BatchConfig", sources: Sequence[Path], as_json: bool, is_timed: bool) -> int:
     """Tell what a run would do and which photos would fail; write nothing.
 
     Args:
         batch: the run.
+        sources: the folders and files that were given, to tell what happens to each kind of file in them.
         as_json: print it too.
         is_timed: do two photos for real, in a temporary folder, and tell what all would cost.
 
     Returns:
         The exit code: 3 where photos would fail.
     """
+    from mmgen.photos.file_kinds import file_kinds
     from mmgen.reconstruct.planning import make_plan, measure, precheck
     from mmgen.work.records import read_records
 
@@ -87,6 +96,8 @@ def show_plan(batch: "BatchConfig", as_json: bool, is_timed: bool) -> int:
     problems = precheck(plan.todo, batch.job)
     bad = {record.input for record in problems}
     good = [item for item in plan.todo if item.name not in bad]
+    photos = [photo.path for item in batch.items for photo in item.sources]
+    kinds = file_kinds(sources, photos, batch.job.out)
     forecast = measure(good, batch.job, reconstructor, batch.workers) if is_timed else None
     if as_json:
         data: dict[str, Any] = {
@@ -94,11 +105,14 @@ def show_plan(batch: "BatchConfig", as_json: bool, is_timed: bool) -> int:
             "todo": [item.name for item in plan.todo],
             "done": len(plan.done),
             "moves": len(plan.moves),
+            "files": [asdict(kind) for kind in kinds],
             "problems": [
                 {name: getattr(row, name) for name in ("input", "error", "message", "hint")} for row in problems
             ],
         }
         print_json(data | ({"forecast": asdict(forecast)} if forecast else {}))
+    for kind in kinds:
+        say(f"{kind.count} {kind.suffix or 'without suffix'}: {FILE_USES[kind.use]}")
     say_list((f"will fail: {failed(record.input, record).text}" for record in problems), "see --json")
     say(
         f"to do {len(plan.todo)}, done already {len(plan.done)}, to move {len(plan.moves)}, "

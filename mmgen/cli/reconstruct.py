@@ -112,7 +112,7 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
         options["device"] = resolve_device(options["device"])
         batch = _batch(sources, out, redo, options)
     if dry_run:
-        return show_plan(batch, as_json, is_timed=True)
+        return show_plan(batch, sources, as_json, is_timed=True)
     with chosen_engine(options, out, options["device"]):
         return _run(batch, as_json)
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from fakes import FakeOptions, FakeReconstructor, make_photos
 
 from mmgen.cli import cli
+from mmgen.masks import maskers
 from mmgen.work.records import read_records
 
 
@@ -142,6 +143,36 @@ def test_a_dry_run_tells_and_writes_nothing(made: list[FakeOptions], tmp_path: P
     call("in")
     done = call("in", "--dry-run")
     assert done.exit_code == 0 and "to do 0, done already 2" in done.stderr and done.stdout == ""
+
+
+def test_a_dry_run_tells_what_happens_to_each_kind_of_file(made: list[FakeOptions], tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", ["c.JPG", "c_mask.png", "masks/x.png"])
+    for name in ("notes.TXT", "d.heic", "README", ".hidden.png", "meshes/old.glb"):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    result = call("in", "--out", "in/meshes", "--dry-run", "--json")
+    assert result.exit_code == 0, result.stderr
+    kinds = {(row["suffix"], row["use"]): row["count"] for row in json.loads(result.stdout)["files"]}
+    photos = {(".png", "photo"): 2, (".jpg", "photo"): 1, (".png", "mask"): 2}
+    assert kinds == photos | {(".txt", "not read"): 1, (".heic", "not read"): 1, ("", "not read"): 1}
+    assert "1 .heic: not read; no photo format" in result.stderr and "2 .png: photos to work on" in result.stderr
+
+
+def test_a_masker_that_is_not_installed_stops_the_run_at_once(
+    made: list[FakeOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maskers._loaded.cache_clear()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = call("in", "--masks", "rembg")
+    maskers._loaded.cache_clear()
+    assert result.exit_code == 4 and not (tmp_path / "meshes").exists()
+    assert result.stderr == 'error: rembg is not installed\nhint: pip install "mmgen[rembg]"\n'
+
+
+def test_where_every_photo_failed_nothing_could_be_done(made: list[FakeOptions], tmp_path: Path) -> None:
+    make_photos(tmp_path / "bad", ["refused.png", "refused too.png"])
+    result = call("bad", "--json")
+    assert result.exit_code == 4 and json.loads(result.stdout)["exit_code"] == 4
 
 
 def test_parts_and_limits(made: list[FakeOptions], tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
 """Prototype loop: the template drifts towards the mean shape of the photos (paper section 3, prototype loop).
 
 Shapes of trusted photos are gathered in an `OffsetSum`; `moved_prototype` turns their mean into one small smooth step
-of the template. The published way gathers in a pass of its own over the clean photos (`PUBLISHED_STEPS`); the cheap
-way gathers what training predicts anyway and moves every 25 steps (`RUNNING_STEPS`). Both states are part of a
-checkpoint.
+of the template. The published way gathers in a pass of its own over the clean photos; the cheap way gathers what
+training predicts anyway.
 """
 
 from collections.abc import Mapping
@@ -48,10 +47,6 @@ class PrototypeConfig:
             raise ValueError("smoothing_rounds must not be negative and clip must be positive")
 
 
-PUBLISHED_STEPS = PrototypeConfig()
-RUNNING_STEPS = PrototypeConfig(step=0.15, decay=1.0, symmetric=True)
-
-
 @dataclass(frozen=True)
 class OffsetSum:
     """Sum of vertex offsets over photos.
@@ -73,7 +68,7 @@ class OffsetSum:
 
         Args:
             offsets: predictions; no gradient is kept.
-            clean: which photos to trust, e.g. `clean_photos`; None trusts all.
+            clean: which photos to trust; None trusts all.
         """
         offsets = offsets.detach().double()
         keep = good_shapes(offsets) if clean is None else good_shapes(offsets) & clean
@@ -134,12 +129,6 @@ def good_shapes(offsets: Float[Tensor, "B V 3"]) -> Bool[Tensor, " B"]:
     return offsets.detach().abs().mean(dim=(1, 2)) <= BAD_OFFSET
 
 
-def clean_photos(mask: Float[Tensor, "B H W"], low: float, high: float) -> Bool[Tensor, " B"]:
-    """Photos whose foreground fraction, rounded to 2 decimals, lies strictly between the bounds (published rule)."""
-    hundredths = ((mask > 0).double().mean(dim=(1, 2)) * 100).round()
-    return (hundredths > 100 * low + 1e-6) & (hundredths < 100 * high - 1e-6)
-
-
 def smoothed_offset(
     mean_offset: Float[Tensor, "V 3"], template: Template, config: PrototypeConfig
 ) -> Float[Tensor, "V 3"]:
@@ -189,8 +178,3 @@ def symmetrised(points: Float[Tensor, "V 3"], template: Template) -> Float[Tenso
 def warmup_weight(step: int, warmup_steps: int) -> float:
     """Linear warm-up from 0.01 at step 0 to 1 at `warmup_steps` (published: 40 epochs)."""
     return 1.0 if step >= warmup_steps else 0.01 + 0.99 * step / warmup_steps
-
-
-def moves_after_epoch(epoch: int, epochs: int, every: int = 2, frozen_epochs: int = 100) -> bool:
-    """Published schedule: after epochs 0, 2, 4, ... the prototype moves, but not in the last 100."""
-    return epoch % every == 0 and epoch < epochs - frozen_epochs

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from mmgen.bench import deodr
-from mmgen.bench.limits import estimated_limit
 from mmgen.bench.scenes import SCENES, Scene, SceneSpec, build_scene
 from mmgen.bench.timing import Task, interleaved, machine, one_thread, per_item_ms, versions
 from mmgen.core.version import __version__
@@ -101,7 +100,6 @@ def _measure_scene(spec: SceneSpec, repeats: dict[str, int]) -> dict[str, Any]:
         name: {what: per_item_ms(seconds[f"{name} {what}"], spec.batch) for what in kinds}
         for name, kinds in tasks.items()
     }
-    limit = estimated_limit(scene)
     return {
         "name": spec.name,
         "vertices": scene.mesh.vertices.shape[1],
@@ -118,8 +116,6 @@ def _measure_scene(spec: SceneSpec, repeats: dict[str, int]) -> dict[str, Any]:
         "speedup_vs_deodr": _ratio(times, "deodr", "forward_backward"),
         "speedup_vs_reference_forward": _ratio(times, "torch", "forward"),
         "speedup_vs_deodr_forward": _ratio(times, "deodr", "forward"),
-        "limit_ms_per_image": limit,
-        "times_the_limit": times["numba"]["forward_backward"]["median"] / float(str(limit["forward_backward"])),
         "agreement": _agreement(scene),
     }
 

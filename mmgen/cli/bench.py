@@ -223,5 +223,4 @@ def _summary(scene: dict[str, Any]) -> str:
     lines.append(f"  {scene['speedup_vs_reference']:.1f} times as fast as pure torch")
     if scene["speedup_vs_deodr"] is not None:
         lines.append(f"  {scene['speedup_vs_deodr']:.2f} times as fast as DEODR")
-    lines.append(f"  {scene['times_the_limit']:.1f} times the estimated limit of this scene")
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """One asset under a camera of which one thing changes: its pictures in order, made to be shown as an endless loop."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -29,40 +29,23 @@ def sweep_frames(asset: Asset, sweep: Sweep, start: View, count: int, size: tupl
         size: Height and width, pixels.
     """
     for index in range(count):
-        yield render_view(asset, _MOVES[sweep](start, index / count, size[1] / size[0]), size)
+        yield render_view(asset, _moved(start, sweep, index / count, size[1] / size[0]), size)
 
 
-def _turned(start: View, time: float, aspect: float) -> View:
-    return replace(start, azimuth_deg=start.azimuth_deg + 360 * time)
-
-
-def _lifted(start: View, time: float, aspect: float) -> View:
-    low, high = ELEVATIONS_DEG
-    return replace(start, elevation_deg=low + (high - low) * _there_and_back(time))
-
-
-def _receding(start: View, time: float, aspect: float) -> View:
-    near, far = DISTANCE_FACTORS
-    return replace(start, distance_factor=near * (far / near) ** _there_and_back(time))
-
-
-def _sideways(start: View, time: float, aspect: float) -> View:
-    return replace(start, shift=(X_REACH * aspect * math.sin(math.tau * time), 0.0))
-
-
-def _upwards(start: View, time: float, aspect: float) -> View:
-    return replace(start, shift=(0.0, Y_REACH * math.sin(math.tau * time)))
-
-
-def _there_and_back(time: float) -> float:
-    """0 at time 0, 1 at time 1/2, 0 at time 1."""
-    return 0.5 - 0.5 * math.cos(math.tau * time)
-
-
-_MOVES: dict[Sweep, Callable[[View, float, float], View]] = {
-    "azimuth": _turned,
-    "elevation": _lifted,
-    "distance": _receding,
-    "x": _sideways,
-    "y": _upwards,
-}
+def _moved(start: View, sweep: Sweep, time: float, aspect: float) -> View:
+    """The view at a time of the loop, 0..1; `aspect` is width / height."""
+    swing = 0.5 - 0.5 * math.cos(math.tau * time)  # 0 at time 0, 1 at time 1/2, 0 at time 1
+    wave = math.sin(math.tau * time)
+    match sweep:
+        case "azimuth":
+            return replace(start, azimuth_deg=start.azimuth_deg + 360 * time)
+        case "elevation":
+            low, high = ELEVATIONS_DEG
+            return replace(start, elevation_deg=low + (high - low) * swing)
+        case "distance":
+            near, far = DISTANCE_FACTORS
+            return replace(start, distance_factor=near * (far / near) ** swing)
+        case "x":
+            return replace(start, shift=(X_REACH * aspect * wave, 0.0))
+        case "y":
+            return replace(start, shift=(0.0, Y_REACH * wave))

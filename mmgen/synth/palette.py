@@ -59,6 +59,23 @@ DENIMS: tuple[Colour, ...] = (
     (0.55, 0.63, 0.70),
 )
 
+PATTERNED = {
+    "stripes": (0.17, 0.03, 0.13),
+    "pinstripes": (0.05, 0.03, 0.06),
+    "check": (0.09, 0.03, 0.12),
+    "dots": (0.06, 0.04, 0.09),
+    "print": (0.08, 0.07, 0.16),
+    "block": (0.1, 0.07, 0.16),
+    "camouflage": (0.03, 0.07, 0.16),
+    "tartan": (0.1, 0.07, 0.16),
+    "floral": (0.11, 0.07, 0.16),
+    "ikat": (0.1, 0.07, 0.16),
+    "chevron": (0.03, 0.07, 0.16),
+    "ombre": (0.04, 0.07, 0.16),
+    "bars": (0.04, 0.04, 0.1),
+}
+"""Share of each pattern among patterned fabrics, and the limits of its period, metres."""
+
 
 @dataclass(frozen=True)
 class Fabric:
@@ -135,33 +152,8 @@ def sample_fabric(generator: np.random.Generator, patterned: float, vividness: f
     if generator.random() >= patterned:
         kind = "melange" if generator.random() < 0.3 else "plain"
         return Fabric(kind, colour, shade(colour, 0.8), 0.02, float(generator.random()))
-    kind = str(
-        generator.choice(
-            [
-                "stripes",
-                "pinstripes",
-                "check",
-                "dots",
-                "print",
-                "block",
-                "camouflage",
-                "tartan",
-                "floral",
-                "ikat",
-                "chevron",
-                "ombre",
-                "bars",
-            ],
-            p=[0.17, 0.05, 0.09, 0.06, 0.08, 0.1, 0.03, 0.1, 0.11, 0.1, 0.03, 0.04, 0.04],
-        )
-    )
-    low, high = {
-        "stripes": (0.03, 0.13),
-        "pinstripes": (0.03, 0.06),
-        "check": (0.03, 0.12),
-        "dots": (0.04, 0.09),
-        "bars": (0.04, 0.1),
-    }.get(kind, (0.07, 0.16))
+    kind = str(generator.choice(list(PATTERNED), p=[share for share, _, _ in PATTERNED.values()]))
+    _, low, high = PATTERNED[kind]
     return Fabric(
         kind, colour, contrasting(generator, colour), float(generator.uniform(low, high)), float(generator.random())
     )

@@ -4,8 +4,6 @@ import hashlib
 
 import numpy as np
 
-SPLITS = ("train", "test")
-
 STREAM_VERSION = "mmgen-synth-2"
 """Part of every stream's name: change it when the same arguments are meant to give other people."""
 

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 import trimesh
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from mmgen.assets.seams import has_repeated_corner
 from mmgen.core.errors import FatalError
@@ -102,15 +104,9 @@ def surface_fault(faces: NDArray[np.integer[Any]]) -> tuple[str, str, str] | Non
 
 def _components(count: int, links: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """[count] the lowest number that each one of `count` things is linked to, over any number of links [N, 2]."""
-    labels = np.arange(count)
-    while True:
-        lowest = labels.copy()
-        np.minimum.at(lowest, links[:, 0], labels[links[:, 1]])
-        np.minimum.at(lowest, links[:, 1], labels[links[:, 0]])
-        lowest = lowest[lowest]
-        if np.array_equal(lowest, labels):
-            return labels
-        labels = lowest
+    linked = coo_array((np.ones(len(links)), links.T), shape=(count, count))
+    labels = connected_components(linked, directed=False)[1]
+    return np.unique(labels, return_index=True)[1][labels]
 
 
 def _read(path: Path) -> _Surface:

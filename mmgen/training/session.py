@@ -14,6 +14,7 @@ from mmgen.bundled import required_weights
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
 from mmgen.datasets.reading import DataSetPhoto
+from mmgen.datasets.structures import Foreground
 from mmgen.models.weights import load_weights, needing_timm, read_header
 from mmgen.templates import named_template
 from mmgen.training.batches import (
@@ -265,9 +266,8 @@ def _store(photos: tuple[DataSetPhoto, ...], manifest: Manifest, data: Path, adv
     packed = pack(photos, size, manifest.data.fit, data, advance)
     identity = identity_numbers([photo.identity for photo in photos])
     if manifest.data.clean_fraction:
-        low, high = manifest.data.clean_fraction
-        hundredths = foreground_fractions(packed).round(2)
-        clean = (hundredths > low) & (hundredths < high)
+        bounds = Foreground(*manifest.data.clean_fraction)
+        clean = np.array([bounds.holds(fraction) for fraction in foreground_fractions(packed)], dtype=bool)
     else:
         clean = np.array([photo.clean is not False for photo in photos], dtype=bool)
     truth = pack_truth(photos, data, manifest.template.name, advance) if manifest.truth.photos and photos else None

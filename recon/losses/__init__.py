@@ -16,7 +16,6 @@ from recon.losses.shape import (
     laplacian_loss,
     mirror_loss,
     mirror_sides,
-    template_symmetry_loss,
 )
 from recon.losses.weights import LOSS_PRESETS, LossWeights
 
@@ -41,5 +40,4 @@ __all__ = [
     "mirror_loss",
     "mirror_sides",
     "structure_loss",
-    "template_symmetry_loss",
 ]

@@ -47,11 +47,6 @@ def mirror_loss(
     return difference.mean()
 
 
-def template_symmetry_loss(vertices: Float[Tensor, "V 3"], partners: Int[Tensor, " V"], axis: int) -> Float[Tensor, ""]:
-    """Mean distance of a prototype's vertices from their partners' mirror images. Ours, for learned prototypes."""
-    return (vertices - mirrored(vertices[partners], axis)).norm(dim=-1).mean()
-
-
 def laplacian_loss(offsets: Float[Tensor, "B V 3"], topology: MeshTopology) -> Float[Tensor, ""]:
     """Squared uniform Laplacian of the offsets, **summed** over vertices, mean over samples (paper section 3)."""
     return uniform_laplacian(offsets, topology).square().sum(dim=(1, 2)).mean()

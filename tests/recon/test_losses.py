@@ -274,13 +274,6 @@ def test_mirror_sides_of_the_published_template():
     assert [int((sides == value).sum()) for value in (-1, 0, 1)] == [305, 32, 305]
 
 
-def test_template_symmetry_loss():
-    template = ellipsoid_template(level=1, mirror_axis=0)
-    assert losses.template_symmetry_loss(template.vertices, template.partners, 0).item() < 1e-6
-    moved = template.vertices + torch.tensor([0.1, 0.0, 0.0])
-    torch.testing.assert_close(losses.template_symmetry_loss(moved, template.partners, 0), torch.tensor(0.2))
-
-
 def test_laplacian_loss_sums_over_vertices():
     topology = build_topology(TETRAHEDRON, 4)
     offsets = torch.zeros(2, 4, 3)
@@ -342,7 +335,6 @@ def test_shape_gradients(template):
         losses.deformation_loss,
         lambda x: losses.mirror_loss(x, partners, 2),
         lambda x: losses.mirror_loss(x, partners, 2, sides),
-        lambda x: losses.template_symmetry_loss(x[0], partners, 2),
         lambda x: losses.chamfer_squared(x, fixed.flip(1) + 0.1),
         lambda x: losses.depth_rim_loss(torch.cat((fixed[..., :2], x[..., 2:]), -1), sides, 2.0),
         lambda x: losses.depth_quadratic_loss(torch.cat((fixed[..., :2], x[..., 2:]), -1), sides, 2.0),

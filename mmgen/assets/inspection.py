@@ -68,6 +68,9 @@ def inspect_run(folder: Path, records: Sequence[Record]) -> dict[str, Any]:
         "records": len(records),
         "status": _counts(record.status for record in records),
         "errors": _counts(record.error for record in records if record.error),
+        "reviews": _counts(
+            asset.review.verdict for one in records for asset in one.assets if asset.review and asset.review.verdict
+        ),
         "mask_source": _counts(record.mask_source for record in records if record.mask_source),
         "mask_iou": quality([record.mask_iou for record in records if record.mask_iou is not None]),
         "ssim": quality([record.ssim for record in records if record.ssim is not None]),

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
+from mmgen.work.records import read_records
 
 REJECTED_FOLDER = "rejected"
 """Where `mmgen reconstruct` puts meshes that are below the quality limits, at the top of its output folder."""
@@ -48,6 +49,25 @@ def list_glbs(meshes: Path, with_rejected: bool = False) -> list[GlbFile]:
             "no_meshes",
             f"no .glb files in {display_name(meshes)}",
             f"Make meshes first: mmgen reconstruct photos/ --out {display_name(meshes)}",
+        )
+    return found
+
+
+def only_accepted(meshes: Path) -> list[GlbFile]:
+    """The GLB files of a run folder that somebody accepted in `mmgen review`, sorted by relative path.
+
+    Raises:
+        FatalError: as from `list_glbs` and `read_records`; `none_accepted`.
+    """
+    accepted = {
+        asset.output for record in read_records(meshes).values() for asset in record.assets if asset.is_accepted
+    }
+    found = [file for file in list_glbs(meshes, with_rejected=True) if str(file.relative) in accepted]
+    if not found:
+        raise FatalError(
+            "none_accepted",
+            f"nothing in {display_name(meshes)} is accepted",
+            f"Accept meshes first: mmgen review {display_name(meshes)}",
         )
     return found
 

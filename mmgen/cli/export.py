@@ -9,6 +9,7 @@ import click
 from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
+    accepted_option,
     dry_run_option,
     engine_options,
     json_option,
@@ -100,6 +101,7 @@ class TextureSize(click.ParamType):
 @workers_option
 @engine_options
 @limit_option("Only the first N meshes, in sorted order.")
+@accepted_option
 @overwrite_option
 @json_option
 @dry_run_option
@@ -108,6 +110,7 @@ def command(
     formats: tuple[str, ...],
     out: Path,
     limit: int | None,
+    accepted_only: bool,
     lods: int | None,
     overwrite: bool,
     as_json: bool,
@@ -121,12 +124,13 @@ def command(
     """
     from mmgen.assets.exporting import ExportRun, part_of, plan_jobs
     from mmgen.assets.formats import ExportOptions
-    from mmgen.assets.tree import list_glbs
+    from mmgen.assets.tree import list_glbs, only_accepted
 
     place = {name: others.pop(name) for name in ("shard", "workers", "engine", "ray_address")}
     options = ExportOptions(**others)
     _check_formats(formats, options)
-    jobs = plan_jobs(list_glbs(meshes)[:limit], formats, options, out, lods or 0)  # type: ignore[arg-type]
+    files = only_accepted(meshes) if accepted_only else list_glbs(meshes)
+    jobs = plan_jobs(files[:limit], formats, options, out, lods or 0)  # type: ignore[arg-type]
     jobs = part_of(jobs, place["shard"])
     if dry_run:
         _show_plan(jobs, out, as_json)

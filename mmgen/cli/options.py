@@ -154,6 +154,10 @@ shard_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object on stdout.")
 """`--json` as `as_json: bool`."""
 
+accepted_option = click.option(
+    "--accepted-only", is_flag=True, help="Only meshes that somebody accepted in `mmgen review`."
+)
+
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done; write nothing.")
 """`--dry-run` as `dry_run: bool`."""
 

@@ -9,8 +9,7 @@ from mmgen.assets.glb import read_file, read_glb
 from mmgen.core.errors import ItemError
 from mmgen.gallery.figures import details, short_figures
 from mmgen.gallery.items import GalleryItem
-from mmgen.gallery.pictures import home_view, person_box
-from mmgen.gallery.stores import Store
+from mmgen.gallery.pictures import data_uri, home_view, person_box, photo_jpeg, poster_webp
 from mmgen.previews import View
 
 GOOD, CHECK, FAILED = "good", "check", "failed"
@@ -41,13 +40,12 @@ class Card:
     unreadable: ItemError | None
 
 
-def make_card(item: GalleryItem, rank: int, store: Store) -> Card:
+def make_card(item: GalleryItem, rank: int) -> Card:
     """Read and render one item. Never raises for a bad file: the card then says what is wrong.
 
     Args:
         item: What to show.
         rank: Position in the input order, from 0.
-        store: Takes pictures and meshes.
     """
     try:
         asset = read_glb(item.glb) if item.glb else None
@@ -57,16 +55,15 @@ def make_card(item: GalleryItem, rank: int, store: Store) -> Card:
         glb, asset, unreadable = None, None, error
         item = replace(item, error=error.code, message=error.message, hint=error.hint)
     group = _group(item, asset)
-    photo = None if item.photo is None else store.photo(item.photo, person_box(asset) if asset else None)
-    view, model, right = View(), None, _problem(item)
-    if asset is not None and glb is not None:
-        view, model = home_view(asset, has_photo=photo is not None), store.model(glb)
-        right = _stage(store.poster(asset, glb, view), has_photo=photo is not None)
+    photo = _photo_address(item, asset)
+    view, right = View(), _problem(item)
+    if asset is not None:
+        view = home_view(asset, has_photo=photo is not None)
+        right = _stage(data_uri("webp", poster_webp(asset, view)), has_photo=photo is not None)
     for_script = {
         "rank": rank,
         "name": item.name,
         "file": item.name.rsplit("/", 1)[-1] + ".glb",
-        "model": model,
         "view": {"azimuth": view.azimuth_deg, "elevation": view.elevation_deg},
         "group": group,
         "mask_iou": item.mask_iou,
@@ -82,8 +79,17 @@ def make_card(item: GalleryItem, rank: int, store: Store) -> Card:
         badge=_badge(item, group),
         figures=html.escape(short_figures(item, asset, glb)),
     )
-    embedded = glb if model is None else None
-    return Card(text, for_script, group, item.mask_iou, asset is not None, embedded, unreadable)
+    return Card(text, for_script, group, item.mask_iou, asset is not None, glb, unreadable)
+
+
+def _photo_address(item: GalleryItem, asset: Asset | None) -> str | None:
+    """The photo, small; None where it cannot be read: the run's record says why."""
+    if item.photo is None:
+        return None
+    try:
+        return data_uri("jpeg", photo_jpeg(item.photo, person_box(asset) if asset else None))
+    except ItemError:
+        return None
 
 
 _CARD = """<article class="card" data-index="{rank}" data-drawn="false">

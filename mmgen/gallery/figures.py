@@ -33,6 +33,8 @@ def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[t
     pairs: list[tuple[str, str]] = []
     if item.status == "rejected":
         pairs += [(label, text) for label, text in (("Set aside", item.message), ("What to do", item.hint)) if text]
+    if item.verdict is not None:
+        pairs.append(("Review", item.verdict))
     if item.low_confidence is not None:
         pairs.append(("Low confidence", item.low_confidence))
     if item.mask_iou is not None:

@@ -9,7 +9,7 @@ from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
 from mmgen.photos.inputs import with_person
 from mmgen.reconstruct.job import low_confidence_reason
-from mmgen.work.records import PhotoRecord, Record, read_records
+from mmgen.work.records import PhotoRecord, Record, Verdict, read_records
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class GalleryItem:
         mask_quality: How far to trust a guessed mask, 0..1; None for a given one.
         low_confidence: Why somebody should look at it, or None.
         photos: Where several photos made the mesh: each with its error, the one shown first.
+        verdict: What somebody decided in a review, or None.
     """
 
     name: str
@@ -47,6 +48,7 @@ class GalleryItem:
     mask_quality: float | None = None
     low_confidence: str | None = None
     photos: tuple[PhotoRecord, ...] = ()
+    verdict: Verdict | None = None
 
     @property
     def used_photos(self) -> tuple[PhotoRecord, ...]:
@@ -113,4 +115,5 @@ def _item(record: Record, name: str, meshes: Path) -> GalleryItem:
         mask_quality=record.mask_quality,
         low_confidence=low_confidence_reason(record),
         photos=record.photos,
+        verdict=None if record.review is None else record.review.verdict,
     )

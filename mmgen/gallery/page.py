@@ -1,4 +1,4 @@
-"""The gallery page: an HTML file that holds everything, or asks its own folder for meshes and pictures."""
+"""The gallery page: an HTML file that holds everything."""
 
 import base64
 import hashlib
@@ -18,22 +18,20 @@ def render_page(title: str, cards: Sequence[Card]) -> str:
     """The whole page as text, to be written as UTF-8.
 
     The content security policy allows the three scripts and the style sheet by their hashes, pictures from data and
-    blob addresses, and nothing else: a script that slips in through a name does not run, and no request is made. Where
-    meshes are files beside the page, files of its own server may be asked for as well.
+    blob addresses, and nothing else: a script that slips in through a name does not run, and no request is made.
     """
-    is_served = any(card.for_script["model"] is not None for card in cards)
     viewer, controls, gallery = (_source(name) for name in ("viewer.js", "controls.js", "gallery.js"))
     template = _source("page.html")
     style = template.split("<style>")[1].split("</style>")[0]
     parts = {
-        "POLICY": _policy([viewer, controls, gallery], style, is_served),
+        "POLICY": _policy([viewer, controls, gallery], style),
         "GENERATOR": html.escape(f"mmgen {__version__}"),
         "TITLE": html.escape(title),
         "HEADING": html.escape(title),
         "SUMMARY": html.escape(_summary(cards)),
         "CHIPS": _chips(cards),
         "CARDS": "\n".join(card.html for card in cards),
-        "FOOTER": html.escape(_footer(is_served)),
+        "FOOTER": html.escape(_footer()),
         "ITEMS": json_for_html([card.for_script for card in cards]),
         "MODELS": "\n".join(_model(index, card.glb) for index, card in enumerate(cards) if card.glb is not None),
         "VIEWER": viewer,
@@ -54,14 +52,13 @@ def _source(name: str) -> str:
     return resources.files("mmgen.gallery").joinpath(name).read_text(encoding="utf-8")
 
 
-def _policy(scripts: Sequence[str], style: str, is_served: bool) -> str:
+def _policy(scripts: Sequence[str], style: str) -> str:
     def digest(text: str) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode() + "'"
 
     allowed = " ".join(digest(script) for script in scripts)
-    sources = "img-src 'self' data: blob:; connect-src 'self'" if is_served else "img-src data: blob:"
     return (
-        f"default-src 'none'; script-src {allowed}; style-src {digest(style)}; {sources}; "
+        f"default-src 'none'; script-src {allowed}; style-src {digest(style)}; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -99,10 +96,9 @@ def _chips(cards: Sequence[Card]) -> str:
     )
 
 
-def _footer(is_served: bool) -> str:
-    place = "comes from your own machine" if is_served else "works from disk"
+def _footer() -> str:
     return (
-        f"Made by mmgen {__version__}. This page {place} and sends nothing anywhere. "
+        f"Made by mmgen {__version__}. This page works from disk and sends nothing anywhere. "
         "Outline match is the MaskIoU against the input's mask; "
         f"below {100 * GOOD_MASK_IOU:.0f}% a mesh should be checked. "
         "Likeness is the SSIM. What the photo did not show is the model's guess."

@@ -217,6 +217,11 @@ class Record:
             return (self,) if self.output is not None else ()
         return tuple(replace(self.about(person), people=()) for person in self.people)
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether somebody accepted the asset; of a photo of several people see `assets`."""
+        return self.review is not None and self.review.verdict == "accepted"
+
     def about(self, person: PersonRecord) -> "Record":
         """With the status, place and figures of one of the people as its own."""
         values = {field.name: getattr(person, field.name) for field in fields(person) if field.name != "number"}

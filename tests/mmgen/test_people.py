@@ -17,7 +17,6 @@ from mmgen.assets.verification import verify
 from mmgen.gallery.cards import CHECK, GOOD, make_card
 from mmgen.gallery.figures import details
 from mmgen.gallery.items import collect_items
-from mmgen.gallery.stores import EmbeddedStore
 from mmgen.masks import MaskSource, find_people
 from mmgen.masks.cleaning import clean_people
 from mmgen.photos.images import read_image
@@ -175,5 +174,5 @@ def test_the_gallery_tells_low_confidence(tmp_path: Path) -> None:
     shown = dict(details(item, None, None))
     assert shown["Mask from"] == "network, guessed, quality 0.62"
     assert shown["Low confidence"] == "its guessed outline has low confidence, quality 0.62"
-    assert make_card(item, 0, EmbeddedStore()).group == CHECK
-    assert make_card(replace(item, low_confidence=None), 0, EmbeddedStore()).group == GOOD
+    assert make_card(item, 0).group == CHECK
+    assert make_card(replace(item, low_confidence=None), 0).group == GOOD

@@ -13,7 +13,7 @@ from browser import find_chromium, open_page
 from painted import BLUE, RED, count_colour, painted_asset
 
 from mmgen.assets.glb import glb_bytes
-from mmgen.gallery import cards, collect_items, stores
+from mmgen.gallery import cards, collect_items
 from mmgen.gallery.page import render_page
 from mmgen.work.records import Record
 
@@ -26,7 +26,7 @@ EMPTY_PICTURE = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAA
 def items(tmp_path: Path, monkeypatch) -> list:
     """Three meshes, one failure; still pictures are empty, so that every mark on the screen comes from WebGL."""
     find_chromium()
-    monkeypatch.setattr(stores, "poster_webp", lambda asset, view: EMPTY_PICTURE)
+    monkeypatch.setattr(cards, "poster_webp", lambda asset, view: EMPTY_PICTURE)
     records = [Record("late.jpg", "failed", "oom", "Use less.", "no memory")]
     for index, (name, height_m) in enumerate(zip(NAMES, HEIGHTS_M, strict=True)):
         records.append(Record(f"{name}.jpg", "ok", output=f"{index}.glb", mask_iou=0.9 - 0.1 * index))
@@ -60,7 +60,7 @@ class Tags(HTMLParser):
 
 
 def test_all_models_are_drawn_and_look_at_the_viewer(items: list, tmp_path: Path) -> None:
-    built = [cards.make_card(item, rank, stores.EmbeddedStore()) for rank, item in enumerate(items)]
+    built = [cards.make_card(item, rank) for rank, item in enumerate(items)]
     page = write_page(tmp_path, render_page("<b>Title</b>", built))
     document, picture = open_page(page, done="document.documentElement.dataset.state !== 'loading'")
     tags = Tags(document)
@@ -154,7 +154,7 @@ const waiting = setInterval(() => {
 def test_large_view_and_list_do_what_hands_ask_and_a_bad_model_spoils_only_its_card(
     items: list, tmp_path: Path
 ) -> None:
-    built = [cards.make_card(item, rank, stores.EmbeddedStore()) for rank, item in enumerate(items)]
+    built = [cards.make_card(item, rank) for rank, item in enumerate(items)]
     names = [item.name for item in items]
     bad = names.index(NAMES[2])
     built[bad] = replace(built[bad], glb=b"neither header nor chunks, and that is more than 28 bytes")

@@ -67,8 +67,6 @@ def command(
     return items_exit_code(len(gallery.shown), len(gallery.unreadable))
 
 
-
-
 def _report(out: Path, gallery: "Gallery") -> dict[str, Any]:
     return {
         "out": display_name(out),

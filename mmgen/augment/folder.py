@@ -33,7 +33,7 @@ def read_plan(out: Path) -> dict[str, Any] | None:
         return content
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise FatalError("plan_damaged", f"{display_name(path)} is damaged", "Choose a new --out folder.") from error
 
 
@@ -116,7 +116,7 @@ def read_record(out: Path) -> dict[str, Any] | None:
     try:
         content: dict[str, Any] = json.loads((out / RECORD_NAME).read_text(encoding="utf-8"))
         return content if content["schema"] == RECORD_SCHEMA else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

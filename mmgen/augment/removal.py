@@ -18,7 +18,7 @@ from mmgen.augment.shards import (
     shard_named,
     write_shard_files,
 )
-from mmgen.augment.tar import TarBuilder, read_samples
+from mmgen.augment.tar import TarBuilder, read_tar
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_bytes, write_bytes_atomic, write_text_atomic
 from mmgen.core.listing import display_name
@@ -127,7 +127,7 @@ def _without(out: Path, name: ShardName, gone: Collection[str], pid_of: Mapping[
     tar, lines = TarBuilder(), []
     try:
         data = (out / name.tar).read_bytes() if (out / name.tar).exists() else TarBuilder().getvalue()
-        for key, parts, _ in read_samples(data):
+        for key, parts, _ in read_tar(data).samples:
             description = json.loads(parts["json"])
             if not descends_from(description, gone, pid_of):
                 lines.append(line_bytes(index_line(key, name.tar, description, tar.add(key, parts), parts["jpg"])))

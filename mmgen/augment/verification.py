@@ -18,9 +18,12 @@ from mmgen.augment.folder import (
 )
 from mmgen.augment.samples import descends_from, index_line
 from mmgen.augment.shards import SHARDS_FOLDER, ShardName, dali_path, index_path, shard_named
-from mmgen.augment.tar import Member, TarBuilder, read_samples
+from mmgen.augment.tar import Member, ReadTar, read_tar
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_bytes
+
+LARGEST_BYTES, LARGEST_STRAY = 1 << 32, 1 << 26
+"""Of a file that is read, and of one that has another size than recorded: a sparse tar can claim terabytes."""
 
 MOST_PER_SHARD = 5
 """Findings about single samples of one tar; the rest is counted."""
@@ -58,7 +61,7 @@ def verify_shards(path: Path) -> ShardVerification:
         return verdict
     try:
         _check(path, record, verdict)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         verdict.add("record", RECORD_NAME, f"a field is missing or damaged: {type(error).__name__} {error}")
     return verdict
 
@@ -116,8 +119,13 @@ def _origin(path: Path, record: Mapping[str, Any], verdict: ShardVerification) -
 
 
 def _bytes(path: Path, name: str, entry: Mapping[str, Any], verdict: ShardVerification) -> bytes:
-    """A file's bytes, with size and hash checked; empty where it is missing."""
+    """A file's bytes, with size and hash checked; empty where it is missing, no file, or far larger than recorded."""
     try:
+        size = (path / name).stat().st_size
+        largest = LARGEST_BYTES if size == entry["bytes"] else LARGEST_STRAY
+        if not (path / name).is_file() or size > largest:
+            verdict.add("size", name, f"is no regular file, or has {size} bytes; the record says {entry['bytes']}")
+            return b""
         data = (path / name).read_bytes()
     except OSError as error:
         verdict.add("missing", name, f"cannot be read: {error.strerror}")
@@ -142,26 +150,23 @@ def _check_shard(
         return
     if len(lines) != entry["samples"]:
         verdict.add("count", INDEX_NAME, f"has {len(lines)} samples of {name.tar}, the record says {entry['samples']}")
-    found = list(_samples(data, name, verdict))
-    verdict.samples += len(found)
-    if len(found) != entry["samples"]:
-        verdict.add("count", name.tar, f"holds {len(found)} samples, the record says {entry['samples']}")
-    wrong = [message for message in _differences(found, lines, name, origin) if message]
+    try:
+        tar = read_tar(data)
+    except ValueError as error:
+        verdict.add("tar", name.tar, str(error))
+        return
+    verdict.samples += len(tar.samples)
+    if len(tar.samples) != entry["samples"]:
+        verdict.add("count", name.tar, f"holds {len(tar.samples)} samples, the record says {entry['samples']}")
+    wrong = [message for message in _differences(tar.samples, lines, name, origin) if message]
     for message in wrong[:MOST_PER_SHARD]:
         verdict.add("sample", name.tar, message)
     if len(wrong) > MOST_PER_SHARD:
         verdict.add("sample", name.tar, f"{len(wrong) - MOST_PER_SHARD} more samples are wrong")
-    _check_companions(path, name, entry, found, verdict)
+    _check_companions(path, name, entry, tar, verdict)
 
 
 Sample = tuple[str, dict[str, bytes], dict[str, Member]]
-
-
-def _samples(data: bytes, name: ShardName, verdict: ShardVerification) -> Iterator[Sample]:
-    try:
-        yield from read_samples(data)
-    except ValueError as error:
-        verdict.add("tar", name.tar, str(error))
 
 
 def _differences(
@@ -193,7 +198,7 @@ def _difference(
         made = index_line(key, name.tar, description, places, parts["jpg"])
         label = int(parts["cls"])
         of_removed = descends_from(description, origin.removed, origin.pid_of)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return f"{key}: its json or cls member is damaged"
     changed = sorted(field for field in {*made, *line} if made.get(field) != line.get(field))
     if changed:
@@ -206,15 +211,13 @@ def _difference(
 
 
 def _check_companions(
-    path: Path, name: ShardName, entry: Mapping[str, Any], found: Sequence[Sample], verdict: ShardVerification
+    path: Path, name: ShardName, entry: Mapping[str, Any], tar: ReadTar, verdict: ShardVerification
 ) -> None:
     """The tar's own index lines, and the index for DALI."""
     own, dali = index_path(path, name), dali_path(path, name)
     if not own.is_file() or sha256_bytes(own.read_bytes()) != entry["index_sha256"]:
         verdict.add("hash", f"{SHARDS_FOLDER}/{own.name}", "is missing or does not have the recorded hash")
-    builder = TarBuilder()
-    builder.samples = [(key, tuple(places.values())) for key, _, places in found]
-    if not dali.is_file() or dali.read_bytes() != builder.dali_index():
+    if not dali.is_file() or dali.read_bytes() != tar.dali:
         verdict.add("dali", f"{SHARDS_FOLDER}/{dali.name}", "is missing or does not fit its tar")
 
 

@@ -1,3 +1,4 @@
+import io
 import random
 import tarfile
 from dataclasses import replace
@@ -17,7 +18,7 @@ from mmgen.augment.options import AugmentOptions, MixOptions, RenderOptions
 from mmgen.augment.plan import Outfit, Plan, ResolvedPlan, choose_hardest_half, fixed_pairs
 from mmgen.augment.quality import view_consistency
 from mmgen.augment.sources import Source, find_sources
-from mmgen.augment.tar import SUFFIXES, TarBuilder, header_bytes, read_samples
+from mmgen.augment.tar import TarBuilder, read_tar
 from mmgen.core.errors import FatalError
 from mmgen.datasets.index import IndexRow, write_index
 from mmgen.photos.inputs import UsageError
@@ -228,7 +229,9 @@ def test_tars_hold_what_the_contract_says_and_nothing_else():
     places = builder.add("virtual/00010002/a+b-000001-az+030", parts)
     data = builder.getvalue()
     assert data[places["jpg"].offset :][:600] == parts["jpg"]
-    assert list(read_samples(data)) == [("virtual/00010002/a+b-000001-az+030", parts, places)]
+    read = read_tar(data)
+    assert read.samples == (("virtual/00010002/a+b-000001-az+030", parts, places),)
+    assert read.dali == builder.dali_index()
     assert builder.dali_index().startswith(b"v1.2 1\ncls 512 1 virtual/00010002/a+b-000001-az+030.cls jpg 1536 600 ")
     for key in ("../../etc/passwd", "/virtual/a/b", "virtual/a.b/c", "virtual/../c", "pipe:ls"):
         with pytest.raises(ValueError, match="no such sample"):
@@ -236,16 +239,15 @@ def test_tars_hold_what_the_contract_says_and_nothing_else():
     with pytest.raises(ValueError, match="no such sample"):
         builder.add("virtual/a/b", {**parts, "pyd": b""})
     for broken in (data[:-512], data[:1500], data[:-2000] + data[-1024:], data + data, b"no tar" * 200):
-        with pytest.raises(ValueError, match=r"cut off|no tar|begin a sample"):
-            list(read_samples(broken))
+        with pytest.raises(ValueError, match=r"cut off|no tar|no (such )?sample"):
+            read_tar(broken)
     renamed = data.replace(b".json", b".pyd\0")
     with pytest.raises(ValueError):
-        list(read_samples(renamed))
-    assert SUFFIXES == ("cls", "jpg", "json")
-    for name, size in (("virtual/a/b.jpg", 0), ("v" * 100, 123_456_789), ("virtual/" + "x" * 99, 7)):
-        header = header_bytes(name, size)
-        info = tarfile.TarInfo.frombuf(header, "ascii", "strict")  # checks the checksum
-        assert (info.name, info.size, info.mode, info.mtime, info.isreg()) == (name, size, 0o444, 0, True)
-        assert len(header) == 512 and header[257:265] == b"ustar\00000" and (info.uid, info.uname) == (0, "")
-    with pytest.raises(ValueError, match="too long for a tar"):
-        header_bytes("virtual/" + "x" * 101, 7)
+        read_tar(renamed)
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        assert {(one.mode, one.mtime, one.uid, one.uname, one.isreg()) for one in tar} == {(0o444, 0, 0, "", True)}
+    long = TarBuilder()
+    place = long.add("virtual/00010002/" + "x" * 200, parts)["jpg"]
+    data = long.getvalue()
+    assert data[place.offset :][: place.size] == parts["jpg"]
+    assert read_tar(data).samples[0][1] == parts

@@ -259,6 +259,10 @@ DAMAGES = {
         "record",
     ),
     "a wrong offset for DALI": (lambda out: flipped(out / "shards/real-000000.idx"), "dali"),
+    "a sparse tar": (lambda out: os.truncate(out / "shards/virtual-000001.tar", 1 << 42), "size"),
+    "a pipe for an index": (lambda out: ((out / "index.jsonl").unlink(), os.mkfifo(out / "index.jsonl")), "size"),
+    "deep JSON": (lambda out: (out / "index.jsonl").write_text("[" * 100_000 + "\n"), "record"),
+    "a deep plan": (lambda out: (out / "plan.json").write_text("[" * 100_000), "plan"),
     "a stranger": (lambda out: (out / "shards/virtual-000009.tar").write_bytes(b""), "stray"),
 }
 

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from mmgen.assets.container import parse_glb
 from mmgen.assets.export_record import (
     RECORD_NAME,
     ExportRecord,
@@ -20,9 +19,8 @@ from mmgen.assets.export_record import (
     record_files,
     write_records,
 )
-from mmgen.assets.formats import ExportFormat, ExportOptions, export_files, output_names
-from mmgen.assets.glb import asset_from_container, main_primitive, read_file, texture_bytes
-from mmgen.assets.textures import stored_texture
+from mmgen.assets.formats import ExportFormat, ExportOptions, export_glb, output_names
+from mmgen.assets.glb import read_file
 from mmgen.assets.tree import GlbFile
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import collision_key, sha256_bytes, sha256_file
@@ -220,14 +218,7 @@ class Exporter:
 def _convert(job: Job, data: bytes, options: ExportOptions) -> dict[str, bytes]:
     """Output path below the output folder to content."""
     try:
-        container = parse_glb(data)
-        asset = asset_from_container(container)
-        stored = stored_texture(texture_bytes(container, main_primitive(container)))
-        if job.lod:
-            from mmgen.assets.lod import exported_level  # scipy takes a while to load
-
-            asset = exported_level(asset, job.lod)
-        files = export_files(asset, job.stem, job.kind, options, stored)
+        files = export_glb(data, job.stem, job.kind, options, job.lod)
     except ItemError as error:
         raise ItemError(error.code, f"{display_name(job.source.path)}: {error.message}", error.hint) from error
     return {str(job.outputs[0].parent / name): content for name, content in files.items()}

@@ -7,12 +7,13 @@ from typing import Any, Literal, get_args
 
 from mmgen.assets.asset import EXPORT_KEY, ORIGINAL_HEIGHT_KEY, Asset, with_height
 from mmgen.assets.compression import Compression, compressed
-from mmgen.assets.glb import glb_bytes, invalid_provenance
+from mmgen.assets.container import parse_glb
+from mmgen.assets.glb import asset_from_container, glb_bytes, invalid_provenance, main_primitive, texture_bytes
 from mmgen.assets.gltf import MaterialStyle, ascii_name, build_gltf
 from mmgen.assets.obj import mtl_text, obj_text
 from mmgen.assets.polygons import ply_bytes, stl_bytes
 from mmgen.assets.seams import tidy
-from mmgen.assets.textures import SUFFIXES, EncodedTexture, TextureCodec, encode_texture, resize_texture
+from mmgen.assets.textures import SUFFIXES, EncodedTexture, TextureCodec, encode_texture, resize_texture, stored_texture
 from mmgen.assets.usdz import usdz_bytes
 
 ExportFormat = Literal["glb", "gltf", "obj", "ply", "stl", "usdz"]
@@ -83,6 +84,24 @@ def export_files(
     if options.compress is not None:
         contents = [compressed(contents[0], options.compress)]
     return dict(zip(names, contents, strict=True))
+
+
+def export_glb(
+    data: bytes, stem: str, kind: ExportFormat, options: ExportOptions, lod: int | None = None
+) -> dict[str, bytes]:
+    """`export_files` of a GLB that mmgen wrote; its texture stays as it is encoded where nothing is asked of it.
+
+    Args:
+        lod: level of detail; None or 0 for the whole mesh.
+    """
+    container = parse_glb(data)
+    asset = asset_from_container(container)
+    stored = stored_texture(texture_bytes(container, main_primitive(container)))
+    if lod:
+        from mmgen.assets.lod import exported_level  # scipy takes a while to load
+
+        asset = exported_level(asset, lod)
+    return export_files(asset, stem, kind, options, stored)
 
 
 def output_names(stem: str, kind: ExportFormat, texture_codec: TextureCodec | None) -> list[str]:

@@ -60,13 +60,14 @@ def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     decoded = decode_file(path, max_pixels=max_pixels)
     name = f"image {display_name(path)}"
-    _check_shape(decoded.image.size, name)
+    check_shape(decoded.image.size, name)
     rgb, alpha, colour_notes = to_rgb_and_alpha(decoded.image, name)
     notes = decoded.notes + colour_notes
     return Photo(path, rgb, alpha, decoded.sha256, decoded.stored_size, decoded.orientation, notes)
 
 
-def _check_shape(size: tuple[int, int], name: str) -> None:
+def check_shape(size: tuple[int, int], name: str) -> None:
+    """Refuse what is too small or too narrow; raises ItemError."""
     width, height = size
     if min(size) < MIN_SIDE:
         raise ItemError(

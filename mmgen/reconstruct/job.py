@@ -216,7 +216,7 @@ def rounded_quality(quality: float | None) -> float | None:
     return None if quality is None else round(quality, 4)
 
 
-def low_confidence_reason(asset: Record) -> str | None:
+def low_confidence_reason(asset: Record | PersonRecord | ReconstructedLike) -> str | None:
     """Why somebody should look at an asset whose outline was guessed; None where nothing speaks against it."""
     if asset.mask_quality is None or asset.mask_iou is None:
         return None

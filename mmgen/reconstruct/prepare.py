@@ -1,6 +1,7 @@
 """A photo made ready for reconstruction: read, masked, and cut out around the person."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +98,13 @@ def prepare_people(item: InputItem, masks: MaskSource, framing: Framing) -> tupl
         ItemError: what is wrong with the photo or the mask.
     """
     photo = read_image(item.path)
-    people = find_people(photo, masks, item.relative)
+    return prepare_photo(item, photo, find_people(photo, masks, item.relative), framing)
+
+
+def prepare_photo(
+    item: InputItem, photo: Photo, people: Sequence[MaskResult], framing: Framing
+) -> tuple[Prepared, ...]:
+    """`prepare_people` for a photo that was read, and its people's masks from left to right."""
     return tuple(
         cut_out(item, photo, found, framing, (number, len(people))) for number, found in enumerate(people, start=1)
     )

@@ -9,17 +9,14 @@ import numpy as np
 
 from mmgen.assets.asset import EXPORT_KEY, ORIGINAL_HEIGHT_KEY, Asset
 from mmgen.assets.container import parse_glb
-from mmgen.assets.formats import ExportOptions, export_files
+from mmgen.assets.formats import ExportOptions, export_glb
 from mmgen.assets.glb import (
-    asset_from_container,
     asset_from_glb,
     glb_bytes,
-    main_primitive,
     provenance_of,
     read_file,
-    texture_bytes,
 )
-from mmgen.assets.textures import MAX_TEXTURE_SIDE, stored_texture
+from mmgen.assets.textures import MAX_TEXTURE_SIDE
 from mmgen.assets.tree import GlbFile
 from mmgen.bundled import required_weights
 from mmgen.core.devices import resolve_device
@@ -282,15 +279,8 @@ def _exported(asset: Asset, made: Mapping[str, Any], options: ReconstructOptions
         return data
     changes.pop(ORIGINAL_HEIGHT_KEY, None)
     lod = changes.pop("lod", 0)
-    container = parse_glb(data)
-    asset = asset_from_container(container)
-    stored = stored_texture(texture_bytes(container, main_primitive(container)))
-    if lod:
-        from mmgen.assets.lod import exported_level
-
-        asset = exported_level(asset, lod)
     try:
-        return next(iter(export_files(asset, "again", "glb", ExportOptions(**changes), stored).values()))
+        return next(iter(export_glb(data, "again", "glb", ExportOptions(**changes), lod).values()))
     except (TypeError, ValueError, KeyError) as error:
         raise _options_unknown(made) from error
 

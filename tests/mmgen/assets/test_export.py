@@ -202,14 +202,14 @@ def test_a_lost_or_cut_record_costs_nothing(meshes):
 def test_an_interrupted_run_keeps_what_it_did(meshes, monkeypatch):
     import mmgen.assets.exporting as exporting
 
-    real = exporting.export_files
+    real = exporting.export_glb
 
-    def interrupted(asset, stem, *rest):
+    def interrupted(data, stem, *rest):
         if stem == "b.c":
             raise KeyboardInterrupt
-        return real(asset, stem, *rest)
+        return real(data, stem, *rest)
 
-    monkeypatch.setattr(exporting, "export_files", interrupted)
+    monkeypatch.setattr(exporting, "export_glb", interrupted)
     run()
     monkeypatch.undo()
     monkeypatch.chdir(meshes.parent)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from augment_folders import made, request_for
 
+import mmgen
 from mmgen.augment.options import AugmentOptions, RenderOptions
 from mmgen.augment.store import StoreReader, store_of
 from mmgen.core.errors import ItemError
@@ -85,6 +86,18 @@ def test_virtual_people_descend_from_what_reconstruct_writes(folder: Path, recon
         record = reader[index]
         stored = Figures(*(float(record[name]) for name in Figures.__dataclass_fields__))
         assert_same(stored, reconstructed[Path(photo.path).name])
+
+
+def test_python_gives_what_reconstruct_writes(folder: Path, reconstructed: dict[str, Figures]) -> None:
+    model = mmgen.Reconstructor(folder / "tiny.safetensors", refine=STEPS, device="cpu")
+    images = [folder / "market" / "bounding_box_train" / name for name in reconstructed]
+    masks = [
+        folder / "market" / "masks" / "bounding_box_train" / Path(name).with_suffix(".png") for name in reconstructed
+    ]
+    for image, person in zip(images, model(images, masks), strict=True):
+        pose = person.camera
+        found = Figures(pose["azimuth_deg"], pose["elevation_deg"], pose["distance"], person.mask_iou, person.ssim)
+        assert_same(found, reconstructed[image.name])
 
 
 def assert_same(found: Figures, expected: Figures) -> None:

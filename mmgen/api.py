@@ -180,8 +180,8 @@ def read_reid(folder: str | os.PathLike[str], layout: Literal["auto", "market", 
         FatalError: there is no such data set.
     """
     from mmgen.augment.verification import is_shard_folder
+    from mmgen.core.reid_problems import reid_problems
     from mmgen.reid_runs.manifest import DataSection
-    from mmgen.reid_runs.problems import reid_problems
     from mmgen.reid_runs.sources import read_dataset
     from reid.data.photos import Dataset
     from reid.data.shards import read_shards

@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from recon.records import TensorRecord
+
 
 @dataclass(frozen=True)
-class MeshTopology:
+class MeshTopology(TensorRecord):
     """What follows from the faces alone.
 
     Attributes:

@@ -112,18 +112,5 @@ def identity_pairs(
 
 def seen_as(attributes: Attributes, source: Int[Tensor, " P"], target: Int[Tensor, " P"]) -> Attributes:
     """Shape and texture of the samples `source` under camera, light and background of the samples `target`."""
-    camera = attributes.camera
-    light, background = attributes.light, attributes.background
-    return Attributes(
-        camera=replace(
-            camera,
-            azimuth_deg=camera.azimuth_deg[target],
-            elevation_deg=camera.elevation_deg[target],
-            distance=camera.distance[target],
-            offset=camera.offset[target],
-        ),
-        offsets=attributes.offsets[source],
-        texture=attributes.texture[source],
-        light=None if light is None else light[target],
-        background=None if background is None else background[target],
-    )
+    own, other = attributes.take(source), attributes.take(target)
+    return replace(other, offsets=own.offsets, texture=own.texture)

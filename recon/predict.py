@@ -17,6 +17,7 @@ from recon.encoders import AttributeEncoder
 from recon.fitting.descent import SurfaceSmoother
 from recon.fitting.refine import RefineConfig, refine_shape
 from recon.metrics import mask_iou, ssim
+from recon.records import TensorRecord
 from recon.render import render
 from recon.structures import Attributes, Camera, Sample, TexturedMesh
 from recon.texturing.bake import BakedTexture
@@ -33,7 +34,7 @@ photos drive convolutions out of the range that they were trained on."""
 
 
 @dataclass(frozen=True)
-class PersonCrop:
+class PersonCrop(TensorRecord):
     """One person cut out of a photo, twice: both crops show the same box, with square pixels.
 
     Attributes:
@@ -47,10 +48,6 @@ class PersonCrop:
     mask: Float[Tensor, "h w"]
     fine_image: Float[Tensor, "3 H W"]
     fine_mask: Float[Tensor, "H W"]
-
-    def to(self, device: torch.device | str) -> "PersonCrop":
-        """Copy to a device."""
-        return PersonCrop(*(part.to(device) for part in (self.image, self.mask, self.fine_image, self.fine_mask)))
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from recon.records import TensorRecord
+
 MOST_WEIGHTS = 4
 """Joints that may move one vertex, as many as a glTF file holds per attribute set."""
 
 
 @dataclass(frozen=True)
-class Skin:
+class Skin(TensorRecord):
     """A skeleton and what it moves.
 
     Attributes:
@@ -65,11 +67,6 @@ class Skin:
         """Shares of all joints."""
         table = self.weights.new_zeros(len(self.weights), len(self.names))
         return table.scatter_add_(1, self.bones, self.weights)
-
-    def to(self, device: torch.device | str) -> "Skin":
-        """Copy to a device."""
-        moved = (each.to(device) for each in (self.joints, self.bones, self.weights))
-        return Skin(self.names, self.parents, *moved)
 
 
 def _depths(parents: Sequence[int]) -> list[int]:

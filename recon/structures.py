@@ -22,13 +22,14 @@ Shape letters: B batch, V vertices, F faces, E edges, H height, W width, C chann
 Source of the conventions: 3D Magic Mirror (arXiv 2204.13096) and its renderer, DIB-R.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from recon.records import Batched
 
 DEFAULT_FOCAL = 2.5
 """1 / tan(half the vertical field of view): about 43.6 degrees of view."""
@@ -37,7 +38,7 @@ OffsetFrame = Literal["camera", "world"]
 
 
 @dataclass(frozen=True)
-class Camera:
+class Camera(Batched):
     """A batch of orbit cameras around the world origin.
 
     Attributes:
@@ -68,44 +69,12 @@ class Camera:
         """The same cameras moved around the body by `azimuth_deg` degrees."""
         return replace(self, azimuth_deg=self.azimuth_deg + azimuth_deg)
 
-    def to(self, device: torch.device | str) -> "Camera":
-        """Copy to a device."""
-        return replace(
-            self,
-            azimuth_deg=self.azimuth_deg.to(device),
-            elevation_deg=self.elevation_deg.to(device),
-            distance=self.distance.to(device),
-            offset=self.offset.to(device),
-        )
-
-    def at(self, index: int) -> "Camera":
-        """One camera as a batch of one."""
-        chosen = slice(index, index + 1)
-        return replace(
-            self,
-            azimuth_deg=self.azimuth_deg[chosen],
-            elevation_deg=self.elevation_deg[chosen],
-            distance=self.distance[chosen],
-            offset=self.offset[chosen],
-        )
-
-    @staticmethod
-    def joined(cameras: "Sequence[Camera]") -> "Camera":
-        """One batch out of several; focal length and offset frame are those of the first."""
-        return replace(
-            cameras[0],
-            azimuth_deg=torch.cat([camera.azimuth_deg for camera in cameras]),
-            elevation_deg=torch.cat([camera.elevation_deg for camera in cameras]),
-            distance=torch.cat([camera.distance for camera in cameras]),
-            offset=torch.cat([camera.offset for camera in cameras]),
-        )
-
     def __len__(self) -> int:
         return self.azimuth_deg.shape[0]
 
 
 @dataclass(frozen=True)
-class Attributes:
+class Attributes(Batched):
     """What explains one photo each: the four causes of the paper (section 3), plus the optional background.
 
     Attributes:
@@ -121,39 +90,6 @@ class Attributes:
     texture: Float[Tensor, "B 3 Ht Wt"]
     light: Float[Tensor, "B 9"] | None = None
     background: Float[Tensor, "B 3 H W"] | None = None
-
-    @staticmethod
-    def joined(batches: "Sequence[Attributes]") -> "Attributes":
-        """One batch out of several that have the same parts."""
-
-        def over(name: str) -> Tensor | None:
-            values = [getattr(batch, name) for batch in batches]
-            return None if values[0] is None else torch.cat(values)
-
-        return Attributes(
-            Camera.joined([batch.camera for batch in batches]),
-            torch.cat([batch.offsets for batch in batches]),
-            torch.cat([batch.texture for batch in batches]),
-            over("light"),
-            over("background"),
-        )
-
-    def separated(self) -> "list[Attributes]":
-        """Batches of one."""
-
-        def at(values: Tensor | None, index: int) -> Tensor | None:
-            return None if values is None else values[index : index + 1]
-
-        return [
-            Attributes(
-                self.camera.at(index),
-                self.offsets[index : index + 1],
-                self.texture[index : index + 1],
-                at(self.light, index),
-                at(self.background, index),
-            )
-            for index in range(len(self.camera))
-        ]
 
 
 @dataclass(frozen=True)
@@ -177,7 +113,7 @@ class TexturedMesh:
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(Batched):
     """A batch of photos.
 
     Attributes:

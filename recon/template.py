@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.geometry import MeshTopology, build_topology, mirror_partners, signed_volume, subdivide
+from recon.records import TensorRecord
 from recon.skinning import Skin
 
 PERSON_HALF_EXTENTS = (0.45, 0.90, 0.225)
@@ -20,7 +21,7 @@ PERSON_HALF_EXTENTS = (0.45, 0.90, 0.225)
 
 
 @dataclass(frozen=True)
-class Template:
+class Template(TensorRecord):
     """A deformable prototype.
 
     Attributes:
@@ -47,23 +48,6 @@ class Template:
     def with_vertices(self, vertices: Float[Tensor, "V 3"]) -> "Template":
         """The same topology, coordinates and partners over other vertex positions (a moved prototype)."""
         return replace(self, vertices=vertices)
-
-    def to(self, device: torch.device | str) -> "Template":
-        """Copy to a device."""
-        topology = MeshTopology(
-            *(
-                getattr(self.topology, name).to(device)
-                for name in ("faces", "edges", "edge_faces", "neighbours", "neighbour_mask")
-            )
-        )
-        return Template(
-            self.vertices.to(device),
-            self.face_uv.to(device),
-            topology,
-            self.mirror_axis,
-            self.partners.to(device),
-            self.skin.to(device),
-        )
 
 
 def icosphere(level: int) -> tuple[Float[Tensor, "V 3"], Int[Tensor, "F 3"]]:

@@ -18,7 +18,6 @@ from mmgen.training.batches import BatchPlan, PhotoStore, make_batch
 from mmgen.training.loop import flushed_denormals
 from recon.encoders import small_config
 from recon.losses import LOSS_PRESETS
-from recon.structures import Attributes, Camera
 from recon.template import ellipsoid_template
 from recon.training.config import OptimiserConfig, StepConfig
 from recon.training.learner import Learner, make_learner
@@ -135,14 +134,14 @@ def _parts(cpu: dict[str, float], config: StepConfig) -> dict[str, dict[str, flo
 
 def _encoder_task(learner: Learner, batch: Batch) -> Callable[[], object]:
     def task() -> None:
-        parts = [part for part in _tensors(learner.encoder(batch.sample)) if part.requires_grad]
+        parts = [part for part in learner.encoder(batch.sample).tensors() if part.requires_grad]
         torch.stack([part.square().mean() for part in parts]).sum().backward()
 
     return task
 
 
 def _render_task(learner: Learner, batch: Batch, config: StepConfig) -> Callable[[], object]:
-    fixed = _leaves(learner.encoder(batch.sample))
+    fixed = learner.encoder(batch.sample).mapped(_leaf)
     settings = render_settings(config.soft_mask, PROGRESS, config.shade_background)
 
     def task() -> None:
@@ -153,7 +152,7 @@ def _render_task(learner: Learner, batch: Batch, config: StepConfig) -> Callable
 
 
 def _loss_task(learner: Learner, batch: Batch, config: StepConfig) -> Callable[[], object]:
-    fixed = _leaves(learner.encoder(batch.sample))
+    fixed = learner.encoder(batch.sample).mapped(_leaf)
     template = learner.encoder.prototype
     with torch.no_grad():
         flat = draw(fixed, template, batch.sample)
@@ -180,18 +179,9 @@ def _optimiser_task(learner: Learner) -> Callable[[], object]:
     return task
 
 
-def _tensors(attributes: Attributes) -> Iterator[Tensor]:
-    camera = attributes.camera
-    yield from (camera.azimuth_deg, camera.elevation_deg, camera.distance, camera.offset)
-    yield from (part for part in (attributes.offsets, attributes.texture, attributes.light) if part is not None)
-
-
-def _leaves(attributes: Attributes) -> Attributes:
-    """The same predictions as constants that collect gradients."""
-    azimuth, elevation, distance, offset, offsets, texture, light = (
-        part.detach().clone().requires_grad_() for part in _tensors(attributes)
-    )
-    return Attributes(Camera(azimuth, elevation, distance, offset), offsets, texture, light)
+def _leaf(values: Tensor) -> Tensor:
+    """A constant that collects gradients."""
+    return values.detach().clone().requires_grad_()
 
 
 def _timed(task: Callable[[], object]) -> Seconds:

@@ -146,22 +146,6 @@ def as_batch(
     return Batch(sample, None if clean is None else torch.from_numpy(clean.copy()))
 
 
-def on_device(batch: Batch, device: torch.device) -> Batch:
-    """The same batch on another device."""
-    if device.type == "cpu":
-        return batch
-    sample = batch.sample
-    return Batch(
-        Sample(
-            sample.image.to(device, non_blocking=True),
-            sample.mask.to(device, non_blocking=True),
-            None if sample.identity is None else sample.identity.to(device, non_blocking=True),
-        ),
-        None if batch.clean is None else batch.clean.to(device, non_blocking=True),
-        None if batch.known is None else batch.known.to(device),
-    )
-
-
 def draw_batches(
     store: PhotoStore, plan: BatchPlan, epoch: int = 0, number: int = 0, replayed: PhotoStore | None = None
 ) -> Iterator[Drawn]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mmgen.training.batches import Drawn, batches_per_epoch, draw_batches, on_device
+from mmgen.training.batches import Drawn, batches_per_epoch, draw_batches
 from mmgen.training.clock import StopSignal, progress_of
 from mmgen.training.folder import RunFolder
 from mmgen.training.recorder import Recorder
@@ -95,13 +95,13 @@ def _loop(session: Session, recorder: Recorder, listener: RunCallbacks) -> Outco
         while progress < 1 and not _is_limited(session):
             # a batch, prepared by another thread while the last step ran
             drawn = next(ready)
-            batch = on_device(drawn.batch, learner.device)
+            batch = drawn.batch.to(learner.device)
 
             # one step
             moment = TrainProgress(session.step, drawn.number, progress)
             session.window.add(training_step(learner, batch, manifest.step, manifest.optimiser, moment))
             if drawn.replay is not None:
-                replay = on_device(drawn.replay, learner.device)
+                replay = drawn.replay.to(learner.device)
                 session.window.add(training_step(learner, replay, manifest.step, manifest.optimiser, moment))
             session.stepped(drawn)
             progress = _progress(session, per_epoch)

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from mmgen.models.weights import save_weights
-from mmgen.training.batches import as_batch, batches_per_epoch, draw_batches, on_device
+from mmgen.training.batches import as_batch, batches_per_epoch, draw_batches
 from mmgen.training.folder import METRICS, PICTURES, MetricsLog
 from mmgen.training.pictures import photo_grid, template_turntable, write_png
 from mmgen.training.session import Session
@@ -98,7 +98,7 @@ class Recorder:
         source = session.validation if len(session.validation) else session.store
         chosen = spread_choice(source, PICTURE_PHOTOS)
         with session.clock.paused():
-            sample = on_device(as_batch(chosen.packed[:]), session.learner.device).sample
+            sample = as_batch(chosen.packed[:]).sample.to(session.learner.device)
             grid = photo_grid(session.learner.encoder, sample)
             write_png(folder / f"photos-{session.step:07d}.png", grid)
             size = (sample.image.shape[2], sample.image.shape[3])
@@ -142,7 +142,7 @@ class Recorder:
         session = self._session
         count = min(STATISTICS_BATCHES, batches_per_epoch(session.store, session.plan))
         for item in islice(draw_batches(session.store, session.plan, session.epoch), count):
-            yield on_device(item.batch, session.learner.device)
+            yield item.batch.to(session.learner.device)
 
     def _note_validation(self, result: Validation, event: str) -> None:
         self.figures = result.as_row()

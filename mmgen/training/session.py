@@ -24,7 +24,6 @@ from mmgen.training.batches import (
     as_batch,
     batches_per_epoch,
     identity_numbers,
-    on_device,
 )
 from mmgen.training.clock import Clock
 from mmgen.training.folder import RunFolder
@@ -336,4 +335,4 @@ def clean_batches(session: Session) -> Iterator[Batch]:
     size, device = session.plan.size, session.learner.device
     for index in range(session.plan.rank, len(rows) // size, session.plan.processes):
         chosen = rows[index * size : (index + 1) * size]
-        yield on_device(as_batch(session.store.packed[chosen]), device)
+        yield as_batch(session.store.packed[chosen]).to(device)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmgen.training.batches import PhotoStore, as_batch, on_device
+from mmgen.training.batches import PhotoStore, as_batch
 from mmgen.training.truth_pack import TruthPack
 from recon.encoders import AttributeEncoder
 from recon.evaluation.scores import Scores, score_batch
@@ -56,7 +56,7 @@ def validate(encoder: AttributeEncoder, photos: PhotoStore, critic_gap: float | 
     scores, azimuths, lengths, distances = [], [], [], []
     try:
         for start in range(0, len(photos), BATCH_PHOTOS):
-            sample = on_device(as_batch(photos.packed[start : start + BATCH_PHOTOS]), device).sample
+            sample = as_batch(photos.packed[start : start + BATCH_PHOTOS]).sample.to(device)
             predicted = encoder(sample)
             scores.append(score_batch(predicted, sample, encoder.prototype))
             azimuths.append(predicted.camera.azimuth_deg)

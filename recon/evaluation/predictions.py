@@ -47,11 +47,10 @@ class AnswerDrawing:
 
 def predictions_of(attributes: Attributes, template: Template) -> list[Prediction]:
     """Predictions of networks, one by one."""
-    vertices = template.vertices + attributes.offsets
-    lights = [None] * len(vertices) if attributes.light is None else attributes.light.split(1)
+    vertices, parts = template.vertices + attributes.offsets, (template.faces, template.face_uv)
     return [
-        Prediction(Surface(one, template.faces, template.face_uv, texture, light), attributes.camera.at(index))
-        for index, (one, texture, light) in enumerate(zip(vertices, attributes.texture.split(1), lights, strict=True))
+        Prediction(Surface(own, *parts, one.texture, one.light), one.camera)
+        for own, one in zip(vertices, attributes.separated(), strict=True)
     ]
 
 

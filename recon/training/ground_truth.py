@@ -1,16 +1,16 @@
 """What is known about generated photos, in the template's terms."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recon.records import Batched
 from recon.structures import Camera
 
 
 @dataclass(frozen=True)
-class GroundTruth:
+class GroundTruth(Batched):
     """Truth of a batch of photos.
 
     Attributes:
@@ -23,14 +23,3 @@ class GroundTruth:
     mask: Float[Tensor, "B H W"]
     vertices: Float[Tensor, "B V 3"]
     texture: Float[Tensor, "B 3 h w"]
-
-    def to(self, device: torch.device) -> "GroundTruth":
-        """Copy to a device."""
-        names = ("azimuth_deg", "elevation_deg", "distance", "offset")
-        moved = {name: getattr(self.camera, name).to(device, non_blocking=True) for name in names}
-        return GroundTruth(
-            replace(self.camera, **moved),
-            self.mask.to(device, non_blocking=True),
-            self.vertices.to(device, non_blocking=True),
-            self.texture.to(device, non_blocking=True),
-        )

@@ -19,6 +19,7 @@ from recon.losses import (
 )
 from recon.mixing import identity_pairs, random_azimuths_deg, random_mix, seen_as
 from recon.prototype import gathered_more
+from recon.records import Batched
 from recon.render import RenderSettings, render
 from recon.render.scene import Rendering
 from recon.structures import Attributes, Sample, TexturedMesh
@@ -34,7 +35,7 @@ PUBLISHED_SETTINGS = RenderSettings()
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Batched):
     """What one step learns from.
 
     Attributes:
@@ -168,7 +169,7 @@ def _consistency(
     if not config.losses.consistency or moment.step % config.consistency_every:
         return None, None
     count = max(2, round(config.consistency_share * len(sample)))
-    mix = random_mix(_first(own, count), learner.encoder.config.ranges, learner.generator)
+    mix = random_mix(own.take(slice(count)), learner.encoder.config.ranges, learner.generator)
     with torch.no_grad():
         # The sharpest silhouette, as at the end of the training: a photo's mask has no halo.
         sharp = render_settings(config.soft_mask, 1.0, config.shade_background)
@@ -233,20 +234,3 @@ def update(
         group["lr"] = learning_rate(config, group["factor"], moment.step, moment.progress)
     optimiser.step()
     return norm, True
-
-
-def _first(attributes: Attributes, count: int) -> Attributes:
-    camera = attributes.camera
-    return Attributes(
-        camera=replace(
-            camera,
-            azimuth_deg=camera.azimuth_deg[:count],
-            elevation_deg=camera.elevation_deg[:count],
-            distance=camera.distance[:count],
-            offset=camera.offset[:count],
-        ),
-        offsets=attributes.offsets[:count],
-        texture=attributes.texture[:count],
-        light=None if attributes.light is None else attributes.light[:count],
-        background=None if attributes.background is None else attributes.background[:count],
-    )

@@ -12,11 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mmgen.core.files import sha256_file, write_text_atomic
+from mmgen.core.files import sha256_or_none
+from mmgen.core.listing import path_of_name
+from mmgen.core.places import place_below
+from mmgen.work.record_file import RecordFile
 from mmgen.work.records import Shard
 
 RECORD_NAME = "export.jsonl"
-_NAMES = re.compile(r"^export(-\d+-of-\d+)?\.jsonl$")
+_NAMES = re.compile(r"^export(-\d{1,6}-of-\d{1,6})?\.jsonl$")
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class ExportRecord:
     """What became of one mesh in one format.
 
     Attributes:
-        source: Path below the meshes folder, with `/`.
+        source: Path below the meshes folder, as `mmgen.core.listing.display_name` writes it.
         format: Format name.
         status: `done` or `failed`.
         error: Error class, or None.
@@ -32,7 +35,7 @@ class ExportRecord:
         hint: What to do about it, or None.
         source_sha256: Hash of the mesh file; None if it could not be read.
         options: What changes the result: texture size and codec, height, material, version of mmgen.
-        outputs: Path below the output folder to SHA-256, the main file first.
+        outputs: Path below the output folder, written as `source` is, to SHA-256; the main file first.
         lod: Level of detail; None where levels were not asked for.
     """
 
@@ -49,11 +52,11 @@ class ExportRecord:
 
     @property
     def key(self) -> "RecordKey":
-        """Mesh, format and level of detail."""
-        return self.source, self.format, self.lod
+        """Mesh, format and level of detail, -1 where there are no levels."""
+        return self.source, self.format, -1 if self.lod is None else self.lod
 
 
-RecordKey = tuple[str, str, int | None]
+RecordKey = tuple[str, str, int]
 RecordTable = dict[RecordKey, ExportRecord]
 
 
@@ -77,30 +80,7 @@ def read_records(out: Path) -> RecordTable:
 
 def read_record_file(path: Path) -> RecordTable:
     """The records of one file, which may be missing; lines that are cut off or not ours are passed over."""
-    try:
-        lines = path.read_text("utf-8", "replace").splitlines()
-    except FileNotFoundError:
-        return {}
-    table: RecordTable = {}
-    for line in lines:
-        try:
-            record = ExportRecord(**json.loads(line))
-        except (ValueError, TypeError):
-            continue  # a run that was killed while it wrote; the item is done again
-        if isinstance(record.outputs, dict):
-            table[record.key] = record
-    return table
-
-
-def append_record(path: Path, record: ExportRecord) -> None:
-    """Add one line at once, so that a killed run keeps what it finished."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(_line(record))
-
-
-def write_records(path: Path, table: RecordTable) -> None:
-    """Replace the file by one line per mesh, format and level, sorted."""
-    write_text_atomic(path, "".join(_line(table[key]) for key in sorted(table, key=_rank)))
+    return EXPORTS.newest(path)
 
 
 def is_up_to_date(record: ExportRecord | None, source_sha256: str, options: Mapping[str, Any], out: Path) -> bool:
@@ -109,13 +89,20 @@ def is_up_to_date(record: ExportRecord | None, source_sha256: str, options: Mapp
         return False
     if record.source_sha256 != source_sha256 or record.options != dict(options):
         return False
-    return all((out / name).is_file() and sha256_file(out / name) == digest for name, digest in record.outputs.items())
+    return all(sha256_or_none(out / path_of_name(name)) == digest for name, digest in record.outputs.items())
 
 
-def _line(record: ExportRecord) -> str:
-    return json.dumps(asdict(record)) + "\n"
+def _check(folder: Path, record: ExportRecord) -> None:
+    """Raises ValueError where an output must not be followed."""
+    for name in record.outputs:
+        place_below(folder, path_of_name(name))
 
 
-def _rank(key: RecordKey) -> tuple[str, str, int]:
-    source, kind, lod = key
-    return source, kind, -1 if lod is None else lod
+EXPORTS = RecordFile(
+    ExportRecord,
+    key=lambda record: record.key,
+    to_line=lambda record: json.dumps(asdict(record)) + "\n",
+    check=_check,
+    is_cache=True,
+)
+"""How records of exports are kept: where a line is damaged, its export is done again."""

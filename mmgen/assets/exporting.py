@@ -7,24 +7,23 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from mmgen.assets.export_record import (
+    EXPORTS,
     RECORD_NAME,
     ExportRecord,
     RecordKey,
     RecordTable,
-    append_record,
     is_up_to_date,
     read_record_file,
     read_records,
     record_file,
     record_files,
-    write_records,
 )
 from mmgen.assets.formats import ExportFormat, ExportOptions, export_glb, output_names
 from mmgen.assets.glb import read_file
 from mmgen.assets.tree import GlbFile
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import collision_key, sha256_bytes, sha256_file
-from mmgen.core.listing import display_name
+from mmgen.core.listing import display_name, path_of_name
 from mmgen.core.outputs import write_output
 from mmgen.core.version import __version__
 from mmgen.work.engine import Callbacks, into_chunks, run_chunks
@@ -52,7 +51,12 @@ class Job:
     @property
     def key(self) -> RecordKey:
         """Names the job among the records."""
-        return str(self.source.relative), self.kind, self.lod
+        return self.name, self.kind, -1 if self.lod is None else self.lod
+
+    @property
+    def name(self) -> str:
+        """The mesh, as records name it."""
+        return display_name(self.source.relative)
 
     @property
     def stem(self) -> str:
@@ -140,21 +144,21 @@ def _run_locked(jobs: Sequence[Job], run: ExportRun, on_result: Callable[[Result
     table = dict(run.table) if run.shard.count == 1 else _own_records(own_file, jobs, run.table)
     results: dict[RecordKey, Result] = {}
 
-    def deliver(result: Result) -> None:
-        if result.outcome != "skipped":
-            table[result.record.key] = result.record
-            append_record(own_file, result.record)
-        results[result.record.key] = result
-        on_result(result)
+    with EXPORTS.writer(own_file) as writer:
 
-    def lose(job: Job, error: ItemError) -> None:
-        deliver(Result("failed", _failure(job, error, None, run.stamp)))
+        def deliver(result: Result) -> None:
+            if result.outcome != "skipped":
+                table[result.record.key] = result.record
+                writer.append(result.record)
+            results[result.record.key] = result
+            on_result(result)
 
-    try:
+        def lose(job: Job, error: ItemError) -> None:
+            deliver(Result("failed", _failure(job, error, None, run.stamp)))
+
         chunks = into_chunks(jobs, workers, CHUNK_JOBS)
         ending = run_chunks(chunks, partial(Exporter, run), workers, Callbacks(deliver, lose), Exporter(run))
-    finally:
-        write_records(own_file, table)
+    EXPORTS.write(own_file, table.values())
     if run.shard.count == 1:  # the parts of earlier runs are in the table, and no part is at work
         for path in record_files(run.out):
             if path != own_file:
@@ -183,7 +187,7 @@ class Exporter:
 
     def __init__(self, run: ExportRun) -> None:
         self._run = run
-        self._ours = {name for record in run.table.values() for name in record.outputs}
+        self._ours = {path_of_name(name) for record in run.table.values() for name in record.outputs}
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Result]]:
         """Yield (position, result); the files are whole before it is yielded.
@@ -209,9 +213,8 @@ class Exporter:
                 write_output(run.out / name, content)
         except ItemError as error:
             return Result("failed", _failure(job, error, digest, run.stamp))
-        hashes = {name: sha256_bytes(content) for name, content in files.items()}
-        source = str(job.source.relative)
-        record = ExportRecord(source, job.kind, "done", None, None, None, digest, run.stamp, hashes, job.lod)
+        hashes = {display_name(name): sha256_bytes(content) for name, content in files.items()}
+        record = ExportRecord(job.name, job.kind, "done", None, None, None, digest, run.stamp, hashes, job.lod)
         return Result("done", record)
 
 
@@ -225,8 +228,7 @@ def _convert(job: Job, data: bytes, options: ExportOptions) -> dict[str, bytes]:
 
 
 def _failure(job: Job, error: ItemError, digest: str | None, stamp: dict[str, Any]) -> ExportRecord:
-    source = str(job.source.relative)
-    return ExportRecord(source, job.kind, "failed", error.code, error.message, error.hint, digest, stamp, {}, job.lod)
+    return ExportRecord(job.name, job.kind, "failed", error.code, error.message, error.hint, digest, stamp, {}, job.lod)
 
 
 def _refuse_foreign(out: Path, files: dict[str, bytes], ours: set[str]) -> None:

@@ -11,7 +11,7 @@ from mmgen.assets.findings import Finding
 from mmgen.assets.glb import provenance_of, read_file
 from mmgen.assets.khronos import KhronosSummary, find_validator, run_validator
 from mmgen.assets.rules import check_glb
-from mmgen.assets.run_checks import CheckedGlb, check_exports, check_run, stray_temp_files
+from mmgen.assets.run_checks import CheckedGlb, check_exports, check_run, leftover_files
 from mmgen.assets.tree import GlbFile, list_glbs
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_bytes
@@ -54,7 +54,7 @@ def verify(path: Path) -> Verification:
         findings += found
     counts: Counter[str] = Counter()
     if path.is_dir():
-        findings += stray_temp_files(path)
+        findings += leftover_files(path)
         findings += _check_records(path, checked, counts)
     khronos, found = _khronos(files)
     return Verification(path, len(files), dict(sorted(counts.items())), tuple(findings + found), khronos)

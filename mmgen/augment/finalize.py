@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mmgen.augment.card import write_card
-from mmgen.augment.folder import INDEX_NAME, RECORD_NAME, RECORD_SCHEMA, SHARDS_FOLDER, sweep_shards
+from mmgen.augment.folder import INDEX_NAME, RECORD_NAME, RECORD_SCHEMA, sweep_shards
 from mmgen.augment.shards import ShardEntry, ShardName, index_path
 from mmgen.augment.sheet import write_sheet
-from mmgen.core.files import sha256_bytes, sweep_temp_files, write_bytes_atomic, write_text_atomic
+from mmgen.core.files import sha256_bytes, write_bytes_atomic, write_text_atomic
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ def close_folder(out: Path, entries: Mapping[ShardName, ShardEntry], origin: Sha
     """Join the index of all tars, and write everything around them, the record last; returns its content."""
     kept = {name: entry for name, entry in sorted(entries.items()) if entry.samples}
     sweep_shards(out, list(kept))
-    sweep_temp_files(out / SHARDS_FOLDER)
     index = b"".join(index_path(out, name).read_bytes() for name in kept)
     write_bytes_atomic(out / INDEX_NAME, index)
     lines = [json.loads(line) for line in index.splitlines()]

@@ -21,10 +21,10 @@ from mmgen.augment.folder import (
 from mmgen.augment.mixing import texture_changes
 from mmgen.augment.plan import Plan, ResolvedPlan, choose_hardest_half, fixed_pairs
 from mmgen.augment.shard_writer import ShardJob
-from mmgen.augment.shards import SHARDS_FOLDER, ShardEntry, ShardName
+from mmgen.augment.shards import ShardEntry, ShardName
 from mmgen.augment.store import PhotoNote, Store, StoreReader, store_of
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.core.files import sha256_bytes, sweep_temp_files
+from mmgen.core.files import sha256_bytes
 from mmgen.core.version import __version__
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, run_chunks
@@ -154,7 +154,6 @@ def _encode(request: AugmentConfig, store: Store, listener: RunCallbacks, outcom
         listener.advanced(report.photos)
 
     started = time.monotonic()
-    sweep_temp_files(store.folder)
     encode = EncodingJob(request.plan, request.root, store, request.weights, request.device)
     callbacks: Callbacks[int, BlockReport] = Callbacks(deliver, _lost, listener.stopping)
     ending = run_chunks([[block] for block in own + others], encode, request.workers, callbacks)
@@ -181,7 +180,6 @@ def _write(request: AugmentConfig, job: ShardJob, listener: RunCallbacks, outcom
         listener.advanced(entry.samples)
 
     started = time.monotonic()
-    sweep_temp_files(request.out / SHARDS_FOLDER)
     callbacks: Callbacks[ShardName, ShardEntry] = Callbacks(deliver, _lost, listener.stopping)
     ending = run_chunks([[name] for name in todo], job, request.workers, callbacks)
     outcome.stage_seconds["shards"] = time.monotonic() - started

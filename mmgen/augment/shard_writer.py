@@ -26,8 +26,8 @@ from mmgen.augment.shards import (
     ShardEntry,
     ShardName,
     built_shard,
+    finished_entry,
     index_path,
-    read_state,
     write_shard,
 )
 from mmgen.augment.store import Store, StoreReader
@@ -79,7 +79,7 @@ class ShardJob:
 
     def finished(self, name: ShardName) -> ShardEntry | None:
         """The entry of a tar that was made with this very key and still has its bytes; else None."""
-        entry = read_state(self.out, name, self.key)
+        entry = finished_entry(self.out, name, self.key)
         if entry is None or entry.samples == 0:
             return entry
         try:

@@ -66,15 +66,15 @@ The index line has all of these but `generator` and `schema`, and in addition:
 Every tar is a pure function of plan, seed and weights; a reader needs `record.json` and `index.jsonl` only.
 """
 
-import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mmgen.augment.tar import TarBuilder
-from mmgen.core.files import sha256_bytes, write_bytes_atomic, write_text_atomic
+from mmgen.core.files import sha256_bytes, write_bytes_atomic
 from mmgen.work.locks import STATE_FOLDER
+from mmgen.work.record_file import read_state, write_state
 
 SHARDS_FOLDER = "shards"
 TAR_NAME = re.compile(r"shards/(real|virtual)-([0-9]{6})\.tar")
@@ -133,8 +133,7 @@ def built_shard(name: ShardName, tar: TarBuilder, index: bytes) -> BuiltShard:
 def write_shard(out: Path, name: ShardName, built: BuiltShard, key: str) -> None:
     """Write the files of a tar; its state comes last and says that they are whole."""
     write_shard_files(out, name, built)
-    state = {"key": key, "entry": asdict(built.entry)}
-    write_text_atomic(state_path(out, name), json.dumps(state, sort_keys=True))
+    write_state(state_path(out, name), key, asdict(built.entry))
 
 
 def write_shard_files(out: Path, name: ShardName, built: BuiltShard) -> None:
@@ -147,13 +146,9 @@ def write_shard_files(out: Path, name: ShardName, built: BuiltShard) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_state(out: Path, name: ShardName, key: str) -> ShardEntry | None:
+def finished_entry(out: Path, name: ShardName, key: str) -> ShardEntry | None:
     """The entry that `write_shard` left for this key."""
-    try:
-        state: dict[str, Any] = json.loads(state_path(out, name).read_text(encoding="utf-8"))
-        return ShardEntry(**state["entry"]) if state["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return read_state(state_path(out, name), key, ShardEntry)
 
 
 def index_path(out: Path, name: ShardName) -> Path:

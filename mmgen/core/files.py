@@ -1,34 +1,56 @@
 """Files on disk: writes that are whole or absent, hashes, and names that every system accepts."""
 
+import errno
+import fcntl
 import hashlib
 import os
 import re
+import secrets
+import socket
+import stat
+import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 HASH_BLOCK_BYTES = 1 << 20
-LONGEST_TEMP_STEM = 230
-"""File names may have 255 bytes; the rest is for the dot, `.tmp-` and the process id."""
+MOST_HASHED_BYTES = 1 << 50
+LONGEST_TEMP_STEM = 220
+"""File names may have 255 bytes; the rest is for what a temp file's name has besides."""
 
-TEMP_NAME = re.compile(r"^\.(?P<name>.+)\.tmp-(?P<pid>\d+)$", re.DOTALL)
+TEMP_NAME = re.compile(r"^\..+\.tmp-((?P<machine>[0-9a-f]{8})-[0-9a-f]{12}|\d+)$", re.DOTALL)
+"""`.name.tmp-<machine>-<random>`; older versions wrote a process number after `tmp-`."""
+
+FOREIGN_AGE_S = 3600.0
+"""A temp file of another machine is a leftover when nobody holds its lock and it is as old as this: locks of network
+file systems do not always reach other machines."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temp file to write inside the block, renamed to `path` at its end: a reader sees the old file or the new one.
 
-    It is `.name.tmp-<pid>` in the same folder (made if missing); where that name would be too long for a file system, a
-    hash stands for it. An error removes it.
+    It lies in the same folder (made if missing); where its name would be too long for a file system, a hash stands for
+    it. A lock is held on it, by which `sweep_temp_files` knows that its writer is at work, in this or another
+    container. An error removes it.
+
+    Raises:
+        OSError: as from the file system (full disk, no permission), naming `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temp = path.with_name(f".{_temp_stem(path.name)}.tmp-{os.getpid()}")
     try:
-        yield temp
-        os.replace(temp, path)
-    except BaseException:
-        temp.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temp, descriptor = _locked_temp_file(path)
+        with open(descriptor, "wb"):
+            try:
+                yield temp
+                os.replace(temp, path)
+            except BaseException:
+                temp.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        error.filename, error.filename2 = os.fspath(path), None  # writing itself names no file
         raise
 
 
@@ -36,12 +58,77 @@ def write_bytes_atomic(path: Path, data: bytes) -> None:
     """Write `data` through `replacing`, and wait until it is on the disk.
 
     Raises:
-        OSError: as from the file system (full disk, no permission).
+        OSError: as from `replacing`.
     """
     with replacing(path) as temp, temp.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _locked_temp_file(path: Path) -> tuple[Path, int]:
+    """A new temp file beside `path` and its descriptor, with a lock that ends with the descriptor."""
+    while True:
+        token = f"{machine_id()}-{secrets.token_hex(6)}"
+        temp = path.with_name(f".{_temp_stem(path.name)}.tmp-{token}")
+        descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            return temp, descriptor  # a file system without locks: only old files are swept there
+        if os.fstat(descriptor).st_nlink:
+            return temp, descriptor
+        os.close(descriptor)  # someone swept it between its making and its lock
+
+
+@cache
+def machine_id() -> str:
+    """8 hex digits that processes which share a kernel have in common, and no others: of the boot, or the host."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
+    except OSError:
+        boot = socket.gethostname()
+    return sha256_bytes(boot.encode())[:8]
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file of bounded size; pipes, devices and endless files are refused, not waited for.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or has more than `limit` bytes; `strerror` says so.
+    """
+    with open_regular(path, limit) as descriptor:
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    if len(data) > limit:  # it grew since it was opened
+        raise _too_large(path, limit)
+    return data
+
+
+@contextmanager
+def open_regular(path: Path, limit: int) -> Iterator[int]:
+    """A descriptor of a regular file of bounded size, closed at the end of the block.
+
+    Raises:
+        OSError: as from `read_regular`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", os.fspath(path))
+        if status.st_size > limit:
+            raise _too_large(path, limit)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _too_large(path: Path, limit: int) -> OSError:
+    size = f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit} bytes"
+    return OSError(errno.EFBIG, f"it has more than {size}, the limit for such files", os.fspath(path))
 
 
 def write_text_atomic(path: Path, text: str) -> None:
@@ -54,20 +141,26 @@ def sha256_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, read in blocks."""
+def sha256_file(path: Path, limit: int = MOST_HASHED_BYTES) -> str:
+    """SHA-256 of the bytes that a regular file has now, read in blocks.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or has more than `limit` bytes.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(HASH_BLOCK_BYTES):
+    with open_regular(path, limit) as descriptor:
+        left = os.fstat(descriptor).st_size
+        while left > 0 and (block := os.read(descriptor, min(left, HASH_BLOCK_BYTES))):
             digest.update(block)
+            left -= len(block)
     return digest.hexdigest()
 
 
-def sha256_or_none(path: Path) -> str | None:
-    """SHA-256 of a file's bytes; None where it cannot be read."""
+def sha256_or_none(path: Path, limit: int = MOST_HASHED_BYTES) -> str | None:
+    """SHA-256 of a file's bytes; None where `sha256_file` refuses it."""
     try:
-        return sha256_file(path)
-    except OSError:
+        return sha256_file(path, limit)
+    except (OSError, ValueError):  # ValueError: a null byte in the name
         return None
 
 
@@ -94,42 +187,42 @@ def collision_key(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
-def process_is_alive(pid: int) -> bool:
-    """Whether a process with this id runs on this machine."""
+def is_leftover(path: Path) -> bool | None:
+    """Whether a file is a temp file that its writer left behind when it died; None where it is no temp file at all."""
+    match = TEMP_NAME.match(path.name)
+    if match is None:
+        return None
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
-        return True  # it exists and belongs to someone else
-    return True
+        return False  # gone, or not ours to judge
+    try:
+        is_old = time.time() - os.fstat(descriptor).st_mtime > FOREIGN_AGE_S
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return is_old or match["machine"] in (None, machine_id())
+    except BlockingIOError:
+        return False
+    except OSError:  # no locks on this file system
+        return is_old
+    finally:
+        os.close(descriptor)
 
 
-def sweep_temp_files(
-    folder: Path, names: Iterable[str] | None = None, family: Callable[[str], str] = lambda name: name
-) -> int:
-    """Remove what killed writers left directly inside `folder`.
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Temp files of dead writers in a folder and all folders below, in a fixed order; links are not followed."""
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if name.startswith(".") and is_leftover(Path(parent, name)):
+                yield Path(parent, name)
 
-    Args:
-        folder: Looked at without its sub-folders; may be missing.
-        names: Only temp files of these final names; all when None.
-        family: The name among `names` that a final name counts as.
 
-    Returns:
-        How many files were removed. Temp files of processes that still run stay.
-    """
-    if not folder.is_dir():
-        return 0
-    removed = 0
-    stems = None if names is None else {_temp_stem(name) for name in names}
-    for entry in sorted(os.listdir(folder)):
-        match = TEMP_NAME.match(entry)
-        if match is None or (stems is not None and stems.isdisjoint((match["name"], family(match["name"])))):
-            continue
-        if not process_is_alive(int(match["pid"])):
-            (folder / entry).unlink(missing_ok=True)
-            removed += 1
-    return removed
+def sweep_temp_files(folder: Path) -> int:
+    """Remove what killed writers left in a folder and below; returns how many files."""
+    found = list(leftovers(folder))
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
 
 
 def _temp_stem(name: str) -> str:

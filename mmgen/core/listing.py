@@ -2,11 +2,16 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any
 
+from mmgen.core.documents import DocumentError, decode
 from mmgen.core.errors import FatalError
+from mmgen.core.files import read_regular
+from mmgen.core.limits import TEXT_BYTES
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -56,9 +61,45 @@ class ImageFile:
 
 
 def display_name(path: PurePath | str) -> str:
-    """The path for people: always encodable, always one line. Bad bytes and control characters become `\\x..`."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """The path for people and for records: always UTF-8, always one line, and another one for every other path.
+
+    A byte that is no UTF-8 becomes `\\xff`, a character that cannot be printed `\\n` or `\\u200b`, a backslash two.
+    `path_of_name` is the way back.
+    """
+    text = os.fsencode(path).decode("utf-8", "surrogateescape")
+    return text if text.isprintable() and "\\" not in text else "".join(map(_shown, text))
+
+
+def path_of_name(name: str) -> str:
+    """The path that `display_name` made a name of.
+
+    Raises:
+        ValueError: no path has this name.
+    """
+    text = _ESCAPE.sub(lambda match: _meant(match[0]), name) if "\\" in name else name
+    path = os.fsdecode(text.encode("utf-8", "surrogateescape"))
+    if display_name(path) != name:
+        raise ValueError(f"{name!r:.80} is no name of a file")
+    return path
+
+
+_ESCAPE = re.compile(r"\\(?:\\|[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
+
+
+def _shown(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if 0x80 <= code < 0x100 and not character.isprintable():
+        return f"\\u{code:04x}"  # `\\x..` is taken by bytes
+    return character if character.isprintable() and character != "\\" else repr(character)[1:-1]
+
+
+def _meant(escape: str) -> str:
+    if escape[1] in "xuU":
+        code = int(escape[2:], 16)
+        return chr(code + 0xDC00 if escape[1] == "x" and code >= 0x80 else code)
+    return {"n": "\n", "r": "\r", "t": "\t"}.get(escape[1], "\\")
 
 
 def list_images(inputs: Sequence[Path], recursive: bool = True) -> list[ImageFile]:
@@ -148,11 +189,11 @@ def _is_mask_of(stem: str, stems: set[str]) -> bool:
 
 def _read_list(path: Path) -> Iterator[ImageFile]:
     try:
-        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
-    except OSError as error:
+        text = read_regular(path, TEXT_BYTES).decode("utf-8-sig", "surrogateescape")
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise FatalError(
             "list_unreadable",
-            f"the list {display_name(path)} cannot be read: {error.strerror}",
+            f"the list {display_name(path)} cannot be read: {getattr(error, 'strerror', error)}",
             "Check its path and rights.",
         ) from error
     for number, line in enumerate(text.split("\n"), start=1):
@@ -170,8 +211,8 @@ def _read_list(path: Path) -> Iterator[ImageFile]:
 def _row_in_json(line: str, path: Path, number: int) -> tuple[str, float | None]:
     """The path that a line names, and the height."""
     try:
-        row = json.loads(line)
-    except ValueError:
+        row = decode(line.encode("utf-8", "surrogateescape"), Any)
+    except DocumentError:
         row = None
     if isinstance(row, str):
         return row, None

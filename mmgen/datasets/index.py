@@ -1,14 +1,15 @@
 """`index.jsonl`: one line per usable image of a data set folder."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
 
 from mmgen.core.errors import FatalError
-from mmgen.core.files import write_text_atomic
 from mmgen.core.listing import display_name
+from mmgen.core.places import check_relative
+from mmgen.work.record_file import DamagedLine, RecordFile
 
 INDEX_NAME = "index.jsonl"
 
@@ -100,7 +101,7 @@ class Index:
 def write_index(root: Path, rows: Iterable[IndexRow]) -> Path:
     """Write the index, sorted by path, whole or not at all."""
     path = root / INDEX_NAME
-    write_text_atomic(path, "".join(row.to_line() for row in sorted(rows, key=lambda row: row.path)))
+    INDEX.write(path, rows)
     return path
 
 
@@ -108,66 +109,31 @@ def read_index(root: Path) -> Index:
     """Read and check the index of a data set folder; the images themselves are not touched.
 
     Raises:
-        FatalError: `index_missing`, `index_unreadable`, or `index_invalid`, naming line and key.
+        FatalError: `index_missing`, `index_unreadable`, or `index_invalid`, naming the line.
     """
     path = root / INDEX_NAME
-    name = display_name(path)
+    name, hint = display_name(path), "Make the index again with `mmgen prepare`."
+    if not path.exists():
+        raise FatalError("index_missing", f"there is no {name}", "Make it with `mmgen prepare`.")
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError as error:
-        raise FatalError("index_missing", f"there is no {name}", "Make it with `mmgen prepare`.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise FatalError("index_unreadable", f"{name} cannot be read: {error}", "Make it again.") from error
-    rows: dict[str, IndexRow] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        row = _row(line, f"{name}, line {number}")
-        if row.path in rows:
-            raise _invalid(f"{name}, line {number}", f"path {row.path!r} comes a second time")
-        rows[row.path] = row
-    return Index(root, tuple(sorted(rows.values(), key=lambda row: row.path)))
+        rows = list(INDEX.read(path))
+    except DamagedLine as error:
+        raise FatalError("index_invalid", str(error), hint) from error
+    except OSError as error:
+        raise FatalError("index_unreadable", f"{name} cannot be read: {error.strerror}", hint) from error
+    by_path = {row.path: row for row in rows}
+    if len(by_path) < len(rows):
+        [(twice, _)] = Counter(row.path for row in rows).most_common(1)
+        raise FatalError("index_invalid", f"{name}: the path {twice!r} comes a second time", hint)
+    return Index(root, tuple(by_path[path] for path in sorted(by_path)))
 
 
-def row_from_json(data: Any, where: str) -> IndexRow:
-    """A checked row from a parsed line; keys that a newer version added are dropped.
-
-    Raises:
-        FatalError: `index_invalid`.
-    """
-    if not isinstance(data, dict):
-        raise _invalid(where, "is no JSON object")
-    values = {}
-    for field in fields(IndexRow):
-        if field.name not in data:
-            if field.default is not MISSING:
-                continue
-            raise _invalid(where, f"key {field.name!r} is missing")
-        values[field.name] = _checked(data[field.name], field.type, f"key {field.name!r}", where)
-    row = IndexRow(**values)
-    for path in (row.path, row.mask or "none", row.truth or "none"):
-        if path.startswith("/") or ".." in path.split("/") or not path:
-            raise _invalid(where, f"path {path!r} leaves the data set folder")
-    return row
+def check_row(folder: Path, row: IndexRow) -> None:
+    """Raises ValueError where a path leaves the data set folder; links below it are the user's own."""
+    for name in (row.path, row.mask, row.truth):
+        if name is not None:
+            check_relative(name)
 
 
-def _row(line: str, where: str) -> IndexRow:
-    try:
-        data = json.loads(line)
-    except ValueError as error:
-        raise _invalid(where, "is no JSON") from error
-    return row_from_json(data, where)
-
-
-def _checked(value: Any, kind: Any, what: str, where: str) -> Any:
-    allowed = get_args(kind) or (kind,)
-    if float in allowed and type(value) is int:
-        return float(value)
-    if type(value) not in allowed:
-        wanted = " or ".join("null" if option is type(None) else option.__name__ for option in allowed)
-        raise _invalid(where, f"{what} is {value!r}, not {wanted}")
-    return value
-
-
-def _invalid(where: str, what: str) -> FatalError:
-    return FatalError("index_invalid", f"{where}: {what}", "Make the index again with `mmgen prepare`.")
+INDEX = RecordFile(IndexRow, key=lambda row: row.path, to_line=IndexRow.to_line, check=check_row, grows=False)
+"""How the rows are kept."""

@@ -2,15 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from mmgen.core.errors import FatalError
-from mmgen.core.files import sha256_file, write_text_atomic
-from mmgen.datasets.index import IndexRow, row_from_json
+from mmgen.core.files import sha256_file
+from mmgen.datasets.index import IndexRow, check_row
 from mmgen.work.locks import STATE_FOLDER
+from mmgen.work.record_file import RecordFile
 
 JOURNAL_NAME = "prepare.jsonl"
 
@@ -53,30 +51,16 @@ def journal_path(out: Path) -> Path:
     return out / STATE_FOLDER / JOURNAL_NAME
 
 
-def journal_line(done: Done) -> str:
-    """One JSON line, with its line end."""
-    return json.dumps(asdict(done)) + "\n"
-
-
 def read_journal(out: Path) -> dict[str, Done]:
     """Finished images by source; lines that are no longer understood are passed over."""
-    path = journal_path(out)
-    if not path.is_file():
-        return {}
-    entries = (_parsed(line) for line in path.read_text(encoding="utf-8", errors="replace").split("\n"))
-    return {entry.source: entry for entry in entries if entry is not None}
+    return JOURNAL.newest(journal_path(out))
 
 
-def write_journal(out: Path, entries: Iterable[Done]) -> None:
-    """Replace the journal, sorted."""
-    lines = [journal_line(entry) for entry in sorted(entries, key=lambda entry: entry.source)]
-    write_text_atomic(journal_path(out), "".join(lines))
-
-
-def _parsed(line: str) -> Done | None:
-    try:
-        data: dict[str, Any] = json.loads(line)
-        row = row_from_json(data["row"], "journal")
-        return Done(str(data["source"]), str(data["key"]), str(data["mask_sha256"]), row)
-    except (ValueError, KeyError, TypeError, FatalError):
-        return None
+JOURNAL = RecordFile(
+    Done,
+    key=lambda done: done.source,
+    to_line=lambda done: json.dumps(asdict(done)) + "\n",
+    check=lambda state, done: check_row(state.parent, done.row),
+    is_cache=True,
+)
+"""How finished images are kept."""

@@ -13,7 +13,7 @@ from mmgen.core.files import collision_key, sha256_file, write_text_atomic
 from mmgen.core.listing import display_name
 from mmgen.datasets import atr, cub, folder, market
 from mmgen.datasets.index import INDEX_NAME, IndexRow, write_index
-from mmgen.datasets.journal import journal_line, journal_path, read_journal, write_journal
+from mmgen.datasets.journal import JOURNAL, journal_path, read_journal
 from mmgen.datasets.preparing import Outcome, Preparer, Settings, mask_name
 from mmgen.datasets.structures import PROFILES, Foreground, Scan, Skip, SourceImage
 from mmgen.datasets.upscaling import check_upscaler
@@ -151,19 +151,18 @@ def prepare(order: PrepareConfig, listener: RunCallbacks = SILENT) -> Summary:
         summary = _summary(rows, sorted(skips, key=lambda skip: skip.path), notes, ending)
         if not ending.interrupted and ending.fatal is None:
             _write(order, rows, summary)
-            write_journal(order.out, done)
+            JOURNAL.write(journal_path(order.out), done)
     return summary
 
 
 def _work(scan: Scan, order: PrepareConfig, listener: RunCallbacks) -> tuple[list[Outcome], Ending]:
     outcomes: list[Outcome] = []
-    with journal_path(order.out).open("a", encoding="utf-8") as journal:
+    with JOURNAL.writer(journal_path(order.out)) as journal:
 
         def deliver(outcome: Outcome) -> None:
             outcomes.append(outcome)
             if outcome.done and not outcome.is_old:
-                journal.write(journal_line(outcome.done))
-                journal.flush()
+                journal.append(outcome.done)
             listener.finished(outcome)
 
         def lose(image: SourceImage, error: ItemError) -> None:

@@ -12,7 +12,7 @@ import torch
 from mmgen.assets.asset import Asset
 from mmgen.assets.glb import read_glb
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.core.listing import display_name
+from mmgen.core.listing import display_name, path_of_name
 from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.photos import Loaded
 from mmgen.photos.inputs import REJECTED_FOLDER
@@ -38,7 +38,8 @@ class MeshFolder:
             for part in parts:
                 if part.root:
                     shared = part if isinstance(part, PhotoRecord) else None
-                    self._by_photo[os.path.realpath(Path(part.root, part.input))] = one, shared
+                    photo = Path(path_of_name(part.root), path_of_name(part.input))
+                    self._by_photo[os.path.realpath(photo)] = one, shared
         self._by_name = records
 
     def answer(self, photo: Loaded) -> Prediction:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from mmgen.core.documents import decode
 from mmgen.core.errors import ItemError
-from mmgen.core.files import sha256_bytes, sha256_file, write_bytes_atomic
+from mmgen.core.files import read_regular, sha256_bytes, sha256_file, write_bytes_atomic
+from mmgen.core.limits import ARRAYS_BYTES
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
 from mmgen.datasets.reading import DataSetPhoto
@@ -24,23 +26,35 @@ PARTS_FOLDER = "parts"
 HEADER = "header"
 
 
+@dataclass(frozen=True)
+class _Score:
+    name: str
+    row: dict[str, float | None]
+    error: tuple[str, str, str] | None
+    features: list[str]
+
+
+@dataclass(frozen=True)
+class _Header:
+    order: str
+    scores: list[_Score]
+
+
 def write_part(out: Path, evaluation: Evaluation) -> None:
     """Keep the scores of a finished part: figures to the last bit, and the features that Frechet distances need."""
     order = evaluation.order
     items, _ = plan(replace(order, shard=Shard()))
     scores = evaluation.scores
-    header = {
-        "order": _fingerprint(order, items),
-        "scores": [
-            {
-                "name": score.name,
-                "row": {name: float(value) for name, value in score.row.items()},
-                "error": score.error and [score.error.code, score.error.message, score.error.hint],
-                "features": sorted(score.features),
-            }
-            for score in scores
-        ],
-    }
+    rows = [
+        _Score(
+            score.name,
+            {name: None if np.isnan(value) else float(value) for name, value in score.row.items()},
+            (score.error.code, score.error.message, score.error.hint) if score.error else None,
+            sorted(score.features),
+        )
+        for score in scores
+    ]
+    header = asdict(_Header(_fingerprint(order, items), rows))
     arrays = {
         f"{index}.{name}": values for index, score in enumerate(scores) for name, values in score.features.items()
     }
@@ -75,20 +89,20 @@ def _path(out: Path, shard: Shard) -> Path:
 def _read(path: Path, wanted: str) -> list[ItemScore] | None:
     """None where there is no such part of this evaluation."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            header = json.loads(arrays[HEADER].tobytes())
-            if header["order"] != wanted:
+        with np.load(BytesIO(read_regular(path, ARRAYS_BYTES)), allow_pickle=False) as arrays:
+            header = decode(arrays[HEADER].tobytes(), _Header)
+            if header.order != wanted:
                 return None
             return [
                 ItemScore(
-                    row["name"],
-                    row["row"],
-                    {name: arrays[f"{index}.{name}"] for name in row["features"]},
-                    row["error"] and ItemError(*row["error"]),
+                    row.name,
+                    {name: np.nan if value is None else value for name, value in row.row.items()},
+                    {name: arrays[f"{index}.{name}"] for name in row.features},
+                    row.error and ItemError(*row.error),
                 )
-                for index, row in enumerate(header["scores"])
+                for index, row in enumerate(header.scores)
             ]
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile, EOFError):
         return None
 
 

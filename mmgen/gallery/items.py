@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from mmgen.assets.tree import list_glbs
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
+from mmgen.core.places import recorded_input
 from mmgen.photos.inputs import with_person
 from mmgen.reconstruct.job import low_confidence_reason
 from mmgen.work.records import PhotoRecord, Record, Verdict, read_records
@@ -20,7 +21,7 @@ class GalleryItem:
         name: Shown and searched.
         status: `ok`, `rejected` or `failed`; `ok` for a GLB without a record.
         glb: Where the mesh is, or None where there is none.
-        photo: Where the input photo is, or None where it is not known or gone.
+        photo: Where the input photo is, or None where it is not known, gone, or another one now.
         error: Error class of a failed or rejected item.
         message: What went wrong.
         hint: What to do about it.
@@ -99,12 +100,11 @@ def items_of(record: Record, meshes: Path) -> list[tuple[GalleryItem, int | None
 
 def _item(record: Record, name: str, meshes: Path) -> GalleryItem:
     shown = record.photos[0] if record.photos else record
-    photo = Path(shown.root, shown.input)
     return GalleryItem(
         name=name,
         status=record.status,
         glb=None if record.output is None else meshes / record.output,
-        photo=photo if photo.is_file() else None,
+        photo=recorded_input(shown.root, shown.input, shown.input_sha256),
         error=record.error,
         message=record.message,
         hint=record.hint,

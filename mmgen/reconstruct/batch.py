@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.core.files import sweep_temp_files
-from mmgen.photos.inputs import InputItem, without_person
+from mmgen.photos.inputs import InputItem
 from mmgen.reconstruct.conversion import Converter
 from mmgen.reconstruct.job import Job, ReconstructorLike, failure_record
 from mmgen.reconstruct.planning import Plan, Redo, make_plan
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, Work, into_chunks, run_chunks
 from mmgen.work.locks import run_lock
-from mmgen.work.records import ManifestWriter, Record, Review, Shard, compact_manifest, read_records
+from mmgen.work.record_file import RecordWriter
+from mmgen.work.records import MANIFEST, Record, Review, Shard, read_records
 
 CHUNK_ITEMS = 8
 WHOLE = Shard()
@@ -114,7 +114,6 @@ def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
         items = [_with_choices(item, records.get(item.name)) for item in batch.items]
         reconstructor = batch.job.build()
         plan = make_plan(items, records, batch.job, reconstructor.weights_sha256, batch.redo)
-        _sweep(plan, batch)
         people = [item for item in plan.todo if item.photos]
         if people:
             listener.note(f"{sum(len(item.photos) for item in people)} photos of {len(people)} people")
@@ -122,10 +121,7 @@ def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
             listener.note(f"{len(plan.done)} of {len(plan.done) + len(plan.todo) + len(plan.moves)} are done already")
         listener.stage(batch.label, len(plan.todo) + len(plan.moves))
         run = _Run(batch, listener, records)
-        try:
-            ending = run.work(plan, reconstructor)
-        finally:
-            _sweep(plan, batch)
+        ending = run.work(plan, reconstructor)
         _compact(out / batch.shard.manifest_name, ending)
     return run.summary(plan, ending, time.monotonic() - started)
 
@@ -139,7 +135,7 @@ class _Run:
 
     def work(self, plan: Plan, reconstructor: ReconstructorLike) -> Ending:
         batch = self._batch
-        with ManifestWriter(batch.job.out / batch.shard.manifest_name) as writer:
+        with MANIFEST.writer(batch.job.out / batch.shard.manifest_name) as writer:
             deliver = partial(self._deliver, writer)
             for old, new in plan.moves:
                 _move(batch.job.out, old, new)
@@ -167,7 +163,7 @@ class _Run:
             left_out=sum(photo.error is not None for record in everything for photo in record.photos),
         )
 
-    def _deliver(self, writer: ManifestWriter, record: Record) -> None:
+    def _deliver(self, writer: RecordWriter[Record], record: Record) -> None:
         record = with_review_kept(record, self._before.get(record.input))
         try:
             writer.append(record)
@@ -236,21 +232,9 @@ def _move(out: Path, old: Record, new: Record) -> None:
             os.replace(out / str(before.output), target)
 
 
-def _sweep(plan: Plan, batch: BatchConfig) -> None:
-    """Remove what killed runs left half-written where this run writes."""
-    out = batch.job.out
-    sweep_temp_files(out, {batch.shard.manifest_name})
-    names: dict[Path, set[str]] = {}
-    for item in plan.todo:
-        for output in (item.output, item.rejected_output):
-            names.setdefault((out / output).parent, set()).add((out / output).name)
-    for folder, expected in names.items():
-        sweep_temp_files(folder, expected, without_person)
-
-
 def _compact(path: Path, ending: Ending) -> None:
     try:
-        compact_manifest(path)
+        MANIFEST.compact(path)
     except OSError:
         if ending.fatal is None:  # on a full disk the uncompacted record is as good
             raise

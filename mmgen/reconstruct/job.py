@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from mmgen.assets.asset import Asset
 from mmgen.core.errors import ItemError
-from mmgen.core.files import sha256_bytes, sha256_file
+from mmgen.core.files import sha256_bytes, sha256_file, sha256_or_none
+from mmgen.core.limits import PHOTO_BYTES
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
 from mmgen.masks import MaskSource, lookup
@@ -151,6 +152,7 @@ def failure_record(job: Job, item: InputItem, error: ItemError, seconds: float |
         error=error.code,
         hint=error.hint,
         message=error.message,
+        input_sha256=sha256_or_none(item.path, PHOTO_BYTES),
         options_sha256=job.options_sha256,
         root=display_name(item.root),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmgen.assets.asset import EXPORT_KEY, ORIGINAL_HEIGHT_KEY, Asset
-from mmgen.assets.container import parse_glb
+from mmgen.assets.container import REMAKE, parse_glb
 from mmgen.assets.formats import ExportOptions, export_glb
 from mmgen.assets.glb import (
     asset_from_glb,
@@ -21,8 +21,10 @@ from mmgen.assets.tree import GlbFile
 from mmgen.bundled import required_weights
 from mmgen.core.devices import resolve_device
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.core.files import sha256_file
-from mmgen.core.listing import display_name
+from mmgen.core.files import sha256_file, sha256_or_none
+from mmgen.core.limits import PHOTO_BYTES
+from mmgen.core.listing import display_name, path_of_name
+from mmgen.core.places import check_relative
 from mmgen.core.version import __version__
 from mmgen.masks import MaskResult
 from mmgen.masks.maskers import installed_maskers
@@ -235,13 +237,17 @@ def _item(made: Mapping[str, Any], glb: Path, given: Path | None) -> InputItem:
 
 def _photo(made: Mapping[str, Any], recorded: Sequence[Record | PhotoRecord], given: Path | None) -> InputItem:
     """A photo with the same bytes as then: where the user says, or where the run record says."""
-    name = PurePath(made["input"])
+    try:
+        name = PurePath(path_of_name(made["input"]))
+        check_relative(str(name))
+    except ValueError as error:
+        raise ItemError("provenance_invalid", f"its provenance names a photo that is none: {error}", REMAKE) from error
     if given is not None:
         candidates = [given] if given.is_file() else [given / name, given / name.name]
     else:
         rows = [row for row in recorded if row.root and row.input == made["input"]]
         rows.sort(key=lambda row: row.input_sha256 != made["input_sha256"])  # photos in two folders may share a name
-        candidates = [Path(row.root) / name for row in rows]
+        candidates = [Path(path_of_name(row.root)) / name for row in rows]
     found = next((path for path in candidates if path.is_file()), None)
     if found is None:
         looked = ", ".join(display_name(path) for path in candidates) or "no run record says where it was"
@@ -250,7 +256,7 @@ def _photo(made: Mapping[str, Any], recorded: Sequence[Record | PhotoRecord], gi
             f"the photo {display_name(name)} is not there ({looked})",
             "Name its folder, or the photo itself, with --photos.",
         )
-    if sha256_file(found) != made["input_sha256"]:
+    if sha256_or_none(found, PHOTO_BYTES) != made["input_sha256"]:
         raise ItemError(
             "photo_changed",
             f"{display_name(found)} is not the photo that it was made from, or was changed since",

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmgen.core.errors import ItemError
-from mmgen.core.files import sha256_file, write_bytes_atomic
+from mmgen.core.files import read_regular, sha256_file, write_bytes_atomic
+from mmgen.core.limits import LINE_BYTES
 from mmgen.review import limits
 from mmgen.work.locks import STATE_FOLDER
 from mmgen.work.records import Record, record_from_line
@@ -53,9 +54,9 @@ def kept(meshes: Path, key: str) -> list[Version]:
     folder, found = _folder(meshes, key), []
     for place in sorted(folder.iterdir()) if folder.is_dir() else []:
         try:
-            record = record_from_line((place / RECORD_FILE).read_bytes())
+            record = record_from_line(meshes, read_regular(place / RECORD_FILE, LINE_BYTES))
             assert place.name.isdecimal()
-        except (OSError, ValueError, TypeError, AssertionError):
+        except (OSError, ValueError, AssertionError):
             continue
         mask = place / MASK_FILE
         found.append(Version(int(place.name), record, place, mask if mask.is_file() else None))

@@ -6,15 +6,25 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from mmgen.core.documents import DocumentError, decode
 from mmgen.core.errors import FatalError
+from mmgen.core.files import sweep_temp_files
 from mmgen.core.listing import display_name
 from mmgen.work.records import Shard
 
 STATE_FOLDER = ".mmgen"
-LOCK_NAME = re.compile(r"^lock-\d+-of-(\d+)$")
+LARGEST_LOCK_BYTES = 4096
+LOCK_NAME = re.compile(r"^lock-\d{1,6}-of-(\d{1,6})$")
+
+
+@dataclass(frozen=True)
+class _Holder:
+    pid: int
+    host: str
 
 
 @contextmanager
@@ -22,6 +32,7 @@ def run_lock(folder: Path, shard: Shard) -> Iterator[None]:
     """Hold the lock of one part of a run in `folder` (made if missing).
 
     The operating system drops the lock when its process ends, however it ends, so a killed run never blocks the next.
+    What killed writers left half-written in the folder and below is removed, before and after the block.
 
     Raises:
         FatalError: `run_locked`, if the same part is being worked on, or a run that is split otherwise.
@@ -39,7 +50,11 @@ def run_lock(folder: Path, shard: Shard) -> Iterator[None]:
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
         file.flush()
-        yield
+        sweep_temp_files(folder)
+        try:
+            yield
+        finally:
+            sweep_temp_files(folder)
 
 
 def _take(path: Path) -> BinaryIO:
@@ -50,7 +65,7 @@ def _take(path: Path) -> BinaryIO:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.seek(0)
-        holder = _describe(file.read())
+        holder = _describe(file.read(LARGEST_LOCK_BYTES))
         file.close()
         raise FatalError(
             "run_locked",
@@ -62,7 +77,7 @@ def _take(path: Path) -> BinaryIO:
 
 def _describe(content: bytes) -> str:
     try:
-        holder = json.loads(content)
-        return f"process {holder['pid']} on {holder['host']}"
-    except (ValueError, KeyError, TypeError):
+        holder = decode(content, _Holder)
+        return f"process {holder.pid} on {holder.host}"
+    except DocumentError:
         return "it has just started"

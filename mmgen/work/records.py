@@ -1,26 +1,23 @@
 """What a batch run leaves behind: one record per input in `manifest.jsonl`, whole or in parts.
 
-A record file only grows while a run works, so that a kill costs at most its last, half-written line; at the end it is
-sorted and rewritten with one line per input. A run that does part i of n writes `manifest-<i>-of-<n>.jsonl`; readers
-take all record files of a folder together.
+The store is `mmgen.work.record_file`. A run that does part i of n writes `manifest-<i>-of-<n>.jsonl`; readers take all
+record files of a folder together. Every path in a record is checked when it is read: `output` stays inside the folder
+and leads through no link, `input` stays below `root`.
 """
 
 import json
 import os
 import re
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Literal
 
 from mmgen.core.errors import FatalError
-from mmgen.core.files import write_text_atomic
-from mmgen.core.listing import display_name
+from mmgen.core.listing import display_name, path_of_name
+from mmgen.core.places import check_relative, place_below
+from mmgen.work.record_file import DamagedLine, RecordFile, rewriting_lock
 
-MANIFEST_NAME = re.compile(r"^manifest(-\d+-of-\d+)?\.jsonl$")
-SYNC_INTERVAL_S = 1.0
+MANIFEST_NAME = re.compile(r"^manifest(-\d{1,6}-of-\d{1,6})?\.jsonl$")
 
 Status = Literal["ok", "rejected", "failed"]
 Facing = Literal["front", "back", "left", "right"]
@@ -69,14 +66,6 @@ class Review:
     corrected: tuple[str, ...] = ()
     choices: Choices = NO_CHOICES
 
-    @staticmethod
-    def from_row(row: dict[str, Any] | None) -> "Review | None":
-        """From the field of a parsed line."""
-        if row is None:
-            return None
-        corrected, choices = tuple(row.get("corrected", ())), Choices(**row.get("choices", {}))
-        return Review(**{**row, "corrected": corrected, "choices": choices})
-
 
 @dataclass(frozen=True)
 class Shard:
@@ -121,7 +110,7 @@ class PhotoRecord:
     """What became of one of several photos that make one asset.
 
     Attributes:
-        input: Path relative to its input folder, printable.
+        input: Path relative to its input folder, as `mmgen.core.listing.display_name` writes it.
         root: That folder, as an absolute path.
         input_sha256: Of the photo's bytes; None if it could not be read.
         mask_source: Where the mask came from; None where the photo was left out.
@@ -157,8 +146,8 @@ class Record:
     that fits its outline best.
 
     Attributes:
-        input: Path relative to the input folder, printable; one record per input. Where several photos make one asset,
-            the name of the person.
+        input: Path relative to the input folder, as `mmgen.core.listing.display_name` writes it; one record per input.
+            Where several photos make one asset, the name of the person.
         status: `ok`, `rejected` (written, but to `rejected/`: too weak), `failed`.
         error: Error class of a failure or a rejection; None when ok.
         hint: What to do about it.
@@ -237,24 +226,6 @@ class Record:
                 del part["review"]
         return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
 
-    @staticmethod
-    def from_row(row: dict[str, Any]) -> "Record":
-        """From a parsed line; fields that a newer version added are dropped."""
-        people = tuple(
-            PersonRecord(**{**person, "review": Review.from_row(person.get("review"))})
-            for person in row.get("people", ())
-        )
-        photos = tuple(PhotoRecord(**_known(PhotoRecord, photo)) for photo in row.get("photos", ()))
-        return Record(
-            **{**_known(Record, row), "people": people, "photos": photos, "review": Review.from_row(row.get("review"))}
-        )
-
-
-def _known(kind: type[Record | PhotoRecord], row: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a row that this version knows."""
-    names = {field.name for field in fields(kind)}
-    return {name: value for name, value in row.items() if name in names} | {"notes": tuple(row.get("notes", ()))}
-
 
 def manifest_files(folder: Path) -> list[Path]:
     """The record files of a run folder, sorted by name; empty where there was no run."""
@@ -269,52 +240,40 @@ def read_records(folder: Path) -> dict[str, Record]:
     Within a file the later line counts, whatever the clock said when it was written; between files the clock decides.
 
     Raises:
-        FatalError: `manifest_damaged`, naming file and line.
+        FatalError: `manifest_damaged`, naming file and line; `manifest_unreadable`.
     """
     newest: dict[str, Record] = {}
     for path in manifest_files(folder):
-        last = {record.input: record for record in read_manifest(path)}
-        for record in last.values():
+        for record in read_manifest(path).values():
             other = newest.get(record.input)
             if other is None or other.finished_at <= record.finished_at:
                 newest[record.input] = record
     return dict(sorted(newest.items()))
 
 
-def read_manifest(path: Path) -> Iterator[Record]:
-    """The records of one file in order of writing. A last line that was cut off is passed over.
+def read_manifest(path: Path) -> dict[str, Record]:
+    """The records of one file by input, sorted; the last one of each. A last line that was cut off is passed over.
 
     Raises:
-        FatalError: `manifest_damaged`, naming file and line.
+        FatalError: as from `read_records`.
     """
-    *lines, _cut_off = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield Record.from_row(json.loads(line))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise FatalError(
-                "manifest_damaged",
-                f"{display_name(path)}, line {number}, is no run record",
-                "Delete that line; its input will be done again.",
-            ) from error
+    try:
+        return MANIFEST.newest(path)
+    except DamagedLine as error:
+        what = f"{error.where}, is no run record: {error.cause}"
+        raise FatalError("manifest_damaged", what, "Delete that line; its input will be done again.") from error
+    except OSError as error:
+        what = f"{path.name} of {display_name(path.parent)} cannot be read: {error.strerror}"
+        raise FatalError("manifest_unreadable", what, "Check its rights, and that it is a file.") from error
 
 
-def record_from_line(line: bytes) -> Record:
-    """One record from its JSON line.
+def record_from_line(folder: Path, line: bytes) -> Record:
+    """One record of a run folder from its JSON line.
 
     Raises:
-        ValueError, TypeError, AttributeError: it is none.
+        ValueError: it is none, or names places that must not be followed.
     """
-    return Record.from_row(json.loads(line))
-
-
-def compact_manifest(path: Path) -> None:
-    """Rewrite a record file sorted, with the last record of each input only; leave it alone where it is so already."""
-    with _file_lock(path):
-        last = {record.input: record for record in read_manifest(path)}
-        text = "".join(record.to_line() for _, record in sorted(last.items()))
-        if path.read_bytes() != text.encode("utf-8"):
-            write_text_atomic(path, text)
+    return MANIFEST.parse(folder, line)
 
 
 def append_record(folder: Path, record: Record) -> None:
@@ -324,53 +283,20 @@ def append_record(folder: Path, record: Record) -> None:
         OSError: the folder takes no more.
     """
     path = folder / Shard().manifest_name
-    with _file_lock(path), ManifestWriter(path) as writer:
+    with rewriting_lock(path), MANIFEST.writer(path) as writer:
         writer.append(record)
 
 
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    """Keeps a line that is added from falling between the reading and the replacing of a file that is rewritten."""
-    import fcntl
-
-    state = path.parent / ".mmgen"
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "record.lock").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-class ManifestWriter:
-    """Appends to one record file; every record reaches the disk within about a second, and at the end at the latest."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: BinaryIO = path.open("ab")
-        self._last_sync = time.monotonic()
-        _drop_cut_line(path)
-
-    def __enter__(self) -> "ManifestWriter":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._sync()
-        self._file.close()
-
-    def append(self, record: Record) -> None:
-        """Add one record."""
-        self._file.write(record.to_line().encode("utf-8"))
-        self._file.flush()
-        if time.monotonic() - self._last_sync > SYNC_INTERVAL_S:
-            self._sync()
-
-    def _sync(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._last_sync = time.monotonic()
+def _check(folder: Path, record: Record) -> None:
+    """Raises ValueError where a path in a record must not be followed."""
+    inputs: tuple[Record | PhotoRecord, ...] = (record, *record.photos)
+    for one in inputs:
+        check_relative(path_of_name(one.input))
+        path_of_name(one.root)
+    for output in (record.output, *(person.output for person in record.people)):
+        if output is not None:
+            place_below(folder, output)
 
 
-def _drop_cut_line(path: Path) -> None:
-    """Cut a half-written last line away, so that the next record starts on a line of its own."""
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        os.truncate(path, data.rfind(b"\n") + 1)
+MANIFEST = RecordFile(Record, key=lambda record: record.input, to_line=Record.to_line, check=_check)
+"""How run records are kept."""

@@ -1,6 +1,5 @@
 """Several people in one photo: told apart, numbered from the left, one record, and known to all that reads records."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 
 from mmgen.assets.glb import glb_bytes
 from mmgen.assets.verification import verify
+from mmgen.core.documents import decode
 from mmgen.gallery.cards import CHECK, GOOD, make_card
 from mmgen.gallery.figures import details
 from mmgen.gallery.items import collect_items
@@ -119,7 +119,7 @@ def test_one_record_lists_the_assets_of_a_photo(run: Callable[..., Summary], tmp
     crowd, one = read_records(out).values()
     assert [asset.output for asset in crowd.assets] == CROWD and one.people == () and one.assets == (one,)
     assert (crowd.output, crowd.mask_iou) == ("crowd-person3.glb", 0.92)  # of the best
-    assert Record.from_row(json.loads(crowd.to_line())) == crowd
+    assert decode(crowd.to_line().encode(), Record) == crowd
     assert [finding for finding in verify(out).findings if finding.rule in ("record", "unrecorded")] == []
     assert [item.name for item in collect_items(out)] == ["crowd-person1", "crowd-person2", "crowd-person3", "d/one"]
 

@@ -54,19 +54,19 @@ def without(key: str) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{half a li", "line 2: is no JSON"),
-        ("[]", "line 2: is no JSON object"),
-        (without("sha256"), "line 2: key 'sha256' is missing"),
-        (line(camera="3"), "key 'camera' is '3', not int or null"),
-        (line(clean=1), "key 'clean' is 1, not bool"),
-        (line(width=True), "key 'width' is True, not int"),
-        (line(foreground_fraction="0.4"), "key 'foreground_fraction' is '0.4', not float or null"),
-        (line(path="../a.jpg"), "path '../a.jpg' leaves the data set folder"),
-        (line(path="/a.jpg"), "path '/a.jpg' leaves"),
-        (line(path=""), "path '' leaves"),
-        (line(path="b.jpg", mask="masks/../../a.png"), "leaves the data set folder"),
-        (line(path="b.jpg", truth="/etc/passwd"), "path '/etc/passwd' leaves"),
-        (line(), "line 2: path 'query/a.jpg' comes a second time"),
+        ("{half a li", "line 2: it is no JSON: "),
+        ("[]", "line 2: Expected `object`, got `array`"),
+        (without("sha256"), "line 2: Object missing required field `sha256`"),
+        (line(camera="3"), r"Expected `int \| null`, got `str` - at `\$.camera`"),
+        (line(clean=1), r"Expected `bool`, got `int` - at `\$.clean`"),
+        (line(width=True), r"Expected `int`, got `bool` - at `\$.width`"),
+        (line(foreground_fraction="0.4"), r"Expected `float \| null`, got `str` - at `\$.foreground_fraction`"),
+        (line(path="../a.jpg"), "line 2: the path '../a.jpg' does not stay inside its folder"),
+        (line(path="/a.jpg"), "the path '/a.jpg' does not stay inside"),
+        (line(path=""), "the path '' does not stay inside"),
+        (line(path="b.jpg", mask="masks/../../a.png"), "'masks/../../a.png' does not stay inside"),
+        (line(path="b.jpg", truth="/etc/passwd"), "the path '/etc/passwd' does not stay inside"),
+        (line(), "the path 'query/a.jpg' comes a second time"),
     ],
 )
 def test_bad_lines(tmp_path: Path, text: str, message: str) -> None:
@@ -90,7 +90,13 @@ def test_missing_and_unreadable(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match=r"there is no .*index\.jsonl.*mmgen prepare") as caught:
         read_index(tmp_path)
     assert caught.value.code == "index_missing"
-    (tmp_path / INDEX_NAME).write_bytes(b"\xff\xfe\x00")
+    (tmp_path / INDEX_NAME).mkdir()
     with pytest.raises(FatalError, match="cannot be read") as caught:
         read_index(tmp_path)
     assert caught.value.code == "index_unreadable"
+
+
+def test_a_last_line_without_its_end_counts(tmp_path: Path) -> None:
+    """An index is written whole, or by somebody's editor; nothing in it is half-written."""
+    (tmp_path / INDEX_NAME).write_text(ROW.to_line() + BARE.to_line().rstrip("\n"))
+    assert len(read_index(tmp_path)) == 2

@@ -27,7 +27,7 @@ from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruct.fit import FitReconstructor
 from mmgen.reconstruct.result import ReconstructOptions
-from mmgen.work.records import ManifestWriter, Record
+from mmgen.work.records import MANIFEST, Record
 from recon.encoders import AttributeEncoder, small_config
 
 
@@ -104,7 +104,7 @@ def test_real_reconstructions_lie_on_their_photo(data: Path, tmp_path: Path) -> 
     (made,) = reconstructor.reconstruct(list(reconstructor.prepare(item)))
     assert not isinstance(made, ItemError)
     (tmp_path / "other.glb").write_bytes(glb_bytes(made.asset))
-    with ManifestWriter(tmp_path / "manifest.jsonl") as writer:
+    with MANIFEST.writer(tmp_path / "manifest.jsonl") as writer:
         writer.append(Record(item.name, "ok", output="other.glb", root=str(item.root)))
     scorer = Scorer(ScoringPlan(SourceSpec("meshes", str(tmp_path))))
     photo = scorer.load(list_items(data, "query")[0][0])
@@ -116,7 +116,7 @@ def test_real_reconstructions_lie_on_their_photo(data: Path, tmp_path: Path) -> 
 
 def test_a_photo_that_was_not_reconstructed_says_why(data: Path, tmp_path: Path) -> None:
     record = Record(Path(NAMES[0]).name, "failed", error="mask_empty", message="no person", hint="Draw one.")
-    with ManifestWriter(tmp_path / "manifest.jsonl") as writer:
+    with MANIFEST.writer(tmp_path / "manifest.jsonl") as writer:
         writer.append(record)
     (item,) = list_items(data, "query")[0]
     with pytest.raises(ItemError, match=r"was not reconstructed: no person \(mask_empty\)\. Draw one"):

@@ -14,6 +14,7 @@ from mmgen import gallery
 from mmgen.assets.glb import glb_bytes
 from mmgen.cli import cli
 from mmgen.core.errors import FatalError
+from mmgen.core.files import sha256_file
 from mmgen.gallery import build_gallery, collect_items
 from mmgen.gallery.page import json_for_html
 from mmgen.previews import views
@@ -37,8 +38,12 @@ def run_folder(tmp_path: Path) -> Path:
     photos = tmp_path / "photos"
     photos.mkdir()
     Image.new("RGB", (300, 600), (1, 200, 3)).save(photos / "a.png")
+    sha = sha256_file(photos / "a.png")
     records = [
-        Record("a.png", "ok", output="a.glb", mask_iou=0.93, ssim=0.71, mask_source="file", root=str(photos)),
+        Record(
+            "a.png", "ok", output="a.glb", mask_iou=0.93, ssim=0.71, mask_source="file", root=str(photos),
+            input_sha256=sha,
+        ),
         Record(f"{HOSTILE}.jpg", "ok", output="b.glb", mask_iou=0.5, root=str(photos)),
         Record("gone.jpg", "failed", "image_truncated", "Copy it again.", "gone.jpg ends early </script><b>"),
         Record(

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from mmgen.evaluation.scoring import TRUE_AZIMUTH
 
 SIDE, MARGIN = 260, 34
@@ -9,11 +11,11 @@ TICKS_DEG = (-180, -90, 0, 90, 180)
 MOST_DOTS = 2000
 
 
-def azimuth_plot(rows: Sequence[Mapping[str, float]]) -> str:
+def azimuth_plot(rows: Sequence[Mapping[str, float]]) -> Markup:
     """An inline SVG element; empty where no true azimuth is known."""
     known = [(row[TRUE_AZIMUTH], row["azimuth_deg"]) for row in rows if TRUE_AZIMUTH in row and "azimuth_deg" in row]
     if not known:
-        return ""
+        return Markup()
     size = SIDE + MARGIN + 16
     dots = "".join(
         f'<circle cx="{_across(true):.1f}" cy="{_down(predicted):.1f}" r="3"/>' for true, predicted in known[:MOST_DOTS]
@@ -30,7 +32,7 @@ def azimuth_plot(rows: Sequence[Mapping[str, float]]) -> str:
     )
     corners = f"M{_across(-180):.1f} {_down(-180):.1f}L{_across(180):.1f} {_down(180):.1f}"
     name = "Predicted against true azimuth"
-    return (
+    return Markup(
         f'<figure class="plot"><svg viewBox="0 0 {size} {SIDE + 30}" role="img" aria-label="{name}">'
         f'<g class="grid">{lines}</g><path class="diagonal" d="{corners}"/>'
         f'<g class="dots">{dots}</g><g class="labels">{labels}</g></svg>'

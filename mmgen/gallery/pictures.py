@@ -1,6 +1,5 @@
 """Pictures for the gallery: the input photo made small, and the still picture of the mesh."""
 
-import base64
 import io
 import math
 from pathlib import Path
@@ -84,11 +83,6 @@ def photo_jpeg(path: Path, box: Box | None = None) -> bytes:
         image = image.crop((*box[:2], min(box[2], image.width), min(box[3], image.height)))
     image.thumbnail((4 * PHOTO_HEIGHT, PHOTO_HEIGHT), Image.Resampling.LANCZOS)
     return _encoded(image, "JPEG", quality=86)
-
-
-def data_uri(kind: str, data: bytes) -> str:
-    """A picture as an address that holds it."""
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:

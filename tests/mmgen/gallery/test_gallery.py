@@ -1,12 +1,12 @@
 import base64
 import hashlib
-import html
 import json
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from markupsafe import escape
 from painted import painted_asset
 from PIL import Image
 
@@ -16,7 +16,7 @@ from mmgen.cli import cli
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_file
 from mmgen.gallery import build_gallery, collect_items
-from mmgen.gallery.page import json_for_html
+from mmgen.gallery.pages import json_for_html
 from mmgen.previews import views
 from mmgen.work.records import Record
 
@@ -98,7 +98,7 @@ def test_meshes_are_embedded_unchanged(run_folder: Path) -> None:
 
 def test_names_and_messages_are_text_and_nothing_else(run_folder: Path) -> None:
     page = page_of(run_folder)
-    assert html.escape(HOSTILE) in page
+    assert escape(HOSTILE) in page
     assert "<img src=x" not in page and "<b>" not in page and "A <title>" not in page
     assert page.count("<script") == page.count("</script>") == 3 + 1 + 4
     assert "gone.jpg ends early &lt;/script&gt;&lt;b&gt;" in page and "Copy it again." in page

@@ -16,6 +16,7 @@ from mmgen.core.version import __version__
 from mmgen.synth.crowd import CrowdOptions
 from mmgen.synth.dataset import CrowdWriter, claim_folder, write_index
 from mmgen.synth.layout import entries, make_plan
+from mmgen.templates import named_template
 from mmgen.work.callbacks import RunCallbacks
 
 VIEWS = 4
@@ -81,7 +82,7 @@ def measure(identities: int, workers: int, device: str = "cpu") -> dict[str, Any
 def _people(folder: Path, identities: int) -> None:
     plan = make_plan(identities, 0.0, CrowdOptions(views=VIEWS, poses=1))
     claim_folder(folder, plan)
-    for _ in CrowdWriter(folder, plan)(entries(plan)):
+    for _ in CrowdWriter(folder, plan, named_template("person"))(entries(plan)):
         pass
     write_index(folder, plan)
 

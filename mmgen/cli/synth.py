@@ -129,6 +129,7 @@ def _work(out: Path, plan: "CrowdPlan", todo: "list[Entry]", workers: int) -> "t
     from mmgen.core.errors import ItemError
     from mmgen.synth.crowd import compile_once
     from mmgen.synth.dataset import CrowdWriter
+    from mmgen.templates import named_template
     from mmgen.work.engine import Callbacks, run_chunks
 
     if min(workers, len(todo)) > 1:
@@ -145,8 +146,8 @@ def _work(out: Path, plan: "CrowdPlan", todo: "list[Entry]", workers: int) -> "t
         def lost(entry: "Entry", error: ItemError) -> None:
             console.finished((entry, error))
 
-        callbacks = Callbacks(deliver, lost, console.stopping)
-        ending = run_chunks([[entry] for entry in todo], partial(CrowdWriter, out, plan), workers, callbacks)
+        callbacks, template = Callbacks(deliver, lost, console.stopping), named_template("person")
+        ending = run_chunks([[entry] for entry in todo], partial(CrowdWriter, out, plan, template), workers, callbacks)
     return ending, pictures
 
 
@@ -187,9 +188,11 @@ def _as_data(out: Path, plan: "CrowdPlan", pictures: int, missing: int, seconds:
 
 
 def _forecast(out: Path, plan: "CrowdPlan", workers: int, as_json: bool) -> int:
+    from mmgen.synth.dataset import CrowdWriter
     from mmgen.synth.forecast import forecast
+    from mmgen.templates import named_template
 
-    expected = forecast(out, plan, workers)
+    expected = forecast(CrowdWriter(out, plan, named_template("person")), workers)
     if as_json:
         print_json({"schema": "mmgen.synth.plan/1", "out": display_name(out), **expected})
     say(

@@ -20,6 +20,7 @@ class Casting:
         patterned: Patterned fabrics, as a factor.
         hats: With something on the head, as a factor.
         walking: Walking in the poses after the first.
+        posing: Standing as for a photo (`stance`) in the poses after the first; half as often in the first.
     """
 
     feminine: float
@@ -34,11 +35,12 @@ class Casting:
     bags: float
     hats: float
     walking: float
+    posing: float
 
 
 CASTINGS = {
-    "street": Casting(0.48, 0.09, 0.13, 0.0, (0.1, 1.1), 0.5, 1.0, 1.0, 1.0, 0.52, 1.0, 0.45),
-    "studio": Casting(0.56, 0.03, 0.2, 0.05, (-0.4, 1.4), 0.4, 2.2, 1.5, 1.5, 0.22, 1.6, 0.25),
+    "street": Casting(0.48, 0.09, 0.13, 0.0, (0.1, 1.1), 0.5, 1.0, 1.0, 1.0, 0.52, 1.0, 0.45, 0.4),
+    "studio": Casting(0.56, 0.03, 0.2, 0.05, (-0.4, 1.4), 0.4, 2.2, 1.5, 1.5, 0.22, 1.6, 0.25, 0.5),
 }
 
 

@@ -184,7 +184,7 @@ def skirt(identity: Identity, skeleton: Skeleton) -> list[Solid]:
     over_hips = (lengths.hip + 0.094 * t, 0.122 * t)
     return [
         Solid(BONE["pelvis"], SKIRT, "skirt", (0, hem_y, centre_z), (0, top_y, 0), radii, waist[1:], LOFT,
-              folds=pleats, hollow=(0.022, 0.07 * s), rounding=0.006),
+              folds=pleats, hollow=(0.022, 0.05 * s), rounding=0.006),
         Solid(BONE["pelvis"], SKIRT, "skirt", (0, -0.09 * s, -0.008 * s), (0, 0.0, -0.008 * s), over_hips, over_hips,
               cap=0.1 * s),
     ]  # fmt: skip
@@ -210,7 +210,7 @@ def coat(identity: Identity, skeleton: Skeleton) -> list[Solid]:
     centre_z, radii = _cone(skeleton, waist, hem_y, (0.15 * build.hips * t + off + widen, 0.105 * t + off + widen))
     opening = 0.09 * s if outfit.outer == "open_coat" else 0.012 * s
     return [Solid(BONE["pelvis"], OUTER_SKIRT, "skirt", (0, hem_y, centre_z), (0, top_y, 0), radii, waist[1:], LOFT,
-                  folds=(0.02, 5.0, float(identity.index % 6)), hollow=(0.024, 0.9 * (top_y - hem_y)),
+                  folds=(0.02, 5.0, float(identity.index % 6)), hollow=(0.024, 0.05 * s),
                   slit=opening)]  # fmt: skip
 
 

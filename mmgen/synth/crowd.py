@@ -9,6 +9,7 @@ from mmgen.synth.identity import Identity, identity
 from mmgen.synth.mesh import DEFAULT_STEP_M, BodyMesh, body_mesh
 from mmgen.synth.person import stride_limit
 from mmgen.synth.pose import Pose, sample_pose
+from mmgen.synth.stance import sample_stance
 from mmgen.synth.streams import stream
 from mmgen.synth.street import CAMERA_COUNT, street_camera
 from mmgen.synth.view import Picture, render_view
@@ -45,6 +46,7 @@ class Person:
         pose: Number of the pose, 0..poses - 1; equal numbers share the mesh.
         view: Number of the picture, 0..views - 1.
         camera: 1..6.
+        body: The surface that it shows.
     """
 
     identity: Identity
@@ -52,6 +54,7 @@ class Person:
     view: int
     camera: int
     picture: Picture
+    body: BodyMesh
 
 
 def cameras_of(options: CrowdOptions, split: str, index: int) -> list[int]:
@@ -62,7 +65,10 @@ def cameras_of(options: CrowdOptions, split: str, index: int) -> list[int]:
 
 
 def pose_of(options: CrowdOptions, who: Identity, number: int) -> Pose:
-    """Pose `number` of an identity: the first mostly walks, later ones walk or stand."""
+    """Pose `number` of an identity: the first mostly walks, later ones walk, stand or pose."""
+    posing = stream(options.seed, who.split, who.index, f"stance/{number}")
+    if posing.random() < CASTINGS[options.style].posing * (0.5 if number == 0 else 1.0):
+        return sample_stance(posing, carried_by(who), stride_limit(who))
     generator = stream(options.seed, who.split, who.index, f"pose/{number}")
     walking = CASTINGS[options.style].walking
     kind = "walk" if generator.random() < (0.75 if number == 0 else walking) else "stand"
@@ -85,7 +91,7 @@ def person_pictures(options: CrowdOptions, split: str, index: int) -> Iterator[P
         generator = stream(options.seed, split, index, f"view/{view}")
         chosen = sample_view(generator, street_camera(options.seed, camera, options.style), meshes[pose].height_m)
         picture = render_view(meshes[pose], chosen, options.height, options.width)
-        yield Person(who, pose, view, camera, picture)
+        yield Person(who, pose, view, camera, picture, meshes[pose])
 
 
 def compile_once() -> None:

@@ -1,13 +1,10 @@
 """What a data set will cost, measured on its first identity."""
 
 import time
-from pathlib import Path
 from typing import TypedDict
 
-from mmgen.synth.archive import Member
-from mmgen.synth.crowd import person_pictures
-from mmgen.synth.dataset import check_folder, picture_files, unfinished
-from mmgen.synth.layout import CrowdPlan, entries, image_paths
+from mmgen.synth.dataset import CrowdWriter, check_folder, unfinished
+from mmgen.synth.layout import entries
 
 
 class Forecast(TypedDict):
@@ -19,25 +16,24 @@ class Forecast(TypedDict):
     seconds: float
 
 
-def forecast(out: Path, plan: CrowdPlan, workers: int) -> Forecast:
+def forecast(writer: CrowdWriter, workers: int) -> Forecast:
     """Draw one identity in memory, twice (the first time may compile), and multiply. Writes nothing.
 
     Args:
-        out: Data set folder; what is finished there is not counted.
+        writer: What is to be written, and where; what is finished there is not counted.
 
     Raises:
         FatalError: as from `dataset.check_folder`.
     """
+    out, plan = writer.out, writer.plan
     check_folder(out, plan)
     todo = len(unfinished(out, plan))
     entry = entries(plan)[0]
     size, seconds = 0, 0.0
     for _ in range(2):
-        started, shared = time.perf_counter(), dict[int, list[Member]]()
-        pictures = person_pictures(plan.options, entry.split, entry.index)
-        files = [picture_files(*pair, shared) for pair in zip(pictures, image_paths(plan, entry), strict=True)]
+        started = time.perf_counter()
+        size = sum(len(data) for files in writer.files(entry) for data in files.values())
         seconds = time.perf_counter() - started
-        size = sum(len(data) for group in files for data in group.values())
     return Forecast(
         identities_todo=todo,
         images_todo=todo * plan.options.views,

@@ -140,7 +140,7 @@ def sample_pose(
     legs = [_leg_in_stride((phase + shift) % 1.0, stride) for shift in (0.0, 0.5)]
     spread, roll = (float(generator.uniform(-2, 4)), float(generator.uniform(-2, 4))), float(generator.normal(0, 1.5))
     if not walk:
-        legs, spread, roll = _standing_legs(generator, stride_limit)
+        legs, spread, roll = standing_legs(generator, stride_limit)
     tasks = ["jog", "jog"] if jog else _arm_tasks(generator, kind, carrying)
     arms = [_arm(generator, task, -0.85 * (leg[0] - 6 * stride)) for task, leg in zip(tasks, legs, strict=True)]
     turn = float(9 * stride * np.cos(2 * np.pi * phase))
@@ -175,7 +175,7 @@ def _prop(tasks: list[str], side: int) -> str:
     return {"phone": "phone", "call": "phone", "cup": "cup"}.get(task, "none")
 
 
-def _standing_legs(
+def standing_legs(
     generator: np.random.Generator, stride_limit: float
 ) -> tuple[list[tuple[float, float, float]], Pair, float]:
     """((hip, knee, foot) of both legs, spread, pelvis roll): at ease, contrapposto, feet apart, or a step forward."""
@@ -204,3 +204,8 @@ def _standing_legs(
 
 NEUTRAL = Pose("stand", 0, 0, 0, 0, 0, 0, 0, (0, 0), (5, 5), (2, 2), (0, 0), (8, 8), (0, 0), (9, 9), (10, 10), (8, 8))
 """Standing at ease, left-right symmetric."""
+
+REST = Pose(
+    "stand", 0, 0, 0, 0, 0, 0, 0, (0, 0), (5, 5), (1, 1), (0, 0), (7, 7), (-1, -1), (19.7, 19.7), (25, 25), (9, 9)
+)
+"""As the `person` template stands: every joint's rotation is told from here."""

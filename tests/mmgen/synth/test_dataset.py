@@ -22,7 +22,8 @@ NAME = re.compile(r"^(bounding_box_train|bounding_box_test|query)/(\d{4})_c([1-6
 SMALL = ["--identities", "3", "--views", "2", "--poses", "1", "--height", "48", "--test-fraction", "0.34"]
 TRUTH_FIELDS = set(
     "vertices faces colors azimuth_deg elevation_deg distance offset world_to_camera intrinsics"
-    " light_direction_camera light_ambient light_sun".split()
+    " light_direction_camera light_ambient light_sun"
+    " prototype_rest prototype_posed prototype_joints prototype_rotations".split()
 )
 
 

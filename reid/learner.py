@@ -121,7 +121,8 @@ class Learner:
         with autocast(self.device, self.dtype):
             output = self.network(batch.images)
         logits = output.logits.float()
-        terms = {"identity": identity_loss(logits, batch.classes, batch.weights, loss.smoothing)}
+        uniform = batch.is_virtual if self.config.virtual_labels == "uniform" else None
+        terms = {"identity": identity_loss(logits, batch.classes, batch.weights, loss.smoothing, uniform)}
         if loss.triplet:
             terms["triplet"] = loss.triplet * triplet_loss(output.before_neck, batch.person, loss.margin)
         if self.config.virtual_labels == "unlabeled" and loss.divergence:

@@ -5,7 +5,9 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def identity_loss(logits: Tensor, classes: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+def identity_loss(
+    logits: Tensor, classes: Tensor, weights: Tensor, smoothing: float, uniform: Tensor | None = None
+) -> Tensor:
     """Cross entropy with label smoothing against up to two classes per photo, mean over labelled photos.
 
     Args:
@@ -13,6 +15,8 @@ def identity_loss(logits: Tensor, classes: Tensor, weights: Tensor, smoothing: f
         classes: [N, 2] class numbers.
         weights: [N, 2] their shares; photos with (0, 0) are unlabelled and left out.
         smoothing: share that is spread over all classes, 0..1.
+        uniform: [N] bool: photos whose target is the same for every class (LSRO, Zheng et al. 2017, eq. 5); they count
+            as labelled.
 
     Returns:
         A scalar; 0 if no photo is labelled.
@@ -22,7 +26,11 @@ def identity_loss(logits: Tensor, classes: Tensor, weights: Tensor, smoothing: f
         for column in range(2)
     ]
     total = (torch.stack(per_class, dim=1) * weights).sum()
-    return total / weights.sum().clamp(min=1e-12)
+    count = weights.sum()
+    if uniform is not None:
+        total = total - functional.log_softmax(logits[uniform], dim=1).mean(dim=1).sum()
+        count = count + uniform.sum()
+    return total / count.clamp(min=1e-12)
 
 
 def triplet_loss(features: Tensor, person: Tensor, margin: float) -> Tensor:

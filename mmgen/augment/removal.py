@@ -9,6 +9,7 @@ from typing import Any
 
 from mmgen.augment.finalize import ShardProvenance, close_folder
 from mmgen.augment.folder import SOURCES_NAME, drop_record, read_plan, read_record, write_plan_content
+from mmgen.augment.market_folder import drop_market_folder
 from mmgen.augment.samples import descends_from, index_line, line_bytes
 from mmgen.augment.shards import (
     BuiltShard,
@@ -99,6 +100,7 @@ def _begin(out: Path, plan: Mapping[str, Any], before: Mapping[str, Any], gone: 
     write_text_atomic(out / STATE_FOLDER / JOURNAL_NAME, json.dumps(before, sort_keys=True))
     write_plan_content(out, {**plan, "removed": gone})
     drop_record(out)
+    drop_market_folder(out)
     for cache in ("sources", "shards"):
         shutil.rmtree(out / STATE_FOLDER / cache, ignore_errors=True)
 

@@ -128,8 +128,21 @@ class WeightRangeType(click.ParamType):
 )
 @click.option("--size", type=PixelSizeType(16, 1024), default="128x64", help="Of the pictures.")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, help="Of the JPEGs.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["shards", "folder"]),
+    default="shards",
+    help="folder: also write real and virtual photos with Market's names, for torchreid and fast-reid.",
+)
 @click.option("--with-real", is_flag=True, help="Put the real training images into the shards too.")
-@click.option("--samples-per-shard", type=click.IntRange(1, 1_000_000), default=2000, help="In one tar.")
+@click.option(
+    "--samples-per-shard",
+    "--shard-size",
+    type=click.IntRange(1, 1_000_000),
+    default=2000,
+    help="Samples in one tar. A webdataset loop needs a tar of its own for every rank and every worker.",
+)
 @click.option(
     "--remove-identity",
     multiple=True,
@@ -188,7 +201,7 @@ def _augment(market: Path, out: Path, options: dict[str, Any]) -> int:
         return _forecast(plan, sources.root, out, options)
     request = _request(plan, sources.root, out, options)
     with chosen_engine(options, out, request.device):
-        return _run(request, options["as_json"])
+        return _run(request, options, market)
 
 
 def _options(options: dict[str, Any]) -> "AugmentOptions":
@@ -238,7 +251,8 @@ def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "Augm
     )
 
 
-def _run(request: "AugmentConfig", as_json: bool) -> int:
+def _run(request: "AugmentConfig", options: dict[str, Any], market: Path) -> int:
+    from mmgen.augment.market_folder import write_market_folder
     from mmgen.augment.running import run_augmentation
 
     started = time.monotonic()
@@ -247,8 +261,13 @@ def _run(request: "AugmentConfig", as_json: bool) -> int:
     seconds = time.monotonic() - started
     say_ending(outcome.ending)
     _tell(request, outcome, seconds)
-    if as_json:
-        print_json(_as_data(request, outcome, seconds))
+    data = _as_data(request, outcome, seconds)
+    if options["format_"] == "folder" and outcome.record is not None:
+        data["market_folder"] = state = write_market_folder(request.out, market, options["pattern"])
+        first, count = state["first_virtual_number"], f"{state['virtual_photos']} virtual photos"
+        say(f"{count} are in bounding_box_train/ too, numbered from {first} on; virtual.jsonl lists them")
+    if options["as_json"]:
+        print_json(data)
     return outcome.exit_code
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 import stat
 import time
@@ -134,6 +135,15 @@ def _too_large(path: Path, limit: int) -> OSError:
 def write_text_atomic(path: Path, text: str) -> None:
     """Like `write_bytes_atomic`, for UTF-8 text; line ends stay as they are."""
     write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file under another name, or its copy where links fail; folders are made."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -92,7 +92,7 @@ def _train_order(order: ComparisonOrder, protocol: Protocol, arm: Arm, seed: int
             )
     manifest = read_reid_manifest(order.folder / arm.manifest, arm.changes)
     return TrainOrder(
-        manifest=_fitted(manifest, order.manifest, protocol, arm),
+        manifest=_fitted(manifest, _steps_of(order, arm, manifest), protocol, arm),
         data=order.data,
         shards=shards,
         out=order.out / "runs" / protocol.name / arm.name / f"seed-{seed}",
@@ -101,11 +101,21 @@ def _train_order(order: ComparisonOrder, protocol: Protocol, arm: Arm, seed: int
     )
 
 
-def _fitted(manifest: ReidManifest, plan: ComparisonManifest, protocol: Protocol, arm: Arm) -> ReidManifest:
-    """Equal updates for all; the protocol's people; no quota where there is nobody to fill it."""
+def _steps_of(order: ComparisonOrder, arm: Arm, manifest: ReidManifest) -> int:
+    """Updates of an arm: all the same, or as many as show it the real photos that the tested arm sees."""
+    plan = order.manifest
+    if arm.equal == "updates":
+        return plan.steps
+    tested = plan.arms[plan.tested]
+    batch = read_reid_manifest(order.folder / tested.manifest, tested.changes).batch
+    return max(1, round(batch.plan(plan.steps).real_photos(plan.steps) / manifest.batch.photos))
+
+
+def _fitted(manifest: ReidManifest, steps: int, protocol: Protocol, arm: Arm) -> ReidManifest:
+    """The protocol's people; no quota where there is nobody to fill it; so many updates, or its own number where 0."""
     data = replace(manifest.data, identity_share=protocol.identity_share, identity_seed=protocol.identity_seed)
     batch = manifest.batch if arm.virtual else BatchSection(manifest.batch.photos, manifest.batch.per_identity)
-    length = LengthSection(steps=plan.steps) if plan.steps else manifest.length
+    length = LengthSection(steps=steps) if steps else manifest.length
     return replace(manifest, data=data, batch=batch, length=length)
 
 
@@ -161,15 +171,18 @@ def _train_and_score(run: Run, tasks: Mapping[str, SearchTask], listener: RunCal
 
 
 def _training_of(manifest: ReidManifest, outcome: Outcome) -> dict[str, Any]:
-    """What stands in the table beside the figures."""
+    """What stands in the table beside the figures; in one order for all, virtual people are seen by their share."""
+    plan, about = manifest.batch.plan(outcome.steps), outcome.about
+    share = 1.0 if plan.separates else 1 - about["virtual_photos"] / about["photos"]
     return {
         "model": manifest.model.name,
         "steps": outcome.steps,
+        "real_photos_seen": round(share * plan.real_photos(outcome.steps)),
         "batch_photos": manifest.batch.photos,
         "learning_rate": manifest.optimiser.learning_rate,
         "dropout": manifest.model.dropout,
         "losses": outcome.losses,
-        **outcome.about,
+        **about,
     }
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
@@ -25,6 +25,7 @@ class Arm:
         label: in the table.
         virtual: train on virtual people as well.
         changes: `section.key=value` each.
+        equal: to the tested arm: "updates", or "real photos" (it ends when it has seen as many real photos).
     """
 
     name: str
@@ -32,6 +33,7 @@ class Arm:
     label: str = ""
     virtual: bool = False
     changes: tuple[str, ...] = ()
+    equal: Literal["updates", "real photos"] = "updates"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class ComparisonManifest:
             raise ValueError(f"tested is {self.tested!r}; expected one of at least two arms: {', '.join(self.arms)}")
         if self.seeds < 1 or self.steps < 0:
             raise ValueError("seeds must be at least 1, steps not negative")
+        if not self.steps and any(arm.equal == "real photos" for arm in self.arms.values()):
+            raise ValueError('an arm with equal = "real photos" needs steps')
 
 
 _PLAIN: dict[str, Any] = {"about": str, "tested": str, "seeds": int, "steps": int}

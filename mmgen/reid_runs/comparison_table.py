@@ -107,20 +107,26 @@ def table_lines(data: dict[str, Any]) -> list[str]:
             lines += [_row(arm, search) for arm in found["arms"].values() if arm["runs"]]
             for other, gains in found["gains"].items():
                 lines += _gain_lines(data["tested"], other, gains.get(search, {}))
+                if gains:
+                    pair = (found["arms"][name]["training"] for name in (data["tested"], other))
+                    lines.append(f"    ({fairness(*pair)})")
             lines.append("")
     return lines
 
 
 def _header() -> str:
     titles = "".join(f"{TITLES[name]:>17}" for name in FIGURES)
-    return f"  {'model':14}{'training data':30}{'photos':>8}{'IDs':>7}{titles}"
+    return f"  {'model':14}{'training data':30}{'photos':>8}{'IDs':>7}{'updates':>9}{'real seen':>11}{titles}"
 
 
 def _row(arm: dict[str, Any], search: str) -> str:
     training = arm["training"]
     identities = training["real_identities"] + training["virtual_identities"]
     cells = "".join(f"{_cell(arm['figures'][search][name]):>17}" for name in FIGURES)
-    return f"  {training['model']:14}{arm['label']:30}{training['photos']:8}{identities:7}{cells}"
+    return (
+        f"  {training['model']:14}{arm['label']:30}{training['photos']:8}{identities:7}"
+        f"{training['steps']:9}{training['real_photos_seen']:11}{cells}"
+    )
 
 
 def _cell(figure: dict[str, Any]) -> str:
@@ -138,6 +144,18 @@ def _gain_lines(tested: str, other: str, gains: dict[str, Any]) -> list[str]:
             f"(95 %: {_ends(query)} over queries, {_ends(person)} over people; seeds {seeds})"
         )
     return lines
+
+
+def fairness(tested: dict[str, Any], other: dict[str, Any]) -> str:
+    """What a gain holds equal: updates, real photos seen, both or neither."""
+    updates = tested["steps"] == other["steps"]
+    off = abs(tested["real_photos_seen"] - other["real_photos_seen"])
+    photos = off <= max(tested["batch_photos"], other["batch_photos"])
+    if updates and photos:
+        return "at equal updates and equal real photos seen"
+    if updates:
+        return "at equal updates; real photos seen differ"
+    return "at equal real photos seen; updates differ" if photos else "neither updates nor real photos seen are equal"
 
 
 def _ends(interval: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from reid.config import AveragingConfig, LearnConfig, LossConfig, OptimiserConfi
 from reid.data.augmentation import Augmentation
 from reid.data.labels import VirtualLabels
 from reid.data.layouts import Cameras
+from reid.data.order import BatchPlan
 from reid.models.network import ModelConfig
 
 Layout = Literal["auto", "market", "folders"]
@@ -26,7 +27,8 @@ class DataSection:
         layout: "market" (a published layout such as bounding_box_train/ ...), "folders" (train/ID/ ...), or "auto".
         pattern: regular expression for whole file names with the groups `identity` and `camera`, for other names.
         cameras: where cameras come from: file "names", or "none", when they are unknown.
-        virtual_labels: virtual people are "classes" of their own (published), carry their "parents" classes, or are
+        virtual_labels: virtual people are "classes" of their own (published), carry their "parents" classes or the
+            class of the one parent whose texture is their "own", are "uniform" over all classes (LSRO), or are
             "unlabeled" and only have to look the same to the averaged network.
         identity_share: share of the training identities that take part; virtual people only where both parents do.
         identity_seed: of that choice.
@@ -62,23 +64,41 @@ class BatchSection:
     Attributes:
         photos: per step, all processes together.
         per_identity: photos of every identity in a batch; 0 draws photos in random order (published).
-        virtual_share: share of virtual people in every batch; 0 puts all photos into one order (published).
-        virtual_until: part of the run after which batches hold real photos alone, 0..1; needs a virtual_share.
+        virtual_share: share of virtual people in every batch.
+        virtual_extra: virtual photos on top of `photos`; with neither of the two, all are in one order (published).
+        virtual_first: part of the run at whose start batches hold virtual people alone, 0..1.
+        virtual_until: part of the run after which batches hold real photos alone, 0..1.
+        virtual_fades: the number of virtual people falls to nothing until `virtual_until`, linearly.
     """
 
     photos: int = 64
     per_identity: int = 0
     virtual_share: float = 0.0
+    virtual_extra: int = 0
+    virtual_first: float = 0.0
     virtual_until: float = 1.0
+    virtual_fades: bool = False
 
     def __post_init__(self) -> None:
-        from reid.data.order import BatchPlan
+        plan = self.plan(1000)
+        if not 0 <= self.virtual_first < self.virtual_until <= 1:
+            raise ValueError("expected 0 <= virtual_first < virtual_until <= 1")
+        if not plan.separates and (self.virtual_until < 1 or self.virtual_first or self.virtual_fades):
+            raise ValueError("virtual_first, virtual_until and virtual_fades need a virtual_share or virtual_extra")
 
-        BatchPlan(self.photos, self.per_identity, self.virtual_share)
-        if not 0 < self.virtual_until <= 1:
-            raise ValueError("virtual_until must lie in 0..1 (0 excluded)")
-        if self.virtual_until < 1 and not self.virtual_share:
-            raise ValueError("virtual_until needs a virtual_share: without one, all photos share one order")
+    def plan(self, steps: int, seed: int = 0) -> BatchPlan:
+        """Batches of a run of so many steps."""
+        last = round(self.virtual_until * steps)
+        return BatchPlan(
+            photos=self.photos,
+            per_identity=self.per_identity,
+            virtual_share=self.virtual_share,
+            virtual_extra=self.virtual_extra,
+            seed=seed,
+            virtual_first=round(self.virtual_first * steps),
+            virtual_steps=last if self.virtual_until < 1 or self.virtual_fades else None,
+            virtual_fades=self.virtual_fades,
+        )
 
 
 @dataclass(frozen=True)

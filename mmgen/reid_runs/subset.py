@@ -1,12 +1,10 @@
 """A smaller training set: the photos of some identities, to make virtual people from for a low-data protocol."""
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmgen.core.errors import FatalError
-from mmgen.core.files import write_text_atomic
+from mmgen.core.files import link_or_copy, write_text_atomic
 from mmgen.core.listing import MASK_FOLDER, display_name
 from reid.data.market import read_market
 from reid.data.photos import Photo
@@ -66,18 +64,10 @@ def write_subset(subset: Subset, out: Path) -> int:
     masks = 0
     for photo in subset.photos:
         name = Path(photo.path).name
-        _link(Path(photo.path), out / TRAIN / name)
+        link_or_copy(Path(photo.path), out / TRAIN / name)
         mask = subset.source / MASK_FOLDER / TRAIN / f"{Path(name).stem}.png"
         if mask.is_file():
-            _link(mask, out / MASK_FOLDER / TRAIN / mask.name)
+            link_or_copy(mask, out / MASK_FOLDER / TRAIN / mask.name)
             masks += 1
     write_text_atomic(out / LIST_NAME, "".join(f"{identity}\n" for identity in subset.identities))
     return masks
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -1,6 +1,6 @@
 """A training run: its folder, its loop, its checkpoints. An interrupted run goes on bit for bit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from mmgen.work.prefetch import prefetched
 from reid import parallel
 from reid.data.batches import BatchMaker
 from reid.data.labels import Labels, make_labels
-from reid.data.order import BatchOrder, BatchPlan
+from reid.data.order import BatchOrder
 from reid.data.pixels import PixelStore
 from reid.learner import Learner
 from reid.models.network import count_parameters, make_network
@@ -142,13 +142,9 @@ def steps_of(manifest: ReidManifest, batches: BatchOrder) -> int:
 
 def batch_order(manifest: ReidManifest, chosen: TrainingPhotos, seed: int) -> BatchOrder:
     """How batches of these photos are drawn."""
-    batch = manifest.batch
-    plan = BatchPlan(batch.photos, batch.per_identity, batch.virtual_share, seed)
-    order = BatchOrder(chosen.photos, plan)
-    if batch.virtual_until == 1:
-        return order
-    last = round(batch.virtual_until * steps_of(manifest, order))
-    return BatchOrder(chosen.photos, replace(plan, virtual_steps=last))
+    order = BatchOrder(chosen.photos, manifest.batch.plan(0, seed))
+    plan = manifest.batch.plan(steps_of(manifest, order), seed)
+    return BatchOrder(chosen.photos, plan)
 
 
 def _session(order: TrainOrder, folder: RunFolder, chosen: TrainingPhotos, listener: RunCallbacks) -> _Session:

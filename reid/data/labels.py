@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reid.data.photos import Photo, identities
 from reid.errors import ReidError
 
-VirtualLabels = Literal["classes", "parents", "unlabeled"]
+VirtualLabels = Literal["classes", "parents", "own", "uniform", "unlabeled"]
 
 NO_PERSON = -1
 
@@ -39,7 +39,8 @@ def make_labels(photos: Sequence[Photo], virtual: VirtualLabels) -> Labels:
 
     Args:
         virtual: virtual people are "classes" of their own (as published), carry their "parents" classes in the shares
-            of their textures, or are "unlabeled".
+            of their textures, are the one parent whose texture is their "own" (other sides of a real person), spread
+            "uniform" over all classes (LSRO, Zheng et al. 2017), or are "unlabeled".
 
     Raises:
         ReidError: `parent_unknown`, `label_clash`.
@@ -59,9 +60,16 @@ def make_labels(photos: Sequence[Photo], virtual: VirtualLabels) -> Labels:
         if photo.kind == "real" or virtual == "classes":
             classes[row] = person[row] = number[photo.identity]
             weights[row] = (1, 0)
-        elif virtual == "parents":
+        elif virtual in ("parents", "own"):
             classes[row], weights[row] = _of_parents(photo, number)
-    return Labels(names, classes, weights, person, np.array([photo.kind == "virtual" for photo in photos], bool))
+        if photo.kind == "virtual" and virtual == "own":
+            if weights[row, 0] != 1:
+                raise ReidError(
+                    "not_own", f"{photo.name} wears somebody else's clothes too", "Make shards with --own-weight 1:1."
+                )
+            person[row] = classes[row, 0]
+    is_virtual = np.array([photo.kind == "virtual" for photo in photos], bool)
+    return Labels(names, classes, weights, person, is_virtual)
 
 
 def _of_parents(photo: Photo, number: dict[str, int]) -> tuple[list[int], list[float]]:

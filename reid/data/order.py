@@ -5,7 +5,7 @@ optional share of virtual people in every batch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,22 +26,58 @@ class BatchPlan:
     Attributes:
         photos: per batch, all processes together.
         per_identity: photos of every identity in a batch (K); 0 draws photos in random order.
-        virtual_share: share of virtual people in every batch, photos or identities; 0 puts all photos into one order.
+        virtual_share: share of virtual people in every batch, photos or identities.
+        virtual_extra: virtual photos on top of `photos`; with neither of the two, all photos are in one order.
         seed: of the order.
+        virtual_first: batches at the start that hold virtual people alone.
         virtual_steps: batches with virtual people; later ones have real photos alone. None: all of them.
+        virtual_fades: the number of virtual people falls to nothing until `virtual_steps`, linearly.
     """
 
     photos: int
     per_identity: int = 0
     virtual_share: float = 0.0
+    virtual_extra: int = 0
     seed: int = 0
+    virtual_first: int = 0
     virtual_steps: int | None = None
+    virtual_fades: bool = False
 
     def __post_init__(self) -> None:
-        if self.photos < 2 or self.per_identity < 0 or not 0 <= self.virtual_share < 1:
-            raise ValueError("photos must be at least 2, per_identity not negative, virtual_share in 0..1 (1 excluded)")
-        if self.per_identity and self.photos % self.per_identity:
-            raise ValueError(f"{self.photos} photos are no multiple of {self.per_identity} per identity")
+        if self.photos < 2 or min(self.per_identity, self.virtual_extra) < 0 or not 0 <= self.virtual_share < 1:
+            raise ValueError(
+                "photos must be at least 2, per_identity and virtual_extra not negative, "
+                "virtual_share in 0..1 (1 excluded)"
+            )
+        if self.virtual_share and self.virtual_extra:
+            raise ValueError("give virtual_share or virtual_extra, not both")
+        for count in (self.photos, self.virtual_extra) if self.per_identity else ():
+            if count % self.per_identity:
+                raise ValueError(f"{count} photos are no multiple of {self.per_identity} per identity")
+
+    @property
+    def separates(self) -> bool:
+        """Whether real photos and virtual people are drawn apart."""
+        return self.virtual_share > 0 or self.virtual_extra > 0
+
+    def shares_at(self, step: int) -> tuple[int, int]:
+        """Real and virtual units (photos, or identities with K photos each) of one batch."""
+        units = self.photos // (self.per_identity or 1)
+        if step < self.virtual_first:
+            return 0, units
+        if not self.separates or (self.virtual_steps is not None and step >= self.virtual_steps):
+            return units, 0
+        left = 1.0
+        if self.virtual_fades and self.virtual_steps is not None:
+            left = 1 - (step - self.virtual_first) / (self.virtual_steps - self.virtual_first)
+        if self.virtual_extra:
+            return units, round(left * self.virtual_extra / (self.per_identity or 1))
+        virtual = min(max(1, round(left * units * self.virtual_share)), units - 1)
+        return units - virtual, virtual
+
+    def real_photos(self, steps: int) -> int:
+        """Real photos that a run of so many steps looks at; where photos are not drawn apart, all count as real."""
+        return (self.per_identity or 1) * sum(self.shares_at(step)[0] for step in range(steps))
 
 
 class Shuffled:
@@ -95,48 +131,37 @@ class BatchOrder:
         self._pools = [pool for pool in (real, virtual) if pool]
         keys = ((plan.seed, ORDER), (plan.seed, VIRTUAL_ORDER))
         self._orders = [Shuffled(len(pool), key) for pool, key in zip(self._pools, keys, strict=False)]
-        self._shares = self._share_of_pools()
 
     def _split(self, units: list[Rows], is_virtual: list[bool]) -> tuple[list[Rows], list[Rows]]:
         if not units:
             raise ReidError("no_photos", "there are no photos to train on", "Check the data set folder.")
-        if not self._plan.virtual_share:
+        if not self._plan.separates:
             return units, []
         real = [unit for unit, made in zip(units, is_virtual, strict=True) if not made]
         virtual = [unit for unit, made in zip(units, is_virtual, strict=True) if made]
         if not real or not virtual:
             raise ReidError(
                 "no_virtual",
-                f"batch.virtual_share is {self._plan.virtual_share}, but there are {len(real)} real and {len(virtual)} "
-                "virtual photos or identities",
-                "Give shards with virtual people, or set batch.virtual_share to 0.",
+                f"batches shall hold virtual people, but there are {len(real)} real and {len(virtual)} virtual photos "
+                "or identities",
+                "Give shards with virtual people, or set batch.virtual_share and batch.virtual_extra to 0.",
             )
         return real, virtual
-
-    def _share_of_pools(self) -> list[int]:
-        units = self._plan.photos // (self._plan.per_identity or 1)
-        if len(self._pools) == 1:
-            return [units]
-        virtual = min(max(1, round(units * self._plan.virtual_share)), units - 1)
-        return [units - virtual, virtual]
 
     def draw(self, step: int) -> Rows:
         """Photos of batch number `step`, [photos]; those of one identity stand together."""
         chosen: list[Rows] = []
-        for pool, order, share in zip(self._pools, self._orders, self._shares_at(step), strict=False):
-            for number in order.take(step, share).tolist():
+        for pool, order, share in zip(self._pools, self._orders, self._plan.shares_at(step), strict=False):
+            for number in order.take(step, share).tolist() if share else ():
                 chosen.append(self._pick(pool[number], step) if self._plan.per_identity else pool[number])
         return np.concatenate(chosen)
-
-    def _shares_at(self, step: int) -> list[int]:
-        last = self._plan.virtual_steps
-        return self._shares if last is None or step < last else [sum(self._shares)]
 
     @property
     def batches_per_pass(self) -> int:
         """Steps after which every real photo was drawn about once."""
         rows = sum(len(rows) for rows in self._pools[0])
-        return max(1, rows // (self._shares[0] * (self._plan.per_identity or 1)))
+        always = replace(self._plan, virtual_first=0, virtual_steps=None, virtual_fades=False)
+        return max(1, rows // always.real_photos(1))
 
     def _pick(self, rows: Rows, step: int) -> Rows:
         """K photos of one identity, from as many cameras (or source photos) as there are; again where there are few."""

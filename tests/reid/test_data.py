@@ -262,6 +262,11 @@ def test_labels_in_all_three_modes(tmp_path):
     assert parents.classes[-1].tolist() == [3, 2] and parents.weights[-1].tolist() == [0.75, 0.25]
     unlabeled = make_labels(photos, "unlabeled")
     assert not unlabeled.weights[36:].any() and unlabeled.is_virtual.sum() == 15
+    with pytest.raises(ReidError, match="somebody else's clothes"):
+        make_labels(photos, "own")
+    alone = [dataclasses.replace(photo, parent_weights=(1.0, 0.0)) if photo.parents else photo for photo in photos]
+    own = make_labels(alone, "own")
+    assert [own.names[own.person[row]] for row in range(36, 51)] == [photo.parents[0] for photo in photos[36:]]
     with pytest.raises(ReidError, match="are not two identities of the training set"):
         make_labels(photos[-1:], "parents")
     with pytest.raises(ReidError, match="is both a real and a virtual identity"):
@@ -325,6 +330,22 @@ def test_ranks_share_a_batch_by_identities():
     assert np.concatenate(parts).tolist() == rows.tolist() and all(len(part) == 8 for part in parts)
     with pytest.raises(ReidError, match="cannot be shared by 3 processes"):
         share_of_rank(rows, 0, 3, 4)
+
+
+def test_virtual_people_come_on_top_or_first_or_fade():
+    real, virtual = _people(8, 4), _people(8, 4, "virtual")
+    photos = (*real, *virtual)
+    extra = BatchPlan(photos=8, virtual_extra=4, virtual_steps=6, virtual_first=2)
+    order = BatchOrder(photos, extra)
+    drawn = [[int(row) < len(real) for row in order.draw(step)] for step in range(8)]
+    assert [(sum(one), len(one)) for one in drawn] == [(0, 8)] * 2 + [(8, 12)] * 4 + [(8, 8)] * 2
+    assert extra.real_photos(8) == 48
+    fading = BatchPlan(photos=8, virtual_share=0.5, virtual_steps=4, virtual_fades=True)
+    assert [fading.shares_at(step) for step in range(5)] == [(4, 4), (5, 3), (6, 2), (7, 1), (8, 0)]
+    identities = BatchPlan(photos=8, per_identity=2, virtual_extra=4)
+    assert identities.shares_at(0) == (4, 2) and len(BatchOrder(photos, identities).draw(0)) == 12
+    with pytest.raises(ValueError, match="not both"):
+        BatchPlan(photos=8, virtual_share=0.5, virtual_extra=4)
 
 
 def test_orders_that_cannot_be_are_refused():

@@ -36,6 +36,11 @@ def test_identity_loss_against_its_formula():
     found.backward()
     assert not logits.grad[2].any()
     assert identity_loss(logits, classes, torch.zeros(3, 2), 0.1).item() == 0
+    uniform = torch.tensor([False, False, True])
+    spread = identity_loss(logits, classes, torch.tensor([[1.0, 0], [1, 0], [0, 0]]), 0.0, uniform)
+    rows = torch.log_softmax(logits, dim=1)
+    by_hand = -(rows[0, classes[0, 0]] + rows[1, classes[1, 0]] + rows[2].mean()) / 3
+    assert spread.item() == pytest.approx(by_hand.item())
 
 
 def test_triplet_loss_against_loops():
@@ -117,7 +122,7 @@ def _maker(photos, config, seed=0, plan=None):
 FULL = LearnConfig(LossConfig(0.1, triplet=1.0), OptimiserConfig("adam", 1e-3, 1.0), AveragingConfig(0.9))
 
 
-@pytest.mark.parametrize("mode", ["classes", "parents", "unlabeled"])
+@pytest.mark.parametrize("mode", ["classes", "parents", "uniform", "unlabeled"])
 def test_every_label_mode_learns(photos, mode):
     config = LearnConfig(FULL.loss, FULL.optimiser, FULL.averaging, mode)
     maker = _maker(photos, config)

@@ -2,6 +2,7 @@ import gc
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from click.testing import CliRunner
 from mmgen.augment import shard_writer
 from mmgen.augment.drawing import ViewRenderer
 from mmgen.augment.finalize import close_folder
+from mmgen.augment.market_folder import write_market_folder
 from mmgen.augment.options import MixOptions, RenderOptions
 from mmgen.augment.plan import ResolvedPlan
 from mmgen.augment.removal import JOURNAL_NAME, remove_people
@@ -32,6 +34,7 @@ from mmgen.work.records import Shard
 from recon.camera import project
 from recon.render.scene import render_projected
 from recon.structures import Camera, TexturedMesh
+from reid.data.market import read_market
 from reid.data.shards import read_shards
 
 
@@ -376,9 +379,11 @@ def test_the_command_writes_beside_the_data_set(base, tmp_path):
     request_for(base, tmp_path / "unused")
     market = shutil.copytree(base / "market", tmp_path / "market")
     arguments = ["augment-reid", str(market), "--weights", str(base / "tiny.safetensors"), "--workers", "1"]
+    arguments += ["--format", "folder"]
     result = CliRunner().invoke(cli, [*arguments, "--size", "32x16", "--json"], catch_exceptions=False)
     answer = json.loads(result.stdout)
     assert result.exit_code == 0 and answer["complete"]
+    assert answer["market_folder"]["virtual_photos"] == answer["accounting"]["views"]
     assert {"README.md", "contact_sheet.jpg", "index.jsonl", "record.json"} <= set(os.listdir(tmp_path / "market-3d"))
     card = (tmp_path / "market-3d/README.md").read_text()
     assert f"| = virtual images | {answer['accounting']['views']} |" in card
@@ -387,6 +392,32 @@ def test_the_command_writes_beside_the_data_set(base, tmp_path):
     for wrong in (["--turns", "5,x"], ["--own-weight", "0.9:0.1"]):
         assert CliRunner().invoke(cli, [*arguments, *wrong]).exit_code == 2
     assert CliRunner().invoke(cli, ["augment-reid"]).exit_code == 2
+
+
+def test_a_folder_with_markets_names_holds_real_and_virtual_photos(copy, base):
+    """One data set for our own reader: cameras stay those of the data set, virtual numbers follow the real ones."""
+    state = write_market_folder(copy, base / "market")
+    rows = [json.loads(line) for line in (copy / "virtual.jsonl").read_text().splitlines()]
+    lines = {line["key"]: line for line in lines_of(copy) if line["kind"] == "virtual"}
+    assert len(rows) == len(lines) == state["virtual_photos"] and len({row["file"] for row in rows}) == len(rows)
+    found = read_market(copy)
+    real = {path.name for path in (base / "market/bounding_box_train").iterdir()}
+    assert len(found.train) == len(rows) + len(real) and real <= {Path(photo.path).name for photo in found.train}
+    assert {photo.camera for photo in found.train} <= {photo.camera for photo in read_market(base / "market").train}
+    assert {int(photo.identity) for photo in found.train} == {1, 2, 3, 4} | {row["number"] for row in rows}
+    assert min(row["number"] for row in rows) == state["first_virtual_number"] > 4
+    for row in rows:
+        line = lines[row["key"]]
+        offset, size = line["jpg"]
+        assert (copy / row["file"]).read_bytes() == (copy / line["shard"]).read_bytes()[offset : offset + size]
+        camera = re.search(r"_c(\d+)", line["sources"][0])[1]
+        assert re.search(r"_c(\d+)", row["file"])[1] == camera
+    assert len({(row["number"], row["pid"]) for row in rows}) == len({row["pid"] for row in rows})
+    before = files_of(copy)
+    assert write_market_folder(copy, base / "market") == state and files_of(copy) == before
+    assert not verify_shards(copy).findings
+    remove_people(copy, ["0002"], None)
+    assert not (copy / "virtual.jsonl").exists() and not (copy / "bounding_box_train").exists()
 
 
 @pytest.mark.slow

@@ -28,10 +28,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'mmgen' has no attribute {name!r}")
-    if name == "reconstruct":
-        import importlib
-
-        return importlib.import_module("mmgen.reconstruct")
     from mmgen import api
 
     return getattr(api, name)

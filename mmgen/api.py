@@ -16,7 +16,7 @@ import numpy as np
 from mmgen.bundled import required_weights
 from mmgen.core.devices import resolve_device
 from mmgen.photos.inputs import UsageError
-from mmgen.reconstruct.people import ImageLike, MaskLike, Person, Reconstructor
+from mmgen.reconstruction.people import ImageLike, MaskLike, Person, Reconstructor
 
 if TYPE_CHECKING:
     from reid.data.photos import Dataset

@@ -18,9 +18,9 @@ from mmgen.masks import MaskSource
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import list_inputs
 from mmgen.previews import SheetRow, View, contact_sheet, save_animation, sweep_frames
-from mmgen.reconstruct.batch import BatchConfig, Summary, run_batch
-from mmgen.reconstruct.choose import build_reconstructor, default_options
-from mmgen.reconstruct.job import Job
+from mmgen.reconstruction.batch import BatchConfig, Summary, run_batch
+from mmgen.reconstruction.choose import build_reconstructor, default_options
+from mmgen.reconstruction.job import Job
 from mmgen.samples import SAMPLES_FOLDER
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.locks import STATE_FOLDER

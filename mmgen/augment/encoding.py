@@ -18,8 +18,8 @@ from mmgen.core.errors import ItemError
 from mmgen.masks import MaskSource, find_mask
 from mmgen.photos.images import Photo, read_image
 from mmgen.photos.inputs import InputItem
-from mmgen.reconstruct.network import PhotoPredictor
-from mmgen.reconstruct.prepare import Prepared, cut_out
+from mmgen.reconstruction.network import PhotoPredictor
+from mmgen.reconstruction.prepare import Prepared, cut_out
 from recon.geometry import face_normals
 from recon.predict import PredictedPerson, PredictOptions
 

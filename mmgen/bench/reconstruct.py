@@ -21,10 +21,10 @@ from mmgen.core.files import sha256_file
 from mmgen.core.version import __version__
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.batch import CHUNK_ITEMS, BatchConfig, Summary, run_batch
-from mmgen.reconstruct.choose import build_reconstructor, default_options
-from mmgen.reconstruct.job import Job
-from mmgen.reconstruct.planning import peak_memory_bytes
+from mmgen.reconstruction.batch import CHUNK_ITEMS, BatchConfig, Summary, run_batch
+from mmgen.reconstruction.choose import build_reconstructor, default_options
+from mmgen.reconstruction.job import Job
+from mmgen.reconstruction.planning import peak_memory_bytes
 from mmgen.synth.crowd import CrowdOptions, people
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import Record

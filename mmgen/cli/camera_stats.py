@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mmgen.assets.tree import GlbFile
     from mmgen.core.errors import ItemError
     from mmgen.photos.inputs import InputItem
-    from mmgen.reconstruct.camera_stats import CameraRow
+    from mmgen.reconstruction.camera_stats import CameraRow
 
 TITLES = {
     "azimuth_deg": ("Azimuth, degrees (0 = front)", "front {front:.0%}, sides {sides:.0%}, back {back:.0%}"),
@@ -66,7 +66,7 @@ def command(
     """
     from mmgen.bundled import bundled_weights_path
     from mmgen.cli.progress import progress
-    from mmgen.reconstruct.camera_stats import known_prototypes, rows_of_meshes, rows_of_photos, summary
+    from mmgen.reconstruction.camera_stats import known_prototypes, rows_of_meshes, rows_of_photos, summary
 
     glbs, photos = _contents(source, limit)
     if dry_run:
@@ -99,7 +99,7 @@ def _contents(source: Path, limit: int | None) -> "tuple[list[GlbFile], list[Inp
     """Meshes where there are some, else photos."""
     from mmgen.assets.tree import list_glbs
     from mmgen.core.errors import FatalError
-    from mmgen.reconstruct.camera_stats import photos_of
+    from mmgen.reconstruction.camera_stats import photos_of
 
     if source.suffix.lower() == ".glb" or not source.is_file():
         try:
@@ -112,7 +112,7 @@ def _contents(source: Path, limit: int | None) -> "tuple[list[GlbFile], list[Inp
 
 def _reconstructor(weights: Path | None, masks: str, device: str) -> Any:
     from mmgen.core.devices import resolve_device
-    from mmgen.reconstruct.choose import build_reconstructor, default_options
+    from mmgen.reconstruction.choose import build_reconstructor, default_options
 
     chosen = {} if weights is None else {"weights": weights}
     return build_reconstructor(default_options(masks=masks, device=resolve_device(device), **chosen))
@@ -125,7 +125,7 @@ def _finish(rows: "list[CameraRow]", figures: "Mapping[str, Any]", out: Path, so
 
     from mmgen.core.files import write_bytes_atomic
     from mmgen.previews.histograms import Histogram, histogram_sheet
-    from mmgen.reconstruct.camera_stats import warnings_of
+    from mmgen.reconstruction.camera_stats import warnings_of
 
     panels = []
     for name, (title, remark) in TITLES.items():

@@ -24,7 +24,7 @@ from mmgen.cli.run_report import Remark, failed
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
-    from mmgen.reconstruct.batch import BatchConfig
+    from mmgen.reconstruction.batch import BatchConfig
     from mmgen.work.records import Record
 
 
@@ -56,7 +56,7 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
 
 def _batch(sources: tuple[Path, ...], out: Path, redo: Any, options: dict[str, Any]) -> "BatchConfig":
     from mmgen.masks import MaskSource
-    from mmgen.reconstruct.mask_run import MaskOrder, mask_batch
+    from mmgen.reconstruction.mask_run import MaskOrder, mask_batch
     from mmgen.work.engine import default_workers
 
     method, workers = MaskSource.parse(options["method"]), options["workers"] or default_workers("cpu")

@@ -21,8 +21,8 @@ from mmgen.cli.run_report import (
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
-    from mmgen.reconstruct.batch import BatchConfig, Summary
-    from mmgen.reconstruct.planning import Forecast
+    from mmgen.reconstruction.batch import BatchConfig, Summary
+    from mmgen.reconstruction.planning import Forecast
     from mmgen.work.records import Record
 
 SHOWN_ERRORS = 5
@@ -39,7 +39,7 @@ def run_photos(batch: "BatchConfig", describe: Describe, as_json: bool) -> "tupl
     Returns:
         The summary, and how many remarks of each kind there were.
     """
-    from mmgen.reconstruct.batch import run_batch
+    from mmgen.reconstruction.batch import run_batch
 
     manifest = display_name(batch.job.out / batch.shard.manifest_name)
     with RunConsole(describe, f"in {manifest} only") as console:
@@ -64,7 +64,7 @@ def say_end(summary: "Summary", manifest: str) -> None:
 
 def photo_remarks(record: "Record") -> list[Remark]:
     """What to tell of one photo: photos of a person that were left out, its error, and meshes of low confidence."""
-    from mmgen.reconstruct.job import low_confidence_reason
+    from mmgen.reconstruction.job import low_confidence_reason
 
     remarks = [failed(photo.input, photo, "left out") for photo in record.photos if photo.error is not None]
     if record.status != "ok":
@@ -88,7 +88,7 @@ def show_plan(batch: "BatchConfig", sources: Sequence[Path], as_json: bool, is_t
         The exit code: 3 where photos would fail.
     """
     from mmgen.photos.file_kinds import file_kinds
-    from mmgen.reconstruct.planning import make_plan, measure, precheck
+    from mmgen.reconstruction.planning import make_plan, measure, precheck
     from mmgen.work.records import read_records
 
     reconstructor = batch.job.build()

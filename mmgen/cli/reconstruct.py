@@ -28,7 +28,7 @@ from mmgen.cli.run_report import count_of
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
-    from mmgen.reconstruct.batch import BatchConfig
+    from mmgen.reconstruction.batch import BatchConfig
     from mmgen.work.records import Shard
 
 DEFAULT_HEIGHT_M = 1.70
@@ -122,10 +122,10 @@ def _batch(sources: tuple[Path, ...], out: Path, redo: Any, options: Mapping[str
 
     from mmgen.masks import MaskSource
     from mmgen.photos.inputs import list_inputs, select
-    from mmgen.reconstruct.batch import BatchConfig
-    from mmgen.reconstruct.choose import build_reconstructor
-    from mmgen.reconstruct.identities import by_identity
-    from mmgen.reconstruct.job import Job
+    from mmgen.reconstruction.batch import BatchConfig
+    from mmgen.reconstruction.choose import build_reconstructor
+    from mmgen.reconstruction.identities import by_identity
+    from mmgen.reconstruction.job import Job
     from mmgen.work.engine import default_workers
     from mmgen.work.locks import STATE_FOLDER
 
@@ -173,7 +173,7 @@ def _run(batch: "BatchConfig", as_json: bool) -> int:
 
 
 def _method_options(options: Mapping[str, Any]) -> Any:
-    from mmgen.reconstruct.result import ReconstructOptions
+    from mmgen.reconstruction.result import ReconstructOptions
 
     height = options["height"]
     chosen = {

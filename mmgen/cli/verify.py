@@ -72,7 +72,7 @@ def _rerun(verdict: "Verification", whereabouts: dict[str, Any]) -> "Verificatio
     from mmgen.assets.tree import list_glbs
     from mmgen.cli.progress import progress
     from mmgen.core.errors import ItemError
-    from mmgen.reconstruct.rerun import Rerunner, Whereabouts
+    from mmgen.reconstruction.rerun import Rerunner, Whereabouts
 
     rerunner = Rerunner(Whereabouts(**whereabouts))
     files = list_glbs(verdict.path, with_rejected=True) if verdict.glb_files else []

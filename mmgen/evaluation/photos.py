@@ -17,7 +17,7 @@ from mmgen.datasets.truth_file import read_truth
 from mmgen.masks import lookup, people_of_mask, read_mask
 from mmgen.photos.images import Photo, read_image
 from mmgen.photos.inputs import InputItem
-from mmgen.reconstruct.prepare import Framing, cut_out
+from mmgen.reconstruction.prepare import Framing, cut_out
 from mmgen.training.manifest import DataSection
 from mmgen.training.photos import find_photos, hold_out
 from recon.evaluation.truth import Truth

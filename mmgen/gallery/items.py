@@ -9,7 +9,7 @@ from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
 from mmgen.core.places import recorded_input
 from mmgen.photos.inputs import with_person
-from mmgen.reconstruct.job import low_confidence_reason
+from mmgen.reconstruction.job import low_confidence_reason
 from mmgen.work.records import PhotoRecord, Record, Verdict, read_records
 
 

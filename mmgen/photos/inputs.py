@@ -84,7 +84,7 @@ def list_inputs(
         sources: Folders, files and lists, as `mmgen.core.listing.list_images` takes them.
         out: The output folder; what it holds is never an input.
         skipped_folders: Further folders to pass over, such as one of masks.
-        arranged: Makes the items out of single photos; see `mmgen.reconstruct.identities.by_identity`.
+        arranged: Makes the items out of single photos; see `mmgen.reconstruction.identities.by_identity`.
 
     Raises:
         UsageError: a source does not exist, `out` is a file or an input folder, or two inputs would get one output.

@@ -20,7 +20,7 @@ from mmgen.gallery.pictures import home_view
 from mmgen.masks import MaskSource, find_mask
 from mmgen.photos.images import read_image
 from mmgen.previews import View
-from mmgen.reconstruct.job import utc_now
+from mmgen.reconstruction.job import utc_now
 from mmgen.review import limits, region, versions
 from mmgen.review.entries import Entry, Folder, State, entries_of, key_of
 from mmgen.review.jobs import Setting, Workshop

@@ -9,11 +9,11 @@ from pathlib import Path, PurePath
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import InputItem, UsageError, item_of
-from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, run_batch
-from mmgen.reconstruct.choose import build_reconstructor, default_options
-from mmgen.reconstruct.identities import person_of
-from mmgen.reconstruct.job import Job as RunJob
-from mmgen.reconstruct.job import ReconstructorLike
+from mmgen.reconstruction.batch import BatchConfig, RunCallbacks, run_batch
+from mmgen.reconstruction.choose import build_reconstructor, default_options
+from mmgen.reconstruction.identities import person_of
+from mmgen.reconstruction.job import Job as RunJob
+from mmgen.reconstruction.job import ReconstructorLike
 from mmgen.review.jobs import Job, Setting
 from mmgen.work.locks import STATE_FOLDER
 

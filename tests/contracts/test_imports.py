@@ -90,7 +90,7 @@ def loaded_with(*modules: str) -> set[str]:
 
 def test_one_photo_pays_for_no_package_that_it_does_not_need() -> None:
     """trimesh alone takes half a second, with networkx behind it; numba waits for the first rendering."""
-    loaded = loaded_with("mmgen.reconstruct.batch", "mmgen.reconstruct.fit", "mmgen.reconstruct.network")
+    loaded = loaded_with("mmgen.reconstruction.batch", "mmgen.reconstruction.fit", "mmgen.reconstruction.network")
     assert {"torch", "pygltflib", "mmgen.masks.cleaning", "recon.texturing.blend", "mmgen.templates"} <= loaded
     assert not loaded & {"trimesh", "skimage", "networkx", "numba", "cv2", "rich", "matplotlib", "timm", "torchvision"}
 

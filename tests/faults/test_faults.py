@@ -14,7 +14,7 @@ import pytest
 from batch_runs import tree
 from fakes import make_photos
 
-from mmgen.reconstruct.batch import CHUNK_ITEMS
+from mmgen.reconstruction.batch import CHUNK_ITEMS
 from mmgen.work.records import read_records
 
 pytestmark = pytest.mark.slow

@@ -16,8 +16,8 @@ from mmgen.core.errors import FatalError
 from mmgen.core.version import __version__
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.batch import BatchConfig, Summary, run_batch
-from mmgen.reconstruct.job import Job
+from mmgen.reconstruction.batch import BatchConfig, Summary, run_batch
+from mmgen.reconstruction.job import Job
 from mmgen.work import ray_engine
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import use_engine

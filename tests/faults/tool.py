@@ -9,21 +9,21 @@ from types import SimpleNamespace
 
 from fakes import FakeOptions, FakeReconstructor
 
-import mmgen.reconstruct.job
+import mmgen.reconstruction.job
 from mmgen.cli.main import main
-from mmgen.reconstruct.planning import peak_memory_bytes
+from mmgen.reconstruction.planning import peak_memory_bytes
 
 
 def build(options: FakeOptions) -> FakeReconstructor:
-    """In the place of `mmgen.reconstruct.choose.build_reconstructor`."""
+    """In the place of `mmgen.reconstruction.choose.build_reconstructor`."""
     if now := os.environ.get("FAULT_NOW"):
-        mmgen.reconstruct.job.utc_now = lambda: now
+        mmgen.reconstruction.job.utc_now = lambda: now
     return FakeReconstructor(float(os.environ.get("FAULT_SECONDS", "0")))
 
 
 if __name__ == "__main__":
     stand_in = SimpleNamespace(ReconstructOptions=FakeOptions, build_reconstructor=build)
-    for name in ("mmgen.reconstruct.choose", "mmgen.reconstruct.result"):
+    for name in ("mmgen.reconstruction.choose", "mmgen.reconstruction.result"):
         sys.modules[name] = stand_in  # type: ignore[assignment]
     code = main()
     if sys.argv[-1] == "--json":

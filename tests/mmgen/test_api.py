@@ -17,7 +17,6 @@ from PIL import Image
 from training_data import write_people
 
 import mmgen
-import mmgen.reconstruct.network  # binds `mmgen.reconstruct` to the package; the function must still be there
 from mmgen.cli import cli
 
 SIZE = (64, 32)

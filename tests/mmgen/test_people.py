@@ -21,9 +21,9 @@ from mmgen.masks import MaskSource, find_people
 from mmgen.masks.cleaning import clean_people
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import UsageError, list_inputs
-from mmgen.reconstruct.batch import BatchConfig, Summary, run_batch
-from mmgen.reconstruct.job import Job
-from mmgen.reconstruct.mask_run import MaskOrder, mask_batch
+from mmgen.reconstruction.batch import BatchConfig, Summary, run_batch
+from mmgen.reconstruction.job import Job
+from mmgen.reconstruction.mask_run import MaskOrder, mask_batch
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import Record, read_records
 

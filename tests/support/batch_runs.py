@@ -10,9 +10,9 @@ from fakes import FakeReconstructor
 from mmgen.core.files import sha256_file
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs, select
-from mmgen.reconstruct.batch import BatchConfig, Summary, run_batch
-from mmgen.reconstruct.job import Job
-from mmgen.reconstruct.planning import Redo
+from mmgen.reconstruction.batch import BatchConfig, Summary, run_batch
+from mmgen.reconstruction.job import Job
+from mmgen.reconstruction.planning import Redo
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import Record, Shard
 

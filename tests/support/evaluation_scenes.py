@@ -11,7 +11,7 @@ from PIL import Image
 
 from mmgen.assets.asset import Asset, place_on_ground
 from mmgen.assets.glb import glb_bytes
-from mmgen.reconstruct.result import placement
+from mmgen.reconstruction.result import placement
 from recon.camera import intrinsics_px, world_to_camera
 from recon.evaluation.surfaces import Surface
 from recon.evaluation.truth import Truth, true_drawing

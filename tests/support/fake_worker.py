@@ -9,8 +9,8 @@ from fakes import FakeReconstructor
 
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import item_of
-from mmgen.reconstruct.batch import BatchConfig, RunCallbacks, run_batch
-from mmgen.reconstruct.job import Job as RunJob
+from mmgen.reconstruction.batch import BatchConfig, RunCallbacks, run_batch
+from mmgen.reconstruction.job import Job as RunJob
 from mmgen.review.jobs import Setting
 
 

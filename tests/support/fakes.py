@@ -22,7 +22,7 @@ Prepared = tuple[InputItem, Photo, tuple[int, int]]
 
 @dataclass(frozen=True)
 class FakeResult:
-    """Like `mmgen.reconstruct.result.Reconstructed`."""
+    """Like `mmgen.reconstruction.result.Reconstructed`."""
 
     asset: Asset
     mask_iou: float
@@ -100,7 +100,7 @@ def make_photos(folder: Path, names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class FakeOptions:
-    """The fields of `mmgen.reconstruct.result.ReconstructOptions`."""
+    """The fields of `mmgen.reconstruction.result.ReconstructOptions`."""
 
     masks: str
     seed: int

@@ -14,7 +14,7 @@ from mmgen.datasets.index import IndexRow, write_index
 from mmgen.datasets.reading import DataSetPhoto
 from mmgen.datasets.truth_file import read_truth
 from mmgen.evaluation.photos import list_items, load, load_person, mirrored, own_size
-from mmgen.reconstruct.prepare import Framing
+from mmgen.reconstruction.prepare import Framing
 from recon.evaluation.truth import true_drawing
 from recon.metrics import mask_iou
 

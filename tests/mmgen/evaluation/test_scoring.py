@@ -25,8 +25,8 @@ from mmgen.evaluation.scoring import ItemScore, Scorer, ScoringPlan, random_azim
 from mmgen.evaluation.sources import SourceSpec
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.fit import FitReconstructor
-from mmgen.reconstruct.result import ReconstructOptions
+from mmgen.reconstruction.fit import FitReconstructor
+from mmgen.reconstruction.result import ReconstructOptions
 from mmgen.work.records import MANIFEST, Record
 from recon.encoders import AttributeEncoder, small_config
 

@@ -81,7 +81,7 @@ def test_what_was_corrected_by_hand_stays(tmp_path: Path) -> None:
 def test_another_network_makes_new_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guesses: list[str]) -> None:
     photo_file(tmp_path / "photos")
     masks(tmp_path / "photos", "--out", tmp_path / "out")
-    monkeypatch.setattr("mmgen.reconstruct.job.network_sha256", lambda: "other")
+    monkeypatch.setattr("mmgen.reconstruction.job.network_sha256", lambda: "other")
     guesses.clear()
     masks(tmp_path / "photos", "--out", tmp_path / "out")
     assert len(guesses) == 1

@@ -17,8 +17,8 @@ from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_file
 from mmgen.masks import MaskSource, maskers
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.batch import BatchConfig, run_batch
-from mmgen.reconstruct.job import Job
+from mmgen.reconstruction.batch import BatchConfig, run_batch
+from mmgen.reconstruction.job import Job
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import read_records
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mmgen.assets.asset import Asset, place_on_ground
 from mmgen.assets.textures import TextureCodec
 from mmgen.core.version import __version__
-from mmgen.reconstruct.job import options_digest
-from mmgen.reconstruct.prepare import Prepared
+from mmgen.reconstruction.job import options_digest
+from mmgen.reconstruction.prepare import Prepared
 from mmgen.templates import template_digest
 from mmgen.work.records import PhotoRecord
 from recon.predict import PhotoFit

@@ -14,8 +14,8 @@ from fakes import FakeReconstructor, make_photos
 
 from mmgen.core.errors import FatalError
 from mmgen.photos.inputs import UsageError, list_inputs
-from mmgen.reconstruct.batch import BatchConfig, run_batch
-from mmgen.reconstruct.planning import measure, precheck
+from mmgen.reconstruction.batch import BatchConfig, run_batch
+from mmgen.reconstruction.planning import measure, precheck
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import Record, Shard, read_manifest, read_records
 

@@ -16,8 +16,8 @@ from mmgen.core.files import sha256_file, sha256_or_none
 from mmgen.core.listing import display_name
 from mmgen.masks import lookup
 from mmgen.photos.inputs import InputItem, UsageError
-from mmgen.reconstruct.conversion import Converter
-from mmgen.reconstruct.job import Job, ReconstructorLike, apply_quality_gate, failure_record, photos_digest, stamped
+from mmgen.reconstruction.conversion import Converter
+from mmgen.reconstruction.job import Job, ReconstructorLike, apply_quality_gate, failure_record, photos_digest, stamped
 from mmgen.work.records import Record
 
 Redo = Literal["changed", "failed", "all"]

@@ -9,8 +9,8 @@ from mmgen.core.files import sha256_file
 from mmgen.masks import MaskSource
 from mmgen.models.weights import Weights, load_weights, read_header
 from mmgen.photos.inputs import InputItem
-from mmgen.reconstruct.prepare import Framing, Prepared, prepare_people
-from mmgen.reconstruct.result import Body, Reconstructed, ReconstructOptions, RunContext, finish
+from mmgen.reconstruction.prepare import Framing, Prepared, prepare_people
+from mmgen.reconstruction.result import Body, Reconstructed, ReconstructOptions, RunContext, finish
 from recon.encoders import EncoderConfig
 from recon.predict import PredictedPerson, PredictOptions, Predictor
 

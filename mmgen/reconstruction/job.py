@@ -28,7 +28,7 @@ RESULT_FORMAT = 6
 
 
 class ReconstructedLike(Protocol):
-    """What a reconstruction gives for one photo; see `mmgen.reconstruct.result.Reconstructed`."""
+    """What a reconstruction gives for one photo; see `mmgen.reconstruction.result.Reconstructed`."""
 
     @property
     def asset(self) -> Asset:
@@ -72,7 +72,7 @@ class ReconstructedLike(Protocol):
 
 
 class ReconstructorLike(Protocol):
-    """Turns photos into assets; see `mmgen.reconstruct.fit.FitReconstructor`. A result must not depend on its batch."""
+    """Turns photos into assets; see `mmgen.reconstruction.fit.FitReconstructor`. A result must not depend on its batch."""
 
     @property
     def weights_sha256(self) -> str:

@@ -21,10 +21,10 @@ from mmgen.masks.values import fit_to_photo, mask_values
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import InputItem, UsageError
 from mmgen.photos.memory import mask_from_memory, photo_from_memory
-from mmgen.reconstruct.job import low_confidence_reason
-from mmgen.reconstruct.network import NetworkReconstructor
-from mmgen.reconstruct.prepare import Prepared, prepare_photo
-from mmgen.reconstruct.result import Reconstructed, ReconstructOptions
+from mmgen.reconstruction.job import low_confidence_reason
+from mmgen.reconstruction.network import NetworkReconstructor
+from mmgen.reconstruction.prepare import Prepared, prepare_photo
+from mmgen.reconstruction.result import Reconstructed, ReconstructOptions
 from mmgen.work.pool import one_thread
 
 if TYPE_CHECKING:

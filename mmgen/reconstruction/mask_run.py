@@ -19,10 +19,10 @@ from mmgen.masks.finding import find_people
 from mmgen.masks.structures import MaskSource
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import InputItem, list_inputs, refuse_collisions, select
-from mmgen.reconstruct.batch import WHOLE, BatchConfig
-from mmgen.reconstruct.conversion import guarded
-from mmgen.reconstruct.job import Job, failure_record, rounded_quality, stamped
-from mmgen.reconstruct.planning import Redo
+from mmgen.reconstruction.batch import WHOLE, BatchConfig
+from mmgen.reconstruction.conversion import guarded
+from mmgen.reconstruction.job import Job, failure_record, rounded_quality, stamped
+from mmgen.reconstruction.planning import Redo
 from mmgen.work.locks import STATE_FOLDER
 from mmgen.work.records import Record, Shard, read_records
 
@@ -125,7 +125,7 @@ class MaskMaker:
 
 
 def mask_batch(order: MaskOrder) -> BatchConfig:
-    """The run that an order asks for; do it with `mmgen.reconstruct.batch.run_batch`.
+    """The run that an order asks for; do it with `mmgen.reconstruction.batch.run_batch`.
 
     Raises:
         UsageError, FatalError: as from `mmgen.photos.inputs.list_inputs`.

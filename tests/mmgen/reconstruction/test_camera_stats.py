@@ -14,9 +14,9 @@ from mmgen.assets.glb import glb_bytes
 from mmgen.cli import cli
 from mmgen.core.errors import ItemError
 from mmgen.previews.histograms import BAR, MARGIN, PANEL, Histogram, histogram_sheet
-from mmgen.reconstruct import camera_stats
-from mmgen.reconstruct.camera_stats import CameraRow, photos_of, row_of, rows_of_photos, summary, warnings_of
-from mmgen.reconstruct.result import placement
+from mmgen.reconstruction import camera_stats
+from mmgen.reconstruction.camera_stats import CameraRow, photos_of, row_of, rows_of_photos, summary, warnings_of
+from mmgen.reconstruction.result import placement
 from recon.template import ellipsoid_template
 
 PROTOTYPE = ellipsoid_template(level=2).vertices.numpy()

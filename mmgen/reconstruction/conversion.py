@@ -16,7 +16,7 @@ from mmgen.core.files import sha256_bytes
 from mmgen.core.listing import display_name
 from mmgen.core.outputs import write_output
 from mmgen.photos.inputs import InputItem
-from mmgen.reconstruct.job import (
+from mmgen.reconstruction.job import (
     Job,
     ReconstructedLike,
     ReconstructorLike,

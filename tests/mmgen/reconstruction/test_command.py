@@ -30,7 +30,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[FakeOptions]:
         return FakeReconstructor()
 
     module = SimpleNamespace(ReconstructOptions=FakeOptions, build_reconstructor=build)
-    for name in ("mmgen.reconstruct.choose", "mmgen.reconstruct.result"):
+    for name in ("mmgen.reconstruction.choose", "mmgen.reconstruction.result"):
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("mmgen.bundled.PEOPLE_FILE", tmp_path / "people.safetensors")
     monkeypatch.chdir(tmp_path)
@@ -95,7 +95,7 @@ def test_methods_that_exclude_each_other(made: list[FakeOptions], words: tuple[s
 
 def test_the_help_tells_the_methods_own_defaults() -> None:
     from mmgen.cli import reconstruct
-    from mmgen.reconstruct.result import DEFAULT_REFINE_STEPS, ReconstructOptions
+    from mmgen.reconstruction.result import DEFAULT_REFINE_STEPS, ReconstructOptions
 
     method = ReconstructOptions()
     assert reconstruct.DEFAULT_REFINE_STEPS == DEFAULT_REFINE_STEPS

@@ -3,8 +3,8 @@
 from typing import Any
 
 from mmgen.bundled import bundled_weights_path
-from mmgen.reconstruct.job import ReconstructorLike
-from mmgen.reconstruct.result import ReconstructOptions
+from mmgen.reconstruction.job import ReconstructorLike
+from mmgen.reconstruction.result import ReconstructOptions
 
 
 def default_options(**changes: Any) -> ReconstructOptions:
@@ -19,13 +19,13 @@ def build_reconstructor(options: ReconstructOptions) -> ReconstructorLike:
         FatalError: the weights file cannot be used.
     """
     if options.weights is None:
-        from mmgen.reconstruct.fit import FitReconstructor
+        from mmgen.reconstruction.fit import FitReconstructor
 
         return FitReconstructor(options)
     if options.by_identity:
-        from mmgen.reconstruct.identity import IdentityReconstructor
+        from mmgen.reconstruction.identity import IdentityReconstructor
 
         return IdentityReconstructor(options)
-    from mmgen.reconstruct.network import NetworkReconstructor
+    from mmgen.reconstruction.network import NetworkReconstructor
 
     return NetworkReconstructor(options)

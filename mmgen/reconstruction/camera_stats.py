@@ -15,7 +15,7 @@ from mmgen.assets.tree import GlbFile
 from mmgen.core.errors import ItemError
 from mmgen.core.listing import display_name, list_images
 from mmgen.photos.inputs import InputItem
-from mmgen.reconstruct.job import ReconstructorLike
+from mmgen.reconstruction.job import ReconstructorLike
 
 BINS = 36
 PERCENTILES = {"p5": 5, "median": 50, "p95": 95}

@@ -14,8 +14,8 @@ from mmgen.evaluation.running import EvaluateConfig, evaluate
 from mmgen.evaluation.scoring import Scorer, ScoringPlan
 from mmgen.evaluation.sources import SourceSpec
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.network import NetworkReconstructor
-from mmgen.reconstruct.result import ReconstructOptions
+from mmgen.reconstruction.network import NetworkReconstructor
+from mmgen.reconstruction.result import ReconstructOptions
 
 STEPS = 2
 PHOTOS = 6

@@ -15,9 +15,9 @@ from mmgen.core.files import sha256_file
 from mmgen.evaluation.mesh_predictions import answer_of
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import InputItem
-from mmgen.reconstruct.choose import build_reconstructor, default_options
-from mmgen.reconstruct.network import NetworkReconstructor
-from mmgen.reconstruct.result import ReconstructOptions
+from mmgen.reconstruction.choose import build_reconstructor, default_options
+from mmgen.reconstruction.network import NetworkReconstructor
+from mmgen.reconstruction.result import ReconstructOptions
 from recon.encoders import AttributeEncoder, aligned_config
 from recon.evaluation.predictions import draw_prediction
 from recon.metrics import mask_iou

@@ -12,9 +12,9 @@ from mmgen.assets.glb import read_glb
 from mmgen.core.files import sha256_file
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.batch import BatchConfig, run_batch
-from mmgen.reconstruct.fit import FitReconstructor
-from mmgen.reconstruct.job import Job
+from mmgen.reconstruction.batch import BatchConfig, run_batch
+from mmgen.reconstruction.fit import FitReconstructor
+from mmgen.reconstruction.job import Job
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import read_records
 

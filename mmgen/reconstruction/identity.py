@@ -12,10 +12,10 @@ from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_or_none
 from mmgen.core.listing import display_name
 from mmgen.photos.inputs import InputItem
-from mmgen.reconstruct.job import photos_digest, rounded_quality
-from mmgen.reconstruct.network import NetworkReconstructor
-from mmgen.reconstruct.prepare import Prepared
-from mmgen.reconstruct.result import (
+from mmgen.reconstruction.job import photos_digest, rounded_quality
+from mmgen.reconstruction.network import NetworkReconstructor
+from mmgen.reconstruction.prepare import Prepared
+from mmgen.reconstruction.result import (
     Body,
     Reconstructed,
     ReconstructOptions,

@@ -29,11 +29,11 @@ from mmgen.core.version import __version__
 from mmgen.masks import MaskResult
 from mmgen.masks.maskers import installed_maskers
 from mmgen.photos.inputs import InputItem, with_person
-from mmgen.reconstruct.choose import build_reconstructor
-from mmgen.reconstruct.identity import PreparedPerson
-from mmgen.reconstruct.job import ReconstructorLike
-from mmgen.reconstruct.prepare import Prepared
-from mmgen.reconstruct.result import ReconstructOptions
+from mmgen.reconstruction.choose import build_reconstructor
+from mmgen.reconstruction.identity import PreparedPerson
+from mmgen.reconstruction.job import ReconstructorLike
+from mmgen.reconstruction.prepare import Prepared
+from mmgen.reconstruction.result import ReconstructOptions
 from mmgen.templates import TEMPLATE_NAMES, template_digest
 from mmgen.work.pool import one_thread
 from mmgen.work.records import PhotoRecord, Record, manifest_files, read_records

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.photos.inputs import InputItem
-from mmgen.reconstruct.conversion import Converter
-from mmgen.reconstruct.job import Job, ReconstructorLike, failure_record
-from mmgen.reconstruct.planning import Plan, Redo, make_plan
+from mmgen.reconstruction.conversion import Converter
+from mmgen.reconstruction.job import Job, ReconstructorLike, failure_record
+from mmgen.reconstruction.planning import Plan, Redo, make_plan
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, Work, into_chunks, run_chunks
 from mmgen.work.locks import run_lock

@@ -18,10 +18,10 @@ from mmgen.cli import cli
 from mmgen.core.errors import ItemError
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs
-from mmgen.reconstruct.batch import BatchConfig, run_batch
-from mmgen.reconstruct.fit import FitReconstructor
-from mmgen.reconstruct.job import Job
-from mmgen.reconstruct.rerun import Rerunner, Whereabouts
+from mmgen.reconstruction.batch import BatchConfig, run_batch
+from mmgen.reconstruction.fit import FitReconstructor
+from mmgen.reconstruction.job import Job
+from mmgen.reconstruction.rerun import Rerunner, Whereabouts
 from mmgen.work.callbacks import RunCallbacks
 
 RERUNNER = Rerunner(Whereabouts())

@@ -1,6 +1,6 @@
 """Photos to assets without any learned prior: the template is fitted through the renderer.
 
-The front is what the photo shows; depth and the unseen side are guesses. `mmgen.reconstruct.network` is the other way.
+The front is what the photo shows; depth and the unseen side are guesses. `mmgen.reconstruction.network` is the other way.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ import torch
 from mmgen.core.errors import ItemError
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import InputItem
-from mmgen.reconstruct.prepare import Framing, Prepared, as_unit, prepare_people
-from mmgen.reconstruct.result import Body, Reconstructed, ReconstructOptions, RunContext, finish
+from mmgen.reconstruction.prepare import Framing, Prepared, as_unit, prepare_people
+from mmgen.reconstruction.result import Body, Reconstructed, ReconstructOptions, RunContext, finish
 from mmgen.templates import named_template
 from recon.fitting.fit_mask import FitConfig, SurfaceSmoother, fit_silhouette
 from recon.predict import photo_fit

@@ -1,0 +1,1 @@
+"""Photos to assets: one photo's way, and a whole run of them."""

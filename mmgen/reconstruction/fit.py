@@ -1,6 +1,6 @@
 """Photos to assets without any learned prior: the template is fitted through the renderer.
 
-The front is what the photo shows; depth and the unseen side are guesses. `mmgen.reconstruction.network` is the other way.
+The front is what the photo shows; depth and the unseen side are guesses. `network.py` is the other way.
 """
 
 from collections.abc import Sequence

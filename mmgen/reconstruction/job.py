@@ -72,7 +72,7 @@ class ReconstructedLike(Protocol):
 
 
 class ReconstructorLike(Protocol):
-    """Turns photos into assets; see `mmgen.reconstruction.fit.FitReconstructor`. A result must not depend on its batch."""
+    """Turns photos into assets; see `fit.FitReconstructor`. A result must not depend on its batch."""
 
     @property
     def weights_sha256(self) -> str:

@@ -1,17 +1,15 @@
-"""Trains the bundled mask network, and measures it.
+"""Trains the bundled person network, and measures it; interrupted, it goes on where its checkpoint stands.
 
-    mmgen synth crowd --identities 400 --views 6 --height 256 --seed 41
-    python -m mmgen.mask_training.build_network --data crowd/bounding_box_train --out network.safetensors
-    python -m mmgen.mask_training.build_network --evaluate crowd/bounding_box_test --network network.safetensors
+    python -m mmgen.mask_training.build_network manifests/person-network.toml --people PEOPLE --nobody CLOTHES
+        --avatars AVATARS --trunk efficientnet-lite0.pth --cache CACHE --out network.safetensors
 
-Training goes on from its checkpoint after an interruption. People are only those of `--data`; backgrounds are drawn
-and have nothing to do with them; the measurement takes backgrounds of other families and real photos without people.
+PEOPLE has `photos/`, `labels/NAME.png` (0 is background) and `split.csv`; CLOTHES has `photos/` and `split.csv`; AVATARS has
+rigged GLBs. `--measure` reads the `val` splits and the avatars held out. One thread.
 """
 
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -19,53 +17,33 @@ import torch
 
 from mmgen.core.files import sha256_file
 from mmgen.core.version import __version__
-from mmgen.mask_training.measuring import measure
-from mmgen.mask_training.scenes import Scenes, joined, load_bank
-from mmgen.mask_training.scenes.backgrounds import TRAINING_FAMILIES
-from mmgen.mask_training.training import Course, Progress, train
-from mmgen.masks.network import NETWORK_FILE, read_network, write_network
-from recon.segmentation import MaskNetworkConfig, folded
+from mmgen.mask_training.folders import Folders
+from mmgen.mask_training.manifest import PersonManifest, read_person_manifest
+from mmgen.mask_training.training import Progress, Run, train
+from mmgen.masks.network import NETWORK_FILE
+from mmgen.masks.network_file import read_network, write_network
+from recon.segmentation import PersonNetwork, PersonNetworkConfig, folded
 
-SENSOR_STRENGTH = 0.8
-
-
-def build(args: argparse.Namespace) -> None:
-    """Train and write the network."""
-    config = MaskNetworkConfig()
-    size = (config.height, config.width)
-    bank = joined([load_bank(folder, size, args.limit) for folder in args.data])
-    _tell({"people": len(bank)})
-    scenes = Scenes(bank, TRAINING_FAMILIES, size, strength=SENSOR_STRENGTH)
-    course = Course(args.steps, learning_rate=args.learning_rate, seed=args.seed)
-    checkpoint = args.checkpoint or args.out.with_suffix(".pt")
-    started = time.process_time()
-
-    def report(progress: Progress) -> None:
-        seconds = time.process_time() - started
-        _tell({"step": progress.step, "loss": progress.loss, "iou": progress.iou, "cpu_seconds": seconds})
-
-    network = train(scenes, config, course, checkpoint, report, args.init)
-    about = {
-        "trained_on": "people of `mmgen synth` before drawn backgrounds; no photos",
-        "training": {
-            "pictures": len(bank),
-            "steps": course.steps,
-            "batch": course.batch,
-            "learning_rate": course.learning_rate,
-            "seed": course.seed,
-            "continued": args.init is not None,
-        },
-        "versions": {"mmgen": __version__},
-    }
-    write_network(args.out, folded(network), about)
-    _tell({"out": str(args.out), "bytes": args.out.stat().st_size, "sha256": sha256_file(args.out)})
+FOLDERS = ("people", "nobody", "avatars", "teacher", "facings", "generated", "things", "cache")
 
 
-def evaluate(args: argparse.Namespace) -> None:
-    """Print IoU per case, and the time per crop, as JSON; write a picture of the cases on request."""
-    network = read_network(args.network)
-    bank = load_bank(args.evaluate, (network.config.height, network.config.width), args.limit)
-    _tell(measure(network, bank, args.scenes, args.seed, args.picture))
+def build(manifest: PersonManifest, folders: Folders, trunk: Path | None, out: Path) -> None:
+    """Train and write the network, the averaged one of every report in between."""
+
+    def report(progress: Progress, network: PersonNetwork) -> None:
+        _tell({"step": progress.step, "cpu_seconds": round(progress.cpu_seconds), **progress.figures})
+        _write(out, network, manifest, progress.step, folders)
+
+    run = Run(out.with_suffix(".pt"), report, seed=manifest.seed)
+    train(folders.training_sources(manifest), manifest.stages, run, trunk)
+    _tell({"out": str(out), "bytes": out.stat().st_size, "sha256": sha256_file(out)})
+
+
+def _write(out: Path, network: PersonNetwork, manifest: PersonManifest, step: int, folders: Folders) -> None:
+    last = manifest.stages[-1]
+    used = sorted(name for name in FOLDERS if name != "cache" and getattr(folders, name) is not None)
+    about = {"about": manifest.about, "steps": step, "seed": manifest.seed, "data": used, "mmgen": __version__}
+    write_network(out, folded(network), PersonNetworkConfig(last.height, last.width), about)
 
 
 def _tell(values: dict[str, object]) -> None:
@@ -75,24 +53,30 @@ def _tell(values: dict[str, object]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--data", type=Path, nargs="+", help="train on the people of these folders")
-    task.add_argument("--evaluate", type=Path, metavar="DATA", help="measure on the people of this folder")
-    parser.add_argument("--out", type=Path, default=NETWORK_FILE, help="network to write")
-    parser.add_argument("--checkpoint", type=Path, help="default: --out with the suffix .pt")
-    parser.add_argument("--init", type=Path, help="checkpoint of another course, or network, to begin with")
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
-    parser.add_argument("--network", type=Path, default=NETWORK_FILE, help="network to measure")
-    parser.add_argument("--scenes", type=int, default=200, help="scenes per case")
-    parser.add_argument("--picture", type=Path, help="PNG to write: scenes of every case with the outlines found")
-    parser.add_argument("--limit", type=int, help="at most so many pictures, spread evenly")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("manifest", type=Path)
+    for name in FOLDERS:
+        parser.add_argument(f"--{name}", type=Path, required=name in ("people", "nobody"))
+    parser.add_argument("--trunk", type=Path, help="an EfficientNet-lite0 state to begin with")
+    parser.add_argument("--out", type=Path, default=NETWORK_FILE, help="network to write or to measure")
+    parser.add_argument("--measure", action="store_true", help="measure --out instead of training it")
+    parser.add_argument("--sheet", type=Path, help="with --measure: PNG of the worst outlines")
     return parser
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Train or measure."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    arguments = _parser().parse_args()
-    (build if arguments.data else evaluate)(arguments)
+    options = _parser().parse_args()
+    manifest = read_person_manifest(options.manifest)
+    folders = Folders(**{name: getattr(options, name) for name in FOLDERS})
+    if options.measure:
+        from mmgen.mask_training.measuring import measure
+
+        _tell(measure(read_network(options.out), folders, manifest, options.sheet))
+    else:
+        build(manifest, folders, options.trunk, options.out)
+
+
+if __name__ == "__main__":
+    main()

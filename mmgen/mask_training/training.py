@@ -1,149 +1,252 @@
-"""Training of the mask network: scenes drawn as they are needed, and checkpoints to go on from."""
+"""Training of the person network: scenes drawn as they are needed, in stages, with checkpoints to go on from."""
 
-from collections.abc import Callable
+import os
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from mmgen.core.files import replacing
-from mmgen.mask_training.scenes import Scenes
-from mmgen.masks.network import read_network
-from recon.segmentation import MaskNetwork, MaskNetworkConfig, judge_loss, mask_loss, outline_iou
-from recon.training.precision import has_bfloat16
+from mmgen.mask_training.scenes import SHARES, Scene, Scenes, Sources
+from recon.segmentation import Answers, PersonNetwork, load_trunk, mask_loss, outline_iou
 
-NETWORK_SUFFIX = ".safetensors"
-JUDGE_WEIGHT = 0.1
-WARM_STEPS = 25
+FROZEN_BLOCKS = 3
+"""The first blocks of the trunk, which stay as they are while `Stage.is_trunk_whole` is False."""
+
+WARM_STEPS = 60
+DECAY = 0.998
+"""Of the moving average of the weights."""
+WEIGHTS = {"rough": 0.3, "quality": 0.1, "person": 0.3, "back": 0.4, "turn": 0.2, "count": 0.08, "cut": 0.15}
+PHOTO_FACING = 0.3
+"""Weight of the facing of people in photos, nearly all of whom are seen from the front."""
 
 
 @dataclass(frozen=True)
-class Course:
-    """How to train.
+class Stage:
+    """A part of the training.
 
     Attributes:
-        steps: in all.
+        steps: batches.
+        height, width: of the scenes.
         batch: scenes per step.
-        learning_rate: highest; reached after `WARM_STEPS`, then a cosine to zero.
-        weight_decay: of AdamW.
-        seed: of scenes and first weights.
-        checkpoint_steps: steps between checkpoints.
+        trunk_rate, rate: highest learning rates of the trunk and of all else; a cosine to a fiftieth over the stage.
+        is_trunk_whole: whether the trunk's first blocks learn too.
     """
 
     steps: int
-    batch: int = 16
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-3
-    seed: int = 0
-    checkpoint_steps: int = 25
+    height: int
+    width: int
+    batch: int = 12
+    trunk_rate: float = 4e-4
+    rate: float = 3e-3
+    is_trunk_whole: bool = False
 
-    def rate_at(self, step: int) -> float:
-        """Learning rate of a step."""
+    def share_at(self, step: int) -> float:
+        """Of the highest learning rates, at a step of this stage."""
         warm = min(1.0, (step + 1) / WARM_STEPS)
-        return self.learning_rate * warm * 0.5 * (1 + float(np.cos(np.pi * step / self.steps)))
+        return warm * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * step / self.steps))))
 
 
 @dataclass(frozen=True)
 class Progress:
-    """After `step` steps: mean loss and IoU since the last report."""
+    """Means since the last report, and CPU seconds since the start of this process."""
 
     step: int
-    loss: float
-    iou: float
+    figures: dict[str, float]
+    cpu_seconds: float
 
 
-def train(
-    scenes: Scenes,
-    config: MaskNetworkConfig,
-    course: Course,
-    checkpoint: Path,
-    report: Callable[[Progress], None],
-    init: Path | None = None,
-) -> MaskNetwork:
-    """Train, or go on where the checkpoint stands; the same arguments give the same network.
+class Batch(NamedTuple):
+    """Scenes as tensors; -1 and NaN where a truth is unknown."""
+
+    photos: Tensor
+    masks: Tensor
+    weights: Tensor
+    person: Tensor
+    azimuth_deg: Tensor
+    back: Tensor
+    count: Tensor
+    cut: Tensor
+    is_photo: Tensor
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a training goes and who is told.
+
+    Attributes:
+        checkpoint: written with every report, read at the start where it is there.
+        report: told every `report_steps` steps.
+        report_steps: steps between.
+        seed: of scenes and first weights.
+    """
+
+    checkpoint: Path
+    report: Callable[[Progress, PersonNetwork], None]
+    report_steps: int = 100
+    seed: int = 0
+
+
+def train(sources: Sources, stages: Sequence[Stage], run: Run, trunk: Path | None) -> PersonNetwork:
+    """Train, or go on where the checkpoint stands; returns the averaged network.
 
     Args:
-        scenes: what to learn from.
-        config: of a new network.
-        course: how.
-        checkpoint: written every `course.checkpoint_steps` steps, read at the start where it is there.
-        report: told at every checkpoint.
-        init: what to take the weights from: a checkpoint of another course, or a finished network, which goes on
-            without batch norms and wants a lower rate.
+        sources: what scenes are made of.
+        stages: one after the other.
+        run: where to.
+        trunk: an EfficientNet-lite0 state to begin with; None begins from nothing.
     """
-    torch.manual_seed(course.seed)
-    network = _network(config, init)
-    batches = _Batches(scenes, course)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=course.weight_decay)
-    start = _resume(checkpoint, network, optimizer)
-    losses, overlaps = [], []
-    is_quick = has_bfloat16(torch.device("cpu"))
+    torch.manual_seed(run.seed)
+    network = PersonNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if trunk is not None:
+        load_trunk(network, torch.load(trunk, map_location="cpu", weights_only=True))
+    average = {name: value.clone() for name, value in network.state_dict().items()}
+    optimiser = _optimiser(network)
+    step = _resume(run.checkpoint, network, average, optimiser)
+    found: dict[str, list[float]] = {}
+    started = time.process_time()
+    ends = np.cumsum([stage.steps for stage in stages])
+    while step < ends[-1]:
+        number = int(np.searchsorted(ends, step, side="right"))
+        stage = stages[number]
+        figures = _step(network, optimiser, stage, step - int(ends[number]) + stage.steps,
+                        draw_batch(sources, stage, (run.seed, step)))  # fmt: skip
+        _averaged(average, network, step)
+        step += 1
+        for name, value in figures.items():
+            found.setdefault(name, []).append(value)
+        if step % run.report_steps == 0 or step == ends[-1]:
+            _save(run.checkpoint, network, average, optimiser, step)
+            means = {name: round(float(np.mean(values)), 4) for name, values in found.items()}
+            run.report(Progress(step, means, time.process_time() - started), _of(average))
+            found = {}
+    return _of(average)
+
+
+def draw_batch(sources: Sources, stage: Stage, seed: tuple[int, int]) -> Batch:
+    """The scenes of a step; the seed decides them."""
+    generator = np.random.default_rng(seed)
+    scenes = Scenes(sources, (stage.height, stage.width), SHARES)
+    return stacked([scenes.draw(generator) for _ in range(stage.batch)])
+
+
+def stacked(scenes: Sequence[Scene]) -> Batch:
+    """Scenes as tensors."""
+    photos = torch.from_numpy(np.stack([scene.rgb for scene in scenes])).permute(0, 3, 1, 2).float() / 255
+    return Batch(
+        photos,
+        torch.from_numpy(np.stack([scene.mask for scene in scenes])).float() / 255,
+        torch.tensor([float(scene.is_mask_known) for scene in scenes]),
+        torch.tensor([scene.person for scene in scenes]),
+        torch.tensor([scene.azimuth_deg for scene in scenes]),
+        torch.tensor([scene.back for scene in scenes]),
+        torch.tensor([scene.count for scene in scenes]),
+        torch.tensor([scene.cut for scene in scenes]),
+        torch.tensor([scene.source in ("photo", "moved", "several") for scene in scenes]),
+    )
+
+
+def losses(answers: Answers, batch: Batch) -> dict[str, Tensor]:
+    """Every loss by name, not yet weighted."""
+    rough_masks = functional.interpolate(batch.masks[:, None], size=answers.rough.shape[1:], mode="area")[:, 0]
+    overlap = outline_iou(answers.mask.detach(), batch.masks)
+    target = torch.where(batch.person == 1, overlap, 0.0)
+    angle = torch.deg2rad(batch.azimuth_deg)
+    known = torch.isfinite(angle) & (batch.person == 1)
+    turn = torch.stack((torch.cos(angle), torch.sin(angle)), dim=1)
+    facing = torch.where(batch.is_photo, PHOTO_FACING, 1.0)
+    off = (answers.turn - torch.nan_to_num(turn)).square().sum(dim=1)
+    quality = functional.binary_cross_entropy_with_logits(answers.quality, target, reduction="none")
+    return {
+        "mask": mask_loss(answers.mask, batch.masks, batch.weights),
+        "rough": mask_loss(answers.rough, rough_masks, batch.weights),
+        "quality": (quality * batch.weights).mean(),
+        "person": _binary(answers.person, batch.person, torch.ones_like(answers.person)),
+        "back": _binary(answers.back, torch.where(batch.person == 1, batch.back, -1), facing),
+        "turn": (off * known * facing).sum() / max(int(known.sum()), 1),
+        "count": _classes(answers.count, batch.count),
+        "cut": _classes(answers.cut, batch.cut),
+    }
+
+
+def _step(
+    network: PersonNetwork, optimiser: torch.optim.Optimizer, stage: Stage, step: int, batch: Batch
+) -> dict[str, float]:
     network.train()
-    for step in range(start, course.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = course.rate_at(step)
-        photos, masks = batches.at(step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=is_quick):
-            logits, apply_quality_gate = network(photos)
-        loss = mask_loss(logits, masks) + JUDGE_WEIGHT * judge_loss(apply_quality_gate, logits, masks)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        losses.append(float(loss.detach()))
-        overlaps.append(float(outline_iou(logits.detach(), masks).mean()))
-        if (step + 1) % course.checkpoint_steps == 0 or step + 1 == course.steps:
-            _save(checkpoint, network, optimizer, step + 1)
-            report(Progress(step + 1, float(np.mean(losses)), float(np.mean(overlaps))))
-            losses, overlaps = [], []
+    for layer in (network.stem, *network.blocks[:FROZEN_BLOCKS]):
+        layer.requires_grad_(stage.is_trunk_whole)
+    for group, rate in zip(optimiser.param_groups, (stage.trunk_rate, stage.rate), strict=True):
+        group["lr"] = rate * stage.share_at(step)
+    answers = network(batch.photos)
+    each = losses(answers, batch)
+    total = each["mask"] + sum(weight * each[name] for name, weight in WEIGHTS.items())
+    optimiser.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[union-attr]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+    optimiser.step()
+    is_photo = batch.is_photo & (batch.person == 1) & (batch.weights > 0)
+    figures = {name: float(value.detach()) for name, value in each.items()}
+    if bool(is_photo.any()):
+        figures["photo_iou"] = float(outline_iou(answers.mask.detach(), batch.masks)[is_photo].mean())
+    return figures
+
+
+def _binary(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    known = (truth >= 0).float() * weights
+    each = functional.binary_cross_entropy_with_logits(logits, truth.clamp(min=0).float(), reduction="none")
+    return (each * known).sum() / len(truth)
+
+
+def _classes(logits: Tensor, truth: Tensor) -> Tensor:
+    each = functional.cross_entropy(logits, truth.clamp(min=0), reduction="none")
+    return (each * (truth >= 0)).sum() / len(truth)
+
+
+def _optimiser(network: PersonNetwork) -> torch.optim.Optimizer:
+    trunk = [*network.stem.parameters(), *network.blocks.parameters()]
+    inside = {id(value) for value in trunk}
+    others = [value for value in network.parameters() if id(value) not in inside]
+    return torch.optim.AdamW([{"params": trunk}, {"params": others}], weight_decay=1e-3)
+
+
+def _averaged(average: dict[str, Tensor], network: PersonNetwork, step: int) -> None:
+    decay = min(DECAY, (1 + step) / (10 + step))
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            average[name].lerp_(value, 1 - decay)
+        else:
+            average[name].copy_(value)
+
+
+def _of(average: dict[str, Tensor]) -> PersonNetwork:
+    network = PersonNetwork()
+    network.load_state_dict(average)
     return network.eval()
 
 
-def _network(config: MaskNetworkConfig, init: Path | None) -> MaskNetwork:
-    if init is not None and init.suffix == NETWORK_SUFFIX:
-        return read_network(init)
-    network = MaskNetwork(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if init is not None:
-        network.load_state_dict(torch.load(init, weights_only=True)["network"])
-    return network
+def _save(
+    path: Path, network: PersonNetwork, average: dict[str, Tensor], optimiser: torch.optim.Optimizer, step: int
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temp = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    state = {"network": network.state_dict(), "average": average, "optimiser": optimiser.state_dict(), "step": step}
+    torch.save(state, temp)
+    os.replace(temp, path)
 
 
-class _Batches:
-    """Photos [B, 3, H, W] and soft masks [B, H, W], 0..1, by step; seed and step decide them.
-
-    Every scene comes twice, the second time mirrored: drawing them is a third of the cost.
-    """
-
-    def __init__(self, scenes: Scenes, course: Course) -> None:
-        self._scenes = scenes
-        self._course = course
-        self._pair = -1
-        self._drawn: tuple[Tensor, Tensor] | None = None
-
-    def at(self, step: int) -> tuple[Tensor, Tensor]:
-        pair, is_mirrored = divmod(step, 2)
-        if self._drawn is None or pair != self._pair:
-            self._pair, self._drawn = pair, self._draw(np.random.default_rng((self._course.seed, pair)))
-        photos, masks = self._drawn
-        return (photos.flip(3), masks.flip(2)) if is_mirrored else (photos, masks)
-
-    def _draw(self, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
-        drawn = [self._scenes.draw(generator) for _ in range(self._course.batch)]
-        photos = torch.from_numpy(np.stack([scene.rgb for scene in drawn])).permute(0, 3, 1, 2).float() / 255
-        return photos, torch.from_numpy(np.stack([scene.mask for scene in drawn])).float() / 255
-
-
-def _save(path: Path, network: MaskNetwork, optimizer: torch.optim.Optimizer, step: int) -> None:
-    with replacing(path) as temp:
-        torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, temp)
-
-
-def _resume(path: Path, network: MaskNetwork, optimizer: torch.optim.Optimizer) -> int:
+def _resume(
+    path: Path, network: PersonNetwork, average: dict[str, Tensor], optimiser: torch.optim.Optimizer
+) -> int:
     if not path.is_file():
         return 0
     state = torch.load(path, weights_only=True)
     network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
+    for name, value in state["average"].items():
+        average[name].copy_(value)
+    optimiser.load_state_dict(state["optimiser"])
     return int(state["step"])

@@ -1,35 +1,36 @@
-"""The bundled mask network at work: loaded once, a photo of any shape in, an outline and its quality out.
+"""The bundled person network at work: loaded once, a photo of any shape in, people and what can be said of them out.
 
 Quality is the IoU with the true outline that the network expects of its own answer (see `recon.segmentation`). The
 same photo gives the same mask, whatever is asked before or after it: photos are never batched.
 """
 
-import json
+import math
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import label
 
-from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_file
-from mmgen.core.listing import display_name
+from mmgen.masks.edges import sharpened
 from mmgen.masks.framing import Window, box_around, framed, unframed, window_on
+from mmgen.masks.network_file import PersonModel, read_network
 from mmgen.masks.searching import SURE_QUALITY, people_in
-from mmgen.masks.structures import Guess
-
-if TYPE_CHECKING:
-    from recon.segmentation import MaskNetwork
+from mmgen.masks.structures import Guess, Signs
 
 NETWORK_FILE = Path(__file__).with_name("network.safetensors")
-SCHEMA = "mmgen.mask-network/1"
-HEADER_KEY = "mmgen"
 
 MIN_QUALITY = 0.5
 """Answers below this are refused."""
+
+PERSON_CHANCE = 0.5
+"""Below this nobody is there, whatever the outline; set on the `val` splits, see the model card."""
+
+BACK_CHANCE = 0.5
+"""From this on a person is seen from behind; set on avatars that were held out."""
 
 WIDEST_CROP = 0.7
 """Width over height of photos that are taken to show one person in the middle."""
@@ -39,7 +40,7 @@ SEARCH_ROWS = 1024
 
 _THRESHOLD = 128
 _MARGIN = 0.07
-_WORTH_ZOOMING = 1.15
+_WORTH_ZOOMING = 1.25
 
 
 def guess_people(rgb: NDArray[np.uint8], name: str) -> tuple[Guess, ...]:
@@ -53,42 +54,69 @@ def guess_people(rgb: NDArray[np.uint8], name: str) -> tuple[Guess, ...]:
         name: how messages call the mask.
 
     Raises:
-        ItemError: `mask_unusable` where no person is seen, or no answer is good enough.
+        ItemError: `no_person`, or `mask_unusable` where no answer is good enough.
         FatalError: `mask_network_unusable` where the bundled file is missing or damaged.
     """
-    network = bundled_network()
-    middle = best_guess_of(network, rgb)
+    model = bundled_network()
+    middle = best_guess_of(model, rgb)
     height, width = rgb.shape[:2]
     is_crop = width <= WIDEST_CROP * height
-    if is_crop and middle.quality >= MIN_QUALITY and (middle.mask >= _THRESHOLD).any():
+    if is_crop and middle.quality >= MIN_QUALITY and is_somebody(middle):
         return (middle,)
-    people = _searched(network, rgb, middle)
+    people = _searched(model, rgb, middle)
     if people:
         return tuple(people)
-    if not (middle.mask >= _THRESHOLD).any():
-        raise _unusable(f"{name} would be empty: the mask network sees no person")
+    if not is_somebody(middle):
+        raise ItemError(
+            "no_person",
+            f"{name} would be of nobody: the network sees no person in this photo",
+            "If there is a person, crop the photo to them, or give a mask with --masks DIR.",
+        )
     least = MIN_QUALITY if is_crop else SURE_QUALITY
     if middle.quality < least:
-        raise _unusable(f"{name} is not to be trusted: quality {middle.quality:.2f}, at least {least} is needed")
+        raise ItemError(
+            "mask_unusable",
+            f"{name} is not to be trusted: quality {middle.quality:.2f}, at least {least} is needed",
+            "Crop the photo to the person, or give a mask with --masks DIR.",
+        )
     return (middle,)
 
 
-def best_guess_of(network: "MaskNetwork", rgb: NDArray[np.uint8]) -> Guess:
-    """A network's answer, good or bad."""
+def signs_of(rgb: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Signs:
+    """What the network says of a person whose outline is known, after one look at them.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        mask: uint8 [H, W], 255 = person; somewhere at least 128.
+
+    Raises:
+        FatalError: `mask_network_unusable`.
+    """
+    model = bundled_network()
+    window = window_on(box_around(mask >= _THRESHOLD, _MARGIN), (model.config.height, model.config.width))
+    return _answer(model, framed(rgb, window))[2]
+
+
+def is_somebody(guess: Guess) -> bool:
+    """Whether there is an outline, and a person in it."""
+    return guess.signs is not None and guess.signs.person >= PERSON_CHANCE and bool((guess.mask >= _THRESHOLD).any())
+
+
+def best_guess_of(model: PersonModel, rgb: NDArray[np.uint8]) -> Guess:
+    """A network's answer about the person in the middle of a photo, good or bad."""
     height, width = rgb.shape[:2]
-    frame_size = (network.config.height, network.config.width)
-    whole = window_on((0, 0, width, height), frame_size)
-    values, quality = _answer(network, framed(rgb, whole))
-    closer = _closer(values, whole, (height, width))
+    window = window_on((0, 0, width, height), (model.config.height, model.config.width))
+    values, quality, signs = _answer(model, framed(rgb, window))
+    closer = _closer(values, window, (height, width))
     if closer is not None:
-        near_values, near_quality = _answer(network, framed(rgb, closer))
-        if (near_values >= _THRESHOLD).any():
-            whole, values, quality = closer, near_values, near_quality
-    return Guess(unframed(values, whole, (height, width)), quality)
+        near = _answer(model, framed(rgb, closer))
+        if (near[0] >= _THRESHOLD).any():
+            window, (values, quality, signs) = closer, near
+    return Guess(sharpened(rgb, values, window), quality, signs)
 
 
 @cache
-def bundled_network() -> "MaskNetwork":
+def bundled_network() -> PersonModel:
     """The network that comes with mmgen, one for the process.
 
     Raises:
@@ -103,85 +131,50 @@ def network_sha256() -> str:
     return sha256_file(NETWORK_FILE) if NETWORK_FILE.is_file() else "none"
 
 
-def read_network(path: Path) -> "MaskNetwork":
-    """Build the network of a file that `write_network` wrote.
-
-    Raises:
-        FatalError: `mask_network_unusable`.
-    """
+def _answer(model: PersonModel, frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, Signs]:
+    """Mask [h, w], 0..255, quality, and what else is said of one frame [h, w, 3]."""
     import torch
-    from safetensors import SafetensorError, safe_open
 
-    from recon.segmentation import MaskNetwork, MaskNetworkConfig
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER_KEY])
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}
-        if header["schema"] != SCHEMA:
-            raise ValueError(f"schema {header['schema']!r}, not {SCHEMA!r}")
-        network = MaskNetwork(MaskNetworkConfig.from_dict(header["config"]), is_folded=True)
-        network.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise FatalError(
-            "mask_network_unusable",
-            f"the mask network {display_name(path)} cannot be used: {first}"[:300],
-            "Install mmgen again, or give masks with --masks DIR.",
-        ) from error
-    return network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def write_network(path: Path, network: "MaskNetwork", about: dict[str, Any]) -> None:
-    """Write a folded network in half precision, whole or not at all; the same network gives the same bytes.
-
-    Args:
-        path: where to.
-        network: as `recon.segmentation.folded` gives it.
-        about: more for the header; JSON values.
-    """
-    from safetensors.torch import save
-
-    from mmgen.core.files import write_bytes_atomic
-
-    header = {"schema": SCHEMA, "config": network.config.to_dict(), **about}
-    tensors = {name: value.detach().half().contiguous() for name, value in network.state_dict().items()}
-    write_bytes_atomic(path, save(tensors, {HEADER_KEY: json.dumps(header, sort_keys=True, allow_nan=False)}))
-
-
-def _answer(network: "MaskNetwork", frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-    """Mask [h, w], 0..255, and quality of one frame [h, w, 3]."""
-    import torch
+    from recon.segmentation import CUTS
 
     with torch.inference_mode():
-        logits, apply_quality_gate = network(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
-        values = (torch.sigmoid(logits[0]) * 255).round().byte().numpy()
-        return values, float(torch.sigmoid(apply_quality_gate[0]))
+        said = model.network(torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 255)
+        values = (torch.sigmoid(said.mask[0]) * 255).round().byte().numpy()
+        person, back, quality = (float(torch.sigmoid(one[0])) for one in (said.person, said.back, said.quality))
+        azimuth = math.degrees(math.atan2(float(said.turn[0, 1]), float(said.turn[0, 0])))
+        count, cut = int(said.count[0].argmax()) + 1, CUTS[int(said.cut[0].argmax())]
+    return values, quality, Signs(person, back, azimuth, count, cut)
 
 
-def _searched(network: "MaskNetwork", rgb: NDArray[np.uint8], middle: Guess) -> list[Guess]:
-    """Everybody in a photo; large photos are searched in a small copy, and looked at themselves where somebody is."""
+def _searched(model: PersonModel, rgb: NDArray[np.uint8], middle: Guess) -> list[Guess]:
+    """Everybody in a photo, from left to right; large photos are searched in a small copy."""
     height, width = rgb.shape[:2]
-    if height <= SEARCH_ROWS:
-        return people_in(partial(_look, network, rgb), (height, width), middle)
-    size = (max(round(width * SEARCH_ROWS / height), 1), SEARCH_ROWS)
+    scale = min(1.0, SEARCH_ROWS / height)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
     small, seen = (
         np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX)) for picture in (rgb, middle.mask)
     )
-    found = people_in(partial(_look, network, small), (size[1], size[0]), Guess(seen, middle.quality))
+    start = _sober(Guess(seen, middle.quality, middle.signs))
     people = []
-    for guess in found:
+    for guess in people_in(partial(_look, model, small), (size[1], size[0]), start):
         left, top, right, bottom = box_around(guess.mask >= _THRESHOLD, _MARGIN)
         box = (left * width // size[0], top * height // size[1], right * width // size[0], bottom * height // size[1])
-        people.append(_look(network, rgb, box))
+        people.append(_look(model, rgb, box, is_final=True))
     return people
 
 
-def _look(network: "MaskNetwork", rgb: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Guess:
-    """A network's answer about a part of a photo."""
-    window = window_on(box, (network.config.height, network.config.width))
-    values, quality = _answer(network, framed(rgb, window))
-    return Guess(unframed(values, window, (rgb.shape[0], rgb.shape[1])), quality)
+def _look(model: PersonModel, rgb: NDArray[np.uint8], box: tuple[int, int, int, int], is_final: bool = False) -> Guess:
+    """A network's answer about a part of a photo; its edges are drawn along the photo's only where it is final."""
+    window = window_on(box, (model.config.height, model.config.width))
+    values, quality, signs = _answer(model, framed(rgb, window))
+    photo_size = (rgb.shape[0], rgb.shape[1])
+    mask = sharpened(rgb, values, window) if is_final else unframed(values, window, photo_size)
+    return _sober(Guess(mask, quality, signs))
+
+
+def _sober(guess: Guess) -> Guess:
+    """A guess without quality where nobody is there."""
+    return guess if is_somebody(guess) else Guess(guess.mask, 0.0, guess.signs)
 
 
 def _closer(values: NDArray[np.uint8], window: Window, photo_size: tuple[int, int]) -> Window | None:
@@ -198,7 +191,3 @@ def _closer(values: NDArray[np.uint8], window: Window, photo_size: tuple[int, in
         return None
     closer = window_on(box_around(found, _MARGIN), window.frame_size)
     return closer if closer.rows_per_pixel > _WORTH_ZOOMING * window.rows_per_pixel else None
-
-
-def _unusable(what: str) -> ItemError:
-    return ItemError("mask_unusable", what, "Crop the photo to the person, or give a mask with --masks DIR.")

@@ -63,16 +63,37 @@ class MaskSource:
 
 
 @dataclass(frozen=True)
+class Signs:
+    """What the person network says of somebody beside their outline.
+
+    Attributes:
+        person: chance that there is a person, 0..1.
+        back: chance that they are seen from behind, 0..1.
+        azimuth_deg: of the camera around them, 0 from the front; a rough guess.
+        count: how many people of a size are seen, 4 for more than three.
+        cut: where the picture's lower edge cuts them, one of `recon.segmentation.CUTS`.
+    """
+
+    person: float
+    back: float
+    azimuth_deg: float
+    count: int
+    cut: str
+
+
+@dataclass(frozen=True)
 class Guess:
     """A mask that nobody drew.
 
     Attributes:
         mask: uint8 [H, W], 255 = person.
         quality: 0..1, how far to trust it; see the module that guessed.
+        signs: what else was seen, if the person network guessed.
     """
 
     mask: NDArray[np.uint8]
     quality: float
+    signs: Signs | None = None
 
 
 @dataclass(frozen=True)

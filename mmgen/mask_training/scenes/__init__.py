@@ -1,9 +1,8 @@
-"""Pictures to teach the mask network with: people of `mmgen synth`, cut out, in front of anything at all.
+"""Pictures to teach the person network with: photos, avatars and nobody, put together anew each time.
 
 Needs OpenCV (the extra `masks`); nothing that a user runs imports it.
 """
 
-from mmgen.mask_training.scenes.compose import Scene, Scenes, photographed
-from mmgen.mask_training.scenes.cutouts import Bank, joined, load_bank
+from mmgen.mask_training.scenes.compose import SHARES, Scene, Scenes, Sources
 
-__all__ = ["Bank", "Scene", "Scenes", "joined", "load_bank", "photographed"]
+__all__ = ["SHARES", "Scene", "Scenes", "Sources"]

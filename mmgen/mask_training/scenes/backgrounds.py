@@ -74,8 +74,31 @@ def stripes(generator: np.random.Generator, size: Size, palette: Picture) -> Pic
     return np.asarray(cv2.warpAffine(sheet, matrix, (width, height), borderMode=cv2.BORDER_REFLECT), np.uint8)
 
 
+def landscape(generator: np.random.Generator, size: Size, palette: Picture) -> Picture:
+    """Sky, sun, ridges of hills one before the other, trees and houses on some of them."""
+    height, width = size
+    sky = palette[generator.integers(len(palette), size=2)] if generator.random() < 0.4 else _SKIES[generator.integers(4)]
+    picture = np.ascontiguousarray(cv2.resize(sky[:, None], (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    if generator.random() < 0.5:
+        at = (int(generator.integers(width)), int(generator.integers(height // 2)))
+        cv2.circle(picture, at, int(generator.uniform(0.02, 0.09) * height), (255, 240, 190), -1, cv2.LINE_AA)
+    level = generator.uniform(0.3, 0.6)
+    while level < 1:
+        colour = palette[generator.integers(len(palette))] if generator.random() < 0.5 else generator.integers(20, 170, 3)
+        ridge = _ridge(generator, width, height, float(level))
+        outline = np.concatenate([np.stack([np.arange(width), ridge], axis=1), [[width, height], [0, height]]])
+        shade = tuple(int(value) for value in colour)
+        cv2.fillPoly(picture, [outline.astype(np.int32)], shade, cv2.LINE_AA)
+        for _ in range(int(generator.choice([0, 0, 3, 9]))):
+            _stand(generator, picture, int(generator.integers(width)), ridge)
+        level += generator.uniform(0.08, 0.4)
+    return picture
+
+
+_SKIES = np.array([[(90, 150, 220), (220, 235, 250)], [(30, 30, 70), (240, 150, 90)],
+                   [(150, 155, 165), (205, 205, 210)], [(10, 12, 30), (50, 60, 100)]], np.uint8)  # fmt: skip
 QUIET: tuple[Family, ...] = (clouds, gradient)
-TRAINING_FAMILIES: tuple[Family, ...] = (clouds, gradient, room, clutter, clutter, stripes)
+TRAINING_FAMILIES: tuple[Family, ...] = (clouds, gradient, room, clutter, clutter, stripes, landscape, landscape)
 
 
 def as_bytes(values: NDArray[np.floating]) -> Picture:
@@ -139,3 +162,29 @@ def _shape(generator: np.random.Generator, picture: Picture, palette: Picture, s
     else:
         end = (int(x + generator.normal(0, 4 * scale)), int(y + generator.normal(0, 4 * scale)))
         cv2.line(picture, (x, y), end, colour, int(generator.integers(1, 7)), cv2.LINE_AA)
+
+
+def _ridge(generator: np.random.Generator, width: int, height: int, level: float) -> NDArray[np.int64]:
+    """Rows of a line of hills, by column."""
+    points = generator.normal(level, generator.uniform(0, 0.12), int(generator.integers(2, 9))) * height
+    line = cv2.resize(points.astype(np.float32)[None], (width, 1), interpolation=cv2.INTER_CUBIC)[0]
+    return np.asarray(line, np.int64)
+
+
+def _stand(generator: np.random.Generator, picture: Picture, column: int, ridge: NDArray[np.int64]) -> None:
+    """A tree or a house on a ridge."""
+    foot = int(ridge[column])
+    high = int(generator.uniform(0.03, 0.3) * len(picture)) + 2
+    wide = int(high * generator.uniform(0.25, 0.9)) + 1
+    colour = tuple(int(value) for value in generator.integers(10, 150, 3))
+    if generator.random() < 0.4:
+        cv2.rectangle(picture, (column - wide // 2, foot - high // 2), (column + wide // 2, foot + 3), colour, -1)
+        roof = [(column - wide // 2, foot - high // 2), (column + wide // 2, foot - high // 2), (column, foot - high)]
+        cv2.fillPoly(picture, [np.array(roof, np.int32)], tuple(value // 2 for value in colour), cv2.LINE_AA)
+        return
+    cv2.line(picture, (column, foot), (column, foot - high), (60, 40, 25), max(1, high // 14))
+    if generator.random() < 0.5:
+        cv2.ellipse(picture, (column, foot - high), (wide // 2, high // 2), 0, 0, 360, colour, -1, cv2.LINE_AA)
+    else:
+        top = [(column - wide // 2, foot - high // 5), (column + wide // 2, foot - high // 5), (column, foot - 5 * high // 4)]
+        cv2.fillPoly(picture, [np.array(top, np.int32)], colour, cv2.LINE_AA)

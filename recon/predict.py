@@ -14,6 +14,7 @@ from torch import Tensor
 
 from recon.camera import in_camera_frame
 from recon.encoders import AttributeEncoder
+from recon.facing import Facing, turned_round
 from recon.fitting.descent import SurfaceSmoother
 from recon.fitting.refine import RefineConfig, refine_shape
 from recon.metrics import mask_iou, ssim
@@ -42,12 +43,14 @@ class PersonCrop(TensorRecord):
         mask: [h, w] 0 or 1, 1 = person.
         fine_image: [3, H, W] 0..1, at about the texture's resolution: where colours are taken from.
         fine_mask: [H, W] 0..1.
+        facing: where the person faces, if that is known; the networks then answer under a camera that agrees.
     """
 
     image: Float[Tensor, "3 h w"]
     mask: Float[Tensor, "h w"]
     fine_image: Float[Tensor, "3 H W"]
     fine_mask: Float[Tensor, "H W"]
+    facing: Facing | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class PredictedPerson:
         camera: a batch of one, offset in the camera frame; belongs to the crop.
         baked: the texture with what is known about it.
         fit: how well it explains the photo.
+        is_turned: whether the networks saw the person face another way than the crop says, and were corrected.
     """
 
     attributes: Attributes
@@ -94,6 +98,7 @@ class PredictedPerson:
     camera: Camera
     baked: BakedTexture
     fit: PhotoFit
+    is_turned: bool
 
 
 class Predictor:
@@ -135,34 +140,54 @@ class Predictor:
             return []
         device = self.encoder.prototype_vertices.device
         people = [one.to(device) for one in people]
-        return [self._painted(*pair) for pair in zip(people, self._attributes(people), strict=True)]
+        answers, wrong = self._answers(people)
+        attributes = self._refined(answers, people)
+        return [
+            self._painted(person, one, index in wrong)
+            for index, (person, one) in enumerate(zip(people, attributes, strict=True))
+        ]
 
-    def _attributes(self, people: Sequence[PersonCrop]) -> list[Attributes]:
-        with torch.no_grad():
-            answers = [
-                answer
-                for start in range(0, len(people), NETWORK_BATCH)
-                for answer in self._encoded(people[start : start + NETWORK_BATCH])
-            ]
+    @torch.no_grad()
+    def _answers(self, people: Sequence[PersonCrop]) -> tuple[list[Attributes], set[int]]:
+        """What the networks say of everybody, and who was turned round."""
+        answers: list[Attributes] = []
+        turned: set[int] = set()
+        for start in range(0, len(people), NETWORK_BATCH):
+            some, wrong = self._encoded(people[start : start + NETWORK_BATCH])
+            answers += some
+            turned |= {start + index for index in wrong}
+        return answers, turned
+
+    def _refined(self, answers: list[Attributes], people: Sequence[PersonCrop]) -> list[Attributes]:
         if self.options.refine_steps == 0:
             return answers
         together = Attributes.joined(answers)
         refined = refine_shape(together, _sample(people), self.encoder.prototype, self._refinement, self._smoother)
         return refined.separated()
 
-    def _encoded(self, people: Sequence[PersonCrop]) -> list[Attributes]:
+    def _encoded(self, people: Sequence[PersonCrop]) -> tuple[list[Attributes], list[int]]:
         sample = _sample([*people, *[people[0]] * (NETWORK_BATCH - len(people))])
         gain = exposure_gain(sample)
-        return unexposed(self.encoder(exposed(sample, gain)), gain).separated()[: len(people)]
+        seen = exposed(sample, gain)
+        said = self.encoder(seen)
+        answers = unexposed(said, gain).separated()
+        facings = [one.facing for one in people] + [None] * (NETWORK_BATCH - len(people))
+        camera, wrong = turned_round(said.camera, facings)
+        if wrong:
+            again = unexposed(self.encoder(seen, camera=camera), gain).separated()
+            for index in wrong:
+                answers[index] = again[index]
+        return answers[: len(people)], wrong
 
     @torch.no_grad()
-    def _painted(self, person: PersonCrop, attributes: Attributes) -> PredictedPerson:
+    def _painted(self, person: PersonCrop, attributes: Attributes, is_turned: bool) -> PredictedPerson:
         prototype, camera = self.encoder.prototype, in_camera_frame(attributes.camera)
         vertices = prototype.vertices + attributes.offsets
         painted = textures_in_light(attributes)[0]
         baked = self._blender(painted, person.fine_image, person.fine_mask, vertices[0], camera)
         mesh = TexturedMesh(vertices, prototype.faces, prototype.face_uv, baked.texture[None])
-        return PredictedPerson(attributes, mesh, camera, baked, photo_fit(mesh, camera, person.image, person.mask))
+        fit = photo_fit(mesh, camera, person.image, person.mask)
+        return PredictedPerson(attributes, mesh, camera, baked, fit, is_turned)
 
 
 @torch.no_grad()

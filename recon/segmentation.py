@@ -1,13 +1,13 @@
-"""One small network that looks at a photo once: the outline of the person in its middle, and what else it says of them.
+"""One small network that looks at a photo once: the outline of the person in its middle, and what else is to be said.
 
-The trunk is EfficientNet-lite0 (Tan and Le, ICML 2019; the lite variant has neither squeeze-and-excitation nor swish) up
-to its eleventh block, stride 16. A narrow decoder with skips at strides 8, 4 and 2 draws the outline at half of the size.
+The trunk is EfficientNet-lite0 (Tan and Le, ICML 2019; the lite variant has no squeeze-and-excitation and no swish) up
+to its eleventh block, stride 16. A narrow decoder with skips at strides 8, 4 and 2 draws the outline at half the size.
 Answers about the whole picture read the deepest map through a few learned attention maps and through the outline.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float
@@ -77,7 +77,7 @@ class Answers(NamedTuple):
         person: logit of there being a person in the middle.
         back: logit of the person's being seen from behind.
         turn: cosine and sine of the azimuth, 0 degrees from the front, not normalised.
-        count: logits of `COUNTS` classes.
+        number: logits of `COUNTS` classes.
         cut: logits of `CUTS`.
     """
 
@@ -87,7 +87,7 @@ class Answers(NamedTuple):
     person: Float[Tensor, " B"]
     back: Float[Tensor, " B"]
     turn: Float[Tensor, "B 2"]
-    count: Float[Tensor, "B 4"]
+    number: Float[Tensor, "B 4"]
     cut: Float[Tensor, "B 6"]
 
 
@@ -157,9 +157,7 @@ class PersonNetwork(nn.Module):
 
     def _join(self, inputs: int, outputs: int, kernel: int, groups: int = 1, dilation: int = 1) -> nn.Sequential:
         padding = dilation * (kernel // 2)
-        layer = nn.Conv2d(
-            inputs, outputs, kernel, 1, padding, groups=groups, dilation=dilation, bias=self.is_folded
-        )
+        layer = nn.Conv2d(inputs, outputs, kernel, 1, padding, groups=groups, dilation=dilation, bias=self.is_folded)
         nn.init.kaiming_normal_(layer.weight)
         if self.is_folded:
             return nn.Sequential(layer, nn.ReLU(inplace=True))
@@ -222,8 +220,9 @@ def load_trunk(network: PersonNetwork, state: Mapping[str, Tensor], eps: float =
     Raises:
         ValueError: a value is missing or has another shape.
     """
-    pairs = [("_conv_stem", "_bn0", network.stem.conv)]
+    pairs: list[tuple[str, str, nn.Conv2d]] = [("_conv_stem", "_bn0", network.stem.conv)]
     for index, block in enumerate(network.blocks):
+        assert isinstance(block, _Block)
         name = f"_blocks.{index}"
         if block.expand is not None:
             pairs.append((f"{name}._expand_conv", f"{name}._bn0", block.expand.conv))
@@ -238,7 +237,7 @@ def load_trunk(network: PersonNetwork, state: Mapping[str, Tensor], eps: float =
         scale = gain / torch.sqrt(variance + eps)
         with torch.no_grad():
             layer.weight.copy_(weight * scale[:, None, None, None])
-            layer.bias.copy_(shift - mean * scale)
+            cast(Tensor, layer.bias).copy_(shift - mean * scale)
 
 
 def folded(network: PersonNetwork) -> PersonNetwork:

@@ -56,6 +56,11 @@ DEFAULT_TEXTURE_SIZE = "512x256"
     + "]",
 )
 @click.option(
+    "--facing",
+    type=click.Choice(["auto", "front", "back"]),
+    help="Where all people face: towards the camera, or away from it; auto looks at each photo.  [default: auto]",
+)
+@click.option(
     "--height",
     type=click.FloatRange(0.1, 10),
     metavar="METRES",
@@ -187,6 +192,7 @@ def _method_options(options: Mapping[str, Any]) -> Any:
         "template": options["template"],
         "masks": options["masks"],
         "by_identity": options["by_identity"],
+        "facing": options["facing"],
         "weights": _weights(options["method"], options["weights"], options["template"]),
     }
     method = ReconstructOptions(**{name: value for name, value in chosen.items() if value is not None})

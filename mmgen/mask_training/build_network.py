@@ -3,8 +3,8 @@
     python -m mmgen.mask_training.build_network manifests/person-network.toml --people PEOPLE --nobody CLOTHES
         --avatars AVATARS --trunk efficientnet-lite0.pth --cache CACHE --out network.safetensors
 
-PEOPLE has `photos/`, `labels/NAME.png` (0 is background) and `split.csv`; CLOTHES has `photos/` and `split.csv`; AVATARS has
-rigged GLBs. `--measure` reads the `val` splits and the avatars held out. One thread.
+PEOPLE has `photos/`, `labels/NAME.png` (0 is background) and `split.csv`; CLOTHES has `photos/` and `split.csv`;
+AVATARS has rigged GLBs. `--measure` reads the `val` splits and the avatars held out. One thread.
 """
 
 import argparse

@@ -24,6 +24,7 @@ from mmgen.masks.network_file import PersonModel
 from mmgen.masks.structures import Guess, Signs
 
 _WORST = 12
+_AVATAR_STEP = 3
 _GREYS = {"white": 255, "grey": 128, "black": 0}
 _HEIGHT = 512
 _WEAK_FRONT = 60.0
@@ -34,8 +35,7 @@ def measure(model: PersonModel, folders: Folders, manifest: PersonManifest, shee
 
     Args:
         model: to measure.
-        folders: `people` and `nobody` with a `val` split; `avatars` are optional, so are `things`, which here are further
-            photos of nobody.
+        folders: `people` and `nobody` with a `val` split; perhaps `avatars`, and `things`, further photos of nobody.
         manifest: says which avatars were held out.
         sheet: PNG to write, the worst outlines of photos.
     """
@@ -44,7 +44,8 @@ def measure(model: PersonModel, folders: Folders, manifest: PersonManifest, shee
     photos = [bank.read_rgb(folders.people, name) for name in names]
     labels = [np.asarray(Image.open(folders.people / "labels" / f"{name}.png")) > 0 for name in names]
     figures: dict[str, Any] = {"photos": _photos(photos, labels, names, sheet)}
-    figures["photos"]["signs"] = _signs([network.signs_of(rgb, label.astype(np.uint8) * 255) for rgb, label in zip(photos, labels, strict=True)])  # fmt: skip
+    masks = [label.astype(np.uint8) * 255 for label in labels]
+    figures["signs"] = _signs([network.signs_of(rgb, mask) for rgb, mask in zip(photos, masks, strict=True)])
     figures["cuts"] = _cuts(model, photos, labels)
     clothes = [item.picture[..., :3] for item in bank.people_free(folders.nobody, "val")]
     figures["clothes"] = _nobody(clothes)
@@ -52,7 +53,7 @@ def measure(model: PersonModel, folders: Folders, manifest: PersonManifest, shee
         figures["things"] = _nobody([item.picture[..., :3] for item in bank.loose_pictures(folders.things)])
     figures["composites"] = {str(number): _composites(photos, number) for number in (2, 4)}
     if folders.avatars is not None:
-        figures["avatars"] = _avatars(folders.avatar_items(manifest, True), photos, labels)
+        figures["avatars"] = _avatars(model, folders.avatar_items(manifest, True)[::_AVATAR_STEP], photos, labels)
     return figures
 
 
@@ -116,7 +117,7 @@ def _signs(signs: Sequence[Signs]) -> dict[str, Any]:
 def _cuts(
     model: PersonModel, photos: Sequence[NDArray[np.uint8]], labels: Sequence[NDArray[np.bool_]]
 ) -> dict[str, dict[str, float]]:
-    """Photos cut off in the middle of each class: share found cut, share of the right class, share accepted as people."""
+    """Photos cut off in the middle of each class: shares found cut, given the right class, taken for people."""
     result = {}
     for cut, between in CUT_FRACTIONS.items():
         said = []
@@ -154,7 +155,7 @@ def _composites(photos: Sequence[NDArray[np.uint8]], number: int) -> dict[str, A
 
 
 def _avatars(
-    items: Sequence[Item], photos: Sequence[NDArray[np.uint8]], labels: Sequence[NDArray[np.bool_]]
+    model: PersonModel, items: Sequence[Item], photos: Sequence[NDArray[np.uint8]], labels: Sequence[NDArray[np.bool_]]
 ) -> dict[str, Any]:
     """Facing and outline of held-out avatars, before plain grounds and before sides of photos."""
     streets = [np.dstack([rgb, label.astype(np.uint8) * 255]) for rgb, label in zip(photos, labels, strict=True)]
@@ -165,17 +166,20 @@ def _avatars(
 
     grounds: dict[str, Callable[[int], NDArray[np.uint8]]] = {name: plain(level) for name, level in _GREYS.items()}
     grounds["street"] = lambda index: street(generator, streets[index % len(streets)], (_HEIGHT, _HEIGHT * 2 // 3))
-    return {name: _facing([(item, *_pasted(item, make(index))) for index, item in enumerate(items)]) for name, make in
-            grounds.items()}  # fmt: skip
+    return {
+        name: _facing(model, ((item, *_pasted(item, make(index))) for index, item in enumerate(items)))
+        for name, make in grounds.items()
+    }
 
 
-def _facing(pasted: Sequence[tuple[Item, NDArray[np.uint8], NDArray[np.uint8]]]) -> dict[str, Any]:
+def _facing(model: PersonModel, pasted: Iterable[tuple[Item, NDArray[np.uint8], NDArray[np.uint8]]]) -> dict[str, Any]:
     turns, backs, overlaps = [], [], []
     for item, rgb, mask in pasted:
+        guess = network.best_guess_of(model, rgb)
+        assert guess.signs is not None
         turns.append(abs(item.azimuth_deg))
-        backs.append(network.signs_of(rgb, mask).back)
-        guesses = _guessed(rgb)
-        overlaps.append(iou(guesses[0].mask, mask >= 128) if guesses else 0.0)
+        backs.append(guess.signs.back)
+        overlaps.append(iou(guess.mask, mask >= 128))
     turn, back = np.array(turns), np.array(backs)
     fronts, others = back[turn <= FRONT_DEG], back[turn >= BACK_DEG]
     clear = back[turn <= _WEAK_FRONT], back[turn >= 180 - _WEAK_FRONT]

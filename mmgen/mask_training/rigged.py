@@ -121,9 +121,10 @@ def draw_rigged(
     corners = [_skinned(part, world) for part in person.parts]
     every = np.concatenate(corners)
     middle, tall = (every.max(axis=0) + every.min(axis=0)) / 2, np.ptp(every[:, 1])
-    turn = Rotation.from_euler("X", elevation_deg, degrees=True).as_matrix() @ Rotation.from_euler(
-        "Y", -azimuth_deg, degrees=True
-    ).as_matrix()
+    turn = (
+        Rotation.from_euler("X", elevation_deg, degrees=True).as_matrix()
+        @ Rotation.from_euler("Y", -azimuth_deg, degrees=True).as_matrix()
+    )
     scale = 1.75 / tall
     seen = [(corner - middle) @ turn.T * scale for corner in corners]
     side = int(height * 1.25) * _SAMPLES
@@ -133,7 +134,7 @@ def draw_rigged(
     for part, points in sorted(zip(person.parts, seen, strict=True), key=lambda pair: -len(pair[0].faces)):
         _draw_part(part, points, focal, colour, nearest)
     small = cv2.resize(colour, (side // _SAMPLES, side // _SAMPLES), interpolation=cv2.INTER_AREA)
-    small[..., :3] /= np.maximum(small[..., 3:], 1e-3)
+    small[..., :3] = small[..., :3] / np.maximum(small[..., 3:], 1e-3)
     rows, columns = np.flatnonzero(small[..., 3].any(axis=1)), np.flatnonzero(small[..., 3].any(axis=0))
     cut = small[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return (np.clip(cut, 0, 1) * 255 + 0.5).astype(np.uint8)
@@ -154,8 +155,10 @@ def _draw_part(
     index = rasterise(pixels, depth, both, side, side)
     rows, columns = np.nonzero(index >= 0)
     faces = both[index[rows, columns]]
-    weights = _barycentric(pixels[faces], np.stack([columns + 0.5, rows + 0.5], axis=1)) / depth[faces]
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights: NDArray[np.float64] = (
+        _barycentric(pixels[faces], np.stack([columns + 0.5, rows + 0.5], axis=1)) / depth[faces]
+    )
+    weights = weights / weights.sum(axis=1, keepdims=True)
     z = (weights * depth[faces]).sum(axis=1)
     uv = (weights[:, :, None] * part.uv[faces]).sum(axis=1) % 1
     high, wide = part.texture.shape[:2]

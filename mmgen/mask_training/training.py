@@ -70,7 +70,7 @@ class Batch(NamedTuple):
     person: Tensor
     azimuth_deg: Tensor
     back: Tensor
-    count: Tensor
+    number: Tensor
     cut: Tensor
     is_photo: Tensor
 
@@ -169,7 +169,7 @@ def losses(answers: Answers, batch: Batch) -> dict[str, Tensor]:
         "person": _binary(answers.person, batch.person, torch.ones_like(answers.person)),
         "back": _binary(answers.back, torch.where(batch.person == 1, batch.back, -1), facing),
         "turn": (off * known * facing).sum() / max(int(known.sum()), 1),
-        "count": _classes(answers.count, batch.count),
+        "count": _classes(answers.number, batch.number),
         "cut": _classes(answers.cut, batch.cut),
     }
 
@@ -186,7 +186,7 @@ def _step(
     each = losses(answers, batch)
     total = each["mask"] + sum(weight * each[name] for name, weight in WEIGHTS.items())
     optimiser.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[union-attr]
+    total.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
     optimiser.step()
     is_photo = batch.is_photo & (batch.person == 1) & (batch.weights > 0)
@@ -239,9 +239,7 @@ def _save(
     os.replace(temp, path)
 
 
-def _resume(
-    path: Path, network: PersonNetwork, average: dict[str, Tensor], optimiser: torch.optim.Optimizer
-) -> int:
+def _resume(path: Path, network: PersonNetwork, average: dict[str, Tensor], optimiser: torch.optim.Optimizer) -> int:
     if not path.is_file():
         return 0
     state = torch.load(path, weights_only=True)

@@ -37,8 +37,8 @@ def _filtered(guide: NDArray[np.uint8], values: NDArray[np.uint8]) -> NDArray[np
     height, width = guide.shape
     scale = min(1.0, _ROWS / height)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    fitted = np.asarray(Image.fromarray(guide).resize(size, Image.Resampling.BOX), np.float32) / 255
-    wanted = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR), np.float32) / 255
+    fitted = _unit(Image.fromarray(guide).resize(size, Image.Resampling.BOX))
+    wanted = _unit(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR))
     radius = max(1, round(_RADIUS * size[1] / _ROWS))
     slope, level = _lines(fitted, wanted, radius)
     if scale < 1:
@@ -48,13 +48,17 @@ def _filtered(guide: NDArray[np.uint8], values: NDArray[np.uint8]) -> NDArray[np
     return (np.clip(soft, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
+def _unit(picture: Image.Image) -> NDArray[np.float32]:
+    return np.asarray(picture, np.float32) * np.float32(1 / 255)
+
+
 def _lines(
     guide: NDArray[np.float32], wanted: NDArray[np.float32], radius: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Slope and level of the lines from guide to mask, each the mean over the boxes around."""
     mean, target = _mean(guide, radius), _mean(wanted, radius)
     variance = _mean(guide * guide, radius) - mean * mean
-    slope = (_mean(guide * wanted, radius) - mean * target) / (variance + _EPS)
+    slope = ((_mean(guide * wanted, radius) - mean * target) / (variance + _EPS)).astype(np.float32)
     return _mean(slope, radius), _mean(target - slope * mean, radius)
 
 

@@ -14,7 +14,7 @@ import mmgen.masks.network as network
 from mmgen.core.errors import ItemError
 from mmgen.core.listing import display_name
 from mmgen.masks.cleaning import CleanMask, clean_mask, clean_people
-from mmgen.masks.structures import LOW_CONFIDENCE_QUALITY, MaskResult, MaskSource
+from mmgen.masks.structures import LOW_CONFIDENCE_QUALITY, MaskResult, MaskSource, Signs
 from mmgen.masks.values import fit_to_photo, mask_values
 from mmgen.photos.decoding import decode_file
 from mmgen.photos.images import Photo
@@ -32,6 +32,7 @@ class _Raw:
     quality: float | None = None
     masker: str | None = None
     notes: tuple[str, ...] = ()
+    signs: Signs | None = None
 
 
 def find_mask(photo: Photo, source: MaskSource, relative: PurePath | None = None) -> MaskResult:
@@ -91,6 +92,7 @@ def _result(raw: _Raw, clean: CleanMask) -> MaskResult:
         quality=raw.quality,
         masker=raw.masker,
         notes=raw.notes + clean.notes,
+        signs=raw.signs,
     )
 
 
@@ -167,12 +169,11 @@ def _from_file(path: Path, photo: Photo, source: str) -> _Raw:
 
 def _from_network(photo: Photo) -> list[_Raw]:
     name = f"the guessed mask of {display_name(photo.path)}"
-    return [
-        _Raw(
-            guess.mask, "network", name, quality=guess.quality, notes=(_guess_note("the mask network", guess.quality),)
-        )
-        for guess in network.guess_people(photo.rgb, name)
-    ]
+    found = []
+    for guess in network.guess_people(photo.rgb, name):
+        note = _guess_note("the mask network", guess.quality)
+        found.append(_Raw(guess.mask, "network", name, quality=guess.quality, notes=(note,), signs=guess.signs))
+    return found
 
 
 def _from_grabcut(photo: Photo) -> _Raw:

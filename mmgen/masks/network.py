@@ -7,6 +7,7 @@ same photo gives the same mask, whatever is asked before or after it: photos are
 import math
 from functools import cache, partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ PERSON_CHANCE = 0.5
 
 BACK_CHANCE = 0.5
 """From this on a person is seen from behind; set on avatars that were held out."""
+
+_FACING_DOUBT = 0.15
+"""Chances of a back that lie nearer to `BACK_CHANCE` say nothing."""
 
 WIDEST_CROP = 0.7
 """Width over height of photos that are taken to show one person in the middle."""
@@ -97,6 +101,13 @@ def signs_of(rgb: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Signs:
     return _answer(model, framed(rgb, window))[2]
 
 
+def facing_said(signs: Signs) -> Literal["front", "back"] | None:
+    """Where a person faces, if the network is sure."""
+    if abs(signs.back - BACK_CHANCE) < _FACING_DOUBT:
+        return None
+    return "back" if signs.back > BACK_CHANCE else "front"
+
+
 def is_somebody(guess: Guess) -> bool:
     """Whether there is an outline, and a person in it."""
     return guess.signs is not None and guess.signs.person >= PERSON_CHANCE and bool((guess.mask >= _THRESHOLD).any())
@@ -142,7 +153,7 @@ def _answer(model: PersonModel, frame: NDArray[np.uint8]) -> tuple[NDArray[np.ui
         values = (torch.sigmoid(said.mask[0]) * 255).round().byte().numpy()
         person, back, quality = (float(torch.sigmoid(one[0])) for one in (said.person, said.back, said.quality))
         azimuth = math.degrees(math.atan2(float(said.turn[0, 1]), float(said.turn[0, 0])))
-        count, cut = int(said.count[0].argmax()) + 1, CUTS[int(said.cut[0].argmax())]
+        count, cut = int(said.number[0].argmax()) + 1, CUTS[int(said.cut[0].argmax())]
     return values, quality, Signs(person, back, azimuth, count, cut)
 
 

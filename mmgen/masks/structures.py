@@ -110,6 +110,7 @@ class MaskResult:
         quality: 0..1 for a guessed mask (see the module that guessed); None for a given one.
         masker: name and version of the masker that guessed it, if one did.
         notes: what a user should know.
+        signs: what the person network said beside the outline, where it guessed.
     """
 
     mask: NDArray[np.uint8]
@@ -121,3 +122,4 @@ class MaskResult:
     quality: float | None = None
     masker: str | None = None
     notes: tuple[str, ...] = ()
+    signs: Signs | None = None

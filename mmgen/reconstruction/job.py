@@ -18,7 +18,7 @@ from mmgen.masks.maskers import masker_title
 from mmgen.masks.network import network_sha256
 from mmgen.masks.structures import LOW_CONFIDENCE_QUALITY
 from mmgen.photos.inputs import REJECTED_FOLDER, InputItem, with_person
-from mmgen.work.records import NO_CHOICES, PersonRecord, PhotoRecord, Record
+from mmgen.work.records import NO_CHOICES, Facing, PersonRecord, PhotoRecord, Record
 
 POOR_FIT_IOU = 0.75
 """A guessed outline that the body meets worse than this may not be that of a whole person."""
@@ -65,6 +65,10 @@ class ReconstructedLike(Protocol):
     @property
     def person(self) -> tuple[int, int]:
         """Number, from the left, of how many people in the photo."""
+
+    @property
+    def facing(self) -> Facing:
+        """Whether the person in the photo is seen from the front or from behind."""
 
     @property
     def photos(self) -> tuple[PhotoRecord, ...]:
@@ -130,6 +134,7 @@ class Job:
                 "mask_kind": self.masks.kind,
                 "mask": sha256_file(mask) if mask else None,
                 "mask_network": network_sha256() if mask is None and self.masks.may_ask_network else None,
+                "facing_network": network_sha256() if self._asks_facing else None,
                 "weights": weights_sha256,
                 "options": self.options_sha256,
                 **({} if masker is None else {"masker": masker}),
@@ -137,6 +142,10 @@ class Job:
                 **({} if item.choices == NO_CHOICES else {"choices": asdict(item.choices)}),
             }
         )
+
+    @property
+    def _asks_facing(self) -> bool:
+        return self.options.get("method") == "network" and "facing" not in self.options
 
     def _mask_file(self, item: InputItem) -> Path | None:
         if self.masks.folder is not None:
@@ -198,6 +207,7 @@ def _person_record(item: InputItem, result: ReconstructedLike, output_sha256: st
         mask_quality=rounded_quality(result.mask_quality),
         mask_sha256=result.mask_sha256,
         output_sha256=output_sha256,
+        facing=result.facing,
     )
 
 

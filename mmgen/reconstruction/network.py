@@ -10,7 +10,7 @@ from mmgen.masks import MaskSource
 from mmgen.models.weights import Weights, load_weights, read_header
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.prepare import Framing, Prepared, prepare_people
-from mmgen.reconstruction.result import Body, Reconstructed, ReconstructOptions, RunContext, finish
+from mmgen.reconstruction.result import Body, FacingChoice, Reconstructed, ReconstructOptions, RunContext, finish
 from recon.encoders import EncoderConfig
 from recon.predict import PredictedPerson, PredictOptions, Predictor
 
@@ -26,11 +26,11 @@ class PhotoPredictor:
         FatalError: the weights file is missing, damaged, or none of ours.
     """
 
-    def __init__(self, weights: Path, device: str, options: PredictOptions) -> None:
+    def __init__(self, weights: Path, device: str, options: PredictOptions, facing: FacingChoice = "auto") -> None:
         self._path, self._device, self._options = weights, device, options
         config = EncoderConfig.from_dict(read_header(weights)["encoder"])
         self.weights_sha256 = sha256_file(weights)
-        self.framing = Framing((config.height, config.width), None, options.texture_size[0])
+        self.framing = Framing((config.height, config.width), None, options.texture_size[0], facing)
 
     @cached_property
     def weights(self) -> Weights:
@@ -58,9 +58,8 @@ class NetworkReconstructor:
         assert options.weights is not None
         self.options = options
         self._masks = MaskSource.parse(options.masks)
-        self.predict = PhotoPredictor(
-            options.weights, options.device, PredictOptions(options.texture_size, options.steps)
-        )
+        predict = PredictOptions(options.texture_size, options.steps)
+        self.predict = PhotoPredictor(options.weights, options.device, predict, options.facing)
         self.weights_sha256 = self.predict.weights_sha256
 
     def prepare(self, item: InputItem) -> tuple[Prepared, ...]:
@@ -87,6 +86,7 @@ class NetworkReconstructor:
             self.offsets_source,
             person.fit,
             () if light is None else tuple(light[0].tolist()),
+            person.is_turned,
         )
 
     @property

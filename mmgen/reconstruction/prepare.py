@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 
 from mmgen.core.listing import display_name
 from mmgen.masks import MaskResult, MaskSource, find_people
+from mmgen.masks.network import PERSON_CHANCE, facing_said, signs_of
 from mmgen.photos.crops import CropBox, apply_crop, person_crop
 from mmgen.photos.images import Photo, read_image
 from mmgen.photos.inputs import InputItem, with_person
+from mmgen.work.records import Facing
 from recon.predict import PersonCrop
 from recon.texturing.fill import push_pull
 
@@ -28,11 +31,13 @@ class Framing:
         small_size: (height, width) of the photo that networks see and figures are measured on, pixels.
         outline_size: (height, width) of the silhouette that is fitted, a multiple of `small_size`; None for none.
         texture_rows: rows of the texture that the finest crop is for.
+        facing: where everybody faces; `auto` asks the person network, None nobody.
     """
 
     small_size: tuple[int, int]
     outline_size: tuple[int, int] | None
     texture_rows: int
+    facing: Facing | Literal["auto"] | None = None
 
     @property
     def aspect(self) -> float:
@@ -57,6 +62,7 @@ class Prepared:
         found: the mask.
         notes: for the record.
         person: number, from the left, of how many people; (1, 1) for the only one.
+        facing: where the person faces, if anybody said.
     """
 
     item: InputItem
@@ -71,6 +77,7 @@ class Prepared:
     found: MaskResult
     notes: tuple[str, ...]
     person: tuple[int, int] = (1, 1)
+    facing: Facing | None = None
 
     @property
     def name(self) -> str:
@@ -85,6 +92,7 @@ class Prepared:
             (as_unit(self.small_mask) > 0.5).float(),
             as_unit(self.crop).permute(2, 0, 1),
             as_unit(self.mask),
+            self.facing,
         )
 
 
@@ -122,6 +130,7 @@ def cut_out(
     size = _crop_size(box, framing)
     width, height = photo.size
     outline_size = framing.outline_size
+    facing, doubts = _facing(item, photo, found, framing)
     return Prepared(
         item=item,
         crop=apply_crop(_person_only(photo.rgb, found.mask, box, size), box, size),
@@ -133,9 +142,23 @@ def cut_out(
         photo_size=(height, width),
         input_sha256=photo.sha256,
         found=found,
-        notes=photo.notes + found.notes,
+        notes=photo.notes + found.notes + doubts,
         person=person,
+        facing=facing,
     )
+
+
+def _facing(
+    item: InputItem, photo: Photo, found: MaskResult, framing: Framing
+) -> tuple[Facing | None, tuple[str, ...]]:
+    """Where the person faces, as somebody chose or as the person network says, and notes."""
+    chosen = item.choices.facing or framing.facing
+    if chosen != "auto":
+        return chosen, ()
+    signs = found.signs or signs_of(photo.rgb, found.mask)
+    if signs.person < PERSON_CHANCE:
+        return None, ("no person is seen in this photo; the given mask says that there is one",)
+    return facing_said(signs), ()
 
 
 def as_unit(image: NDArray[np.uint8]) -> torch.Tensor:

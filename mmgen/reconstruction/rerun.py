@@ -160,6 +160,7 @@ def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
             masks=_masks(made["mask_source"], given.masks),
             texture_codec=stated.get("texture_codec", "png"),
             by_identity=stated.get("by_identity", False),
+            facing=stated.get("facing", "auto"),
         )
         if stated["method"] == "network":
             options = replace(options, weights=_weights(made["weights_sha256"], given.weights))

@@ -14,11 +14,13 @@ from mmgen.core.version import __version__
 from mmgen.reconstruction.job import options_digest
 from mmgen.reconstruction.prepare import Prepared
 from mmgen.templates import template_digest
-from mmgen.work.records import PhotoRecord
+from mmgen.work.records import Facing, PhotoRecord
+from recon.facing import faces
 from recon.predict import PhotoFit
 from recon.structures import Camera, TexturedMesh
 
 Method = Literal["network", "fit"]
+FacingChoice = Literal["auto", "front", "back"]
 
 DEFAULT_REFINE_STEPS: dict[Method, int] = {"network": 0, "fit": 75}
 
@@ -40,6 +42,7 @@ class ReconstructOptions:
         weights: file of the networks; None fits the template instead.
         texture_codec: of the texture in the file.
         by_identity: all photos of a person make one asset.
+        facing: where all people face; `auto` leaves it to the person network, and to the networks where that is unsure.
     """
 
     texture_size: tuple[int, int] = (512, 256)
@@ -53,6 +56,7 @@ class ReconstructOptions:
     weights: Path | None = None
     texture_codec: TextureCodec = "jpeg"
     by_identity: bool = False
+    facing: FacingChoice = "auto"
 
     @property
     def method(self) -> Method:
@@ -79,6 +83,7 @@ class ReconstructOptions:
             "device": self.device.split(":")[0],
             **start,
             **together,
+            **({} if self.facing == "auto" else {"facing": self.facing}),
         }
 
 
@@ -94,6 +99,7 @@ class Body:
         offsets_source: where the shape comes from, in words.
         fit: how well it explains its photo.
         light: spherical harmonics that the networks read from the photo; empty without networks.
+        is_turned: whether the networks' first camera had the person face another way.
     """
 
     mesh: TexturedMesh
@@ -103,6 +109,7 @@ class Body:
     offsets_source: str
     fit: PhotoFit
     light: tuple[float, ...] = ()
+    is_turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,11 @@ class Reconstructed:
     mask_quality: float | None
     person: tuple[int, int] = (1, 1)
     photos: tuple[PhotoRecord, ...] = ()
+
+    @property
+    def facing(self) -> Facing:
+        """Whether the person in the photo is seen from the front or from behind."""
+        return facing_of(self.asset.provenance["camera"]["azimuth_deg"])
 
 
 @dataclass(frozen=True)
@@ -197,6 +209,7 @@ def provenance_of(item: Prepared, body: Body, origin: RunContext) -> dict[str, A
             "offset": [_rounded(value) for value in camera.offset[0]],
             "focal": camera.focal,
         },
+        "facing": {"side": facing_of(_rounded(camera.azimuth_deg[0])), "asked": item.facing, "turned": body.is_turned},
         "crop_px": {name: round(getattr(item.box, name), 3) for name in ("left", "top", "width", "height")},
         "photo_size_px": list(item.photo_size),
         "height_m": height_m,
@@ -205,6 +218,11 @@ def provenance_of(item: Prepared, body: Body, origin: RunContext) -> dict[str, A
         "ssim": round(body.fit.ssim, 6),
         "seen_fraction": round(body.seen_fraction, 6),
     }
+
+
+def facing_of(azimuth_deg: float) -> Facing:
+    """`front` or `back`."""
+    return "front" if faces(azimuth_deg, "front") else "back"
 
 
 def _height(item: Prepared, origin: RunContext) -> tuple[float, str]:

@@ -103,6 +103,7 @@ class PersonRecord:
     hint: str | None = None
     message: str | None = None
     review: Review | None = None
+    facing: Facing | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ class Record:
         photos: Where several photos make one asset: each of them, the one that says the pose first. Hashes of photo and
             mask are then of the hashes of all that have a part in it, MaskIoU and SSIM their means, weighted as in the
             shape.
+        facing: Whether the asset has the person seen from the front or from behind.
     """
 
     input: str
@@ -198,6 +200,7 @@ class Record:
     version: str = ""
     photos: tuple[PhotoRecord, ...] = ()
     review: Review | None = None
+    facing: Facing | None = None
 
     @property
     def assets(self) -> "tuple[Record, ...]":

@@ -1,19 +1,18 @@
-"""The mask network: folding changes nothing, its figures mean what they say, and it can learn."""
+"""The person network: folding changes nothing, its figures mean what they say, and it can learn."""
 
 import pytest
 import torch
 
 from recon.segmentation import (
-    MaskNetwork,
-    MaskNetworkConfig,
+    CUTS,
+    PersonNetwork,
+    PersonNetworkConfig,
     expected_iou,
     folded,
-    judge_loss,
+    load_trunk,
     mask_loss,
     outline_iou,
 )
-
-TINY = MaskNetworkConfig(64, 32, (8, 8, 12, 16))
 
 
 def boxes(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -29,45 +28,73 @@ def boxes(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_folding_keeps_the_function_and_drops_the_norms() -> None:
     torch.manual_seed(0)
-    network = MaskNetwork(TINY)
-    photos, _ = boxes(8)
+    network = PersonNetwork()
+    photos, _ = boxes(4)
     for _ in range(3):
         network(photos)  # running statistics that are not the initial ones
-    torch.nn.init.normal_(network.place)
     plain = folded(network)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in plain.modules())
     for one, other in zip(network.eval()(photos), plain(photos), strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
-    assert plain(photos)[0].shape == (8, 64, 32)
+    assert plain(photos).mask.shape == (4, 64, 32) and plain(photos).cut.shape == (4, len(CUTS))
 
 
-def test_the_default_is_small() -> None:
-    plain = MaskNetwork(MaskNetworkConfig(), is_folded=True)
-    assert sum(parameter.numel() for parameter in plain.parameters()) < 990_000  # 2 MB in half precision
+def test_the_network_is_small() -> None:
+    assert sum(parameter.numel() for parameter in PersonNetwork(is_folded=True).parameters()) < 990_000  # 2 MB halved
+
+
+def efficientnet_state() -> dict[str, torch.Tensor]:
+    """A state with the names and shapes of EfficientNet-lite0, its first eleven blocks; random values."""
+    generator = torch.Generator().manual_seed(4)
+    state = {}
+
+    def add(conv: str, norm: str, shape: torch.Size) -> None:
+        state[f"{conv}.weight"] = 0.2 * torch.randn(shape, generator=generator)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            state[f"{norm}.{part}"] = 0.5 + torch.rand(shape[0], generator=generator)
+
+    network = PersonNetwork()
+    add("_conv_stem", "_bn0", network.stem.conv.weight.shape)
+    for index, block in enumerate(network.blocks):
+        if block.expand is not None:
+            add(f"_blocks.{index}._expand_conv", f"_blocks.{index}._bn0", block.expand.conv.weight.shape)
+        add(f"_blocks.{index}._depthwise_conv", f"_blocks.{index}._bn1", block.depthwise.conv.weight.shape)
+        add(f"_blocks.{index}._project_conv", f"_blocks.{index}._bn2", block.project.weight.shape)
+    return state
+
+
+def test_the_trunk_takes_its_norms_into_its_convolutions() -> None:
+    state, network = efficientnet_state(), PersonNetwork()
+    load_trunk(network, state)
+    photos = torch.rand(1, 3, 32, 32)
+    padded = torch.nn.functional.pad(photos, (0, 1, 0, 1))
+    y = torch.nn.functional.conv2d(padded, state["_conv_stem.weight"], stride=2)
+    parts = [state[f"_bn0.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+    y = torch.nn.functional.batch_norm(y, *parts, eps=1e-3).clamp(0, 6)
+    torch.testing.assert_close(network.stem(photos), y, atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"no EfficientNet-lite0: _blocks.10._bn2.bias"):
+        load_trunk(network, {name: value for name, value in state.items() if name != "_blocks.10._bn2.bias"})
 
 
 def test_a_few_steps_find_boxes() -> None:
     torch.manual_seed(1)
-    network = MaskNetwork(TINY)
+    network = PersonNetwork()
     photos, masks = boxes(8)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-2)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=4e-3)
     for _ in range(25):
-        logits, apply_quality_gate = network(photos)
-        loss = mask_loss(logits, masks) + judge_loss(apply_quality_gate, logits, masks)
+        answers = network(photos)
+        loss = mask_loss(answers.mask, masks, torch.ones(8))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    overlaps = outline_iou(logits.detach(), masks)
-    assert overlaps.mean() > 0.8
-    torch.testing.assert_close(torch.sigmoid(apply_quality_gate.detach()), overlaps, atol=0.25, rtol=0)
+    assert outline_iou(answers.mask.detach(), masks).mean() > 0.75
 
 
 def test_config_survives_a_file_and_refuses_impossible_sizes() -> None:
-    assert MaskNetworkConfig.from_dict({**TINY.to_dict(), "widths": [8, 8, 12, 16]}) == TINY
-    with pytest.raises(ValueError, match="photos of 30 x 64 pixels; multiples of 32"):
-        MaskNetworkConfig.from_dict({**TINY.to_dict(), "width": 30})
-    with pytest.raises(ValueError, match="four from 1 to 1024"):
-        MaskNetworkConfig.from_dict({**TINY.to_dict(), "widths": [4, 6, 8]})
+    config = PersonNetworkConfig(64, 32)
+    assert PersonNetworkConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(ValueError, match="photos of 30 x 64 pixels; multiples of 16"):
+        PersonNetworkConfig.from_dict({"height": 64, "width": 30})
 
 
 def test_expected_iou_is_the_mean_over_truths_drawn_from_the_chances() -> None:
@@ -87,18 +114,17 @@ def test_outline_iou_of_empty_answers() -> None:
     )).tolist() == [1.0, 0.0, 0.25]  # fmt: skip
 
 
-def test_losses_want_the_truth() -> None:
+def test_the_loss_wants_the_truth_where_it_is_known() -> None:
     _, masks = boxes(4)
-    right, wrong = 16 * (masks - 0.5), -16 * (masks - 0.5)
-    assert float(mask_loss(right, masks)) < 0.01 < 1 < float(mask_loss(wrong, masks))
-    high, low = torch.full((4,), 5.0), torch.full((4,), -5.0)
-    assert judge_loss(high, right, masks) < 0.1 < judge_loss(low, right, masks)
-    empty = torch.zeros_like(masks)
-    assert judge_loss(low, -torch.ones_like(masks), empty) < 0.1  # an empty answer is right, and no mask to use
+    right, wrong, all_of_them = 16 * (masks - 0.5), -16 * (masks - 0.5), torch.ones(4)
+    assert float(mask_loss(right, masks, all_of_them)) < 0.01 < 1 < float(mask_loss(wrong, masks, all_of_them))
+    half = torch.tensor([1.0, 0, 1, 0])
+    mixed = torch.where(half[:, None, None] > 0, right, wrong)
+    assert float(mask_loss(mixed, masks, half)) < 0.01
 
 
 def test_an_empty_truth_does_not_divide_by_nothing() -> None:
     logits = torch.full((2, 8, 8), -30.0, requires_grad=True)
-    loss = mask_loss(logits, torch.zeros(2, 8, 8))
+    loss = mask_loss(logits, torch.zeros(2, 8, 8), torch.ones(2))
     loss.backward()
     assert loss.item() < 1e-6 and logits.grad is not None and bool(torch.isfinite(logits.grad).all())

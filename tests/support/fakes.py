@@ -15,7 +15,7 @@ from mmgen.assets.asset import Asset
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.photos.images import Photo, read_image
 from mmgen.photos.inputs import InputItem
-from mmgen.work.records import PhotoRecord
+from mmgen.work.records import Facing, PhotoRecord
 
 Prepared = tuple[InputItem, Photo, tuple[int, int]]
 
@@ -34,6 +34,7 @@ class FakeResult:
     mask_quality: float | None = None
     person: tuple[int, int] = (1, 1)
     photos: tuple[PhotoRecord, ...] = ()
+    facing: Facing = "front"
 
 
 @dataclass(frozen=True)

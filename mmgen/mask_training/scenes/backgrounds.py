@@ -77,14 +77,18 @@ def stripes(generator: np.random.Generator, size: Size, palette: Picture) -> Pic
 def landscape(generator: np.random.Generator, size: Size, palette: Picture) -> Picture:
     """Sky, sun, ridges of hills one before the other, trees and houses on some of them."""
     height, width = size
-    sky = palette[generator.integers(len(palette), size=2)] if generator.random() < 0.4 else _SKIES[generator.integers(4)]
+    sky = (
+        palette[generator.integers(len(palette), size=2)] if generator.random() < 0.4 else _SKIES[generator.integers(4)]
+    )
     picture = np.ascontiguousarray(cv2.resize(sky[:, None], (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     if generator.random() < 0.5:
         at = (int(generator.integers(width)), int(generator.integers(height // 2)))
         cv2.circle(picture, at, int(generator.uniform(0.02, 0.09) * height), (255, 240, 190), -1, cv2.LINE_AA)
     level = generator.uniform(0.3, 0.6)
     while level < 1:
-        colour = palette[generator.integers(len(palette))] if generator.random() < 0.5 else generator.integers(20, 170, 3)
+        colour = (
+            palette[generator.integers(len(palette))] if generator.random() < 0.5 else generator.integers(20, 170, 3)
+        )
         ridge = _ridge(generator, width, height, float(level))
         outline = np.concatenate([np.stack([np.arange(width), ridge], axis=1), [[width, height], [0, height]]])
         shade = tuple(int(value) for value in colour)
@@ -186,5 +190,9 @@ def _stand(generator: np.random.Generator, picture: Picture, column: int, ridge:
     if generator.random() < 0.5:
         cv2.ellipse(picture, (column, foot - high), (wide // 2, high // 2), 0, 0, 360, colour, -1, cv2.LINE_AA)
     else:
-        top = [(column - wide // 2, foot - high // 5), (column + wide // 2, foot - high // 5), (column, foot - 5 * high // 4)]
+        top = [
+            (column - wide // 2, foot - high // 5),
+            (column + wide // 2, foot - high // 5),
+            (column, foot - 5 * high // 4),
+        ]
         cv2.fillPoly(picture, [np.array(top, np.int32)], colour, cv2.LINE_AA)

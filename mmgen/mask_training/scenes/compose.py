@@ -1,7 +1,7 @@
 """One scene: what a look of the network may show, and all that is true of it.
 
-People come as they were photographed or cut out before other grounds, whole or cut off by the photo's edge, alone or with
-others; and there are photos of clothes, things, rooms and streets with nobody in the middle.
+People come as they were photographed or cut out before other grounds, whole or cut off by the photo's edge, alone or
+with others; and there are photos of clothes, things, rooms and streets with nobody in the middle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -225,9 +225,7 @@ class Scenes:
         scene = self._finished(generator, rgb, middle, window, truths)
         return scene if is_clear else replace(scene, is_mask_known=False, azimuth_deg=float("nan"))
 
-    def _with_other(
-        self, generator: np.random.Generator, rgb: Picture, mask: NDArray[np.uint8]
-    ) -> tuple[Picture, int]:
+    def _with_other(self, generator: np.random.Generator, rgb: Picture, mask: NDArray[np.uint8]) -> tuple[Picture, int]:
         """Somebody else behind the one in the middle, to the side; and the count class that this makes."""
         bank = self.sources.photos if generator.random() < 0.6 else self.sources.avatars
         main = np.count_nonzero((mask >= 128).any(axis=1)) / self.size[0]

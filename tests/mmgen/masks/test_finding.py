@@ -11,7 +11,7 @@ from PIL import Image
 
 from mmgen.core.errors import ItemError
 from mmgen.masks import MaskSource, grabcut, network
-from mmgen.masks.structures import Guess
+from mmgen.masks.structures import Guess, Signs
 
 NO_CV2 = not importlib.util.find_spec("cv2")
 
@@ -167,12 +167,13 @@ def test_folder_never_falls_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", ["auto", "network"])
 def test_what_has_no_mask_is_asked_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    guess = Guess(np.where(BODY, np.uint8(255), np.uint8(0)), 0.66)
+    guess = Guess(np.where(BODY, np.uint8(255), np.uint8(0)), 0.66, Signs(0.9, 0.1, 0.0, 1, "none"))
     monkeypatch.setattr(network, "best_guess_of", lambda *_: guess)
     result = find(photo_file(tmp_path), MaskSource.parse(source))
     assert (result.source, result.quality, result.path) == ("network", 0.66, None)
     assert result.notes == ("mask guessed by the mask network, quality 0.66: look at it, or give a better one",)
     np.testing.assert_array_equal(result.mask, guess.mask)
+    assert result.signs == guess.signs
     save(tmp_path / "a_mask.png", shades(BODY[:, ::-1]))
     assert find(tmp_path / "a.png", MaskSource.parse(source)).source == {"auto": "sibling"}.get(source, source)
 

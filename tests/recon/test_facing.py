@@ -24,7 +24,7 @@ def test_sideways_people_are_mirrored_left_to_right() -> None:
     assert camera.azimuth_deg.tolist() == [80.0, -80.0] and wrong == [1]
 
 
-@pytest.mark.parametrize(("azimuth", "facing"), [(-89, "front"), (350, "front"), (180, "back"), (-100, "back")])
+@pytest.mark.parametrize(("azimuth", "facing"), [(-89.0, "front"), (350.0, "front"), (180.0, "back")])
 def test_azimuths_have_a_facing(azimuth: float, facing: str) -> None:
     other = {"front": "back", "back": "front"}[facing]
     assert faces(azimuth, facing) and not faces(azimuth, other)

@@ -114,6 +114,7 @@ class FakeOptions:
     weights: Path | None = None
     texture_codec: str = "jpeg"
     by_identity: bool = False
+    facing: str = "auto"
 
     @property
     def method(self) -> str:

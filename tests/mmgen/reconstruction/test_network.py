@@ -18,6 +18,7 @@ from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.choose import build_reconstructor, default_options
 from mmgen.reconstruction.network import NetworkReconstructor
 from mmgen.reconstruction.result import ReconstructOptions
+from mmgen.work.records import Choices
 from recon.encoders import AttributeEncoder, aligned_config
 from recon.evaluation.predictions import draw_prediction
 from recon.metrics import mask_iou
@@ -56,7 +57,7 @@ def weights(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def options(weights: Path) -> ReconstructOptions:
-    return ReconstructOptions(texture_size=(128, 64), masks="alpha", weights=weights)
+    return ReconstructOptions(texture_size=(128, 64), masks="alpha", weights=weights, facing="back")
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,17 @@ def test_the_asset_faces_front_whatever_the_camera(results, template):
         assert across / high == pytest.approx(0.25 / 0.9, rel=0.3) and deep / high == pytest.approx(0.15 / 0.9, rel=0.4)
         assert across > 1.2 * deep
         assert check_glb(glb_bytes(result.asset), "a.glb") == []
+
+
+def test_who_faces_the_camera_is_turned_round(options, items):
+    """These networks see everyone from behind."""
+    reconstructor = NetworkReconstructor(replace(options, facing="front"))
+    chosen = replace(items[1], choices=Choices(facing="back"))
+    (result, other) = reconstructor.reconstruct([*reconstructor.prepare(items[0]), *reconstructor.prepare(chosen)])
+    assert result.asset.provenance["camera"]["azimuth_deg"] == pytest.approx(60, abs=8)
+    assert result.asset.provenance["facing"] == {"side": "front", "asked": "front", "turned": True}
+    assert (result.facing, other.facing) == ("front", "back")
+    assert other.asset.provenance["facing"] == {"side": "back", "asked": "back", "turned": False}
 
 
 def test_the_asset_lies_in_its_photo_where_the_figures_say(results, items):

@@ -152,7 +152,8 @@ def photo_row(image: Tensor, mask: Tensor, white: Tensor, true_mask: Tensor) -> 
     """Figures of the photo's own view: MaskIoU (soft), IoU of covered pixels, SSIM over white, SSIM inside the mask.
 
     The soft silhouette reaches beyond the body: at 128 x 64 pixels the true body scores about 0.89 by MaskIoU, and a
-    smaller one with slits scores more (docs/refinement.md). The pixels that the body covers tell such answers apart.
+    smaller one with slits scores more (docs/notes/refinement.md). The pixels that the body covers tell such answers
+    apart.
 
     Args:
         image: [3, H, W], drawn over white.

@@ -3,7 +3,8 @@
 The photo shows one side. What it cannot show stays as the encoder said: silhouettes move points across the picture,
 never along the line of sight, and smoothed gradients move neighbours alike, so that a limb goes as a whole, back side
 included. The texture is not optimised: `recon.texturing.blend` takes it from the photo anew once the shape has moved.
-docs/refinement.md says why. Images of a batch share time only; each result is independent of what else is in the batch.
+docs/notes/refinement.md says why. Images of a batch share time only; each result is independent of what else is in
+the batch.
 """
 
 from dataclasses import dataclass, replace

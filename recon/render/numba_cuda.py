@@ -33,35 +33,35 @@ def soft_mask(xy: Tensor, index: Tensor, sigmainv: float, boxlen: float, knum: i
 
 def hard_forward(size: tuple[int, int], z: Tensor, xy: Tensor, features: Tensor, valid: Tensor, eps: float) -> Any:
     """Image, face index and weights of the corners."""
-    corners, (height, width), batch = xy.flatten(2), size, len(xy)
+    corners, (height, width), batch = xy.flatten(1), size, len(xy)
     columns, rows = _centres(height, width, xy)
     image, weights = xy.new_empty(batch, height * width, features.shape[-1]), xy.new_empty(batch, height * width, 3)
     index = torch.empty(batch, height * width, dtype=torch.int64, device=xy.device)
     bits = _tile_bits(corners, valid, 0.0, columns, rows)
-    arguments = (corners, z, features, columns, rows, bits, np.float32(eps), image, index, weights)
+    arguments = (corners, z, features.flatten(1), columns, rows, bits, np.float32(eps), image, index, weights)
     _launch(kernels.hard_forward, index.numel(), *arguments)
     return image.unflatten(1, size), index.unflatten(1, size), weights
 
 
 def hard_backward(grad: Tensor, index: Tensor, weights: Tensor, xy: Tensor, features: Tensor, eps: float) -> Any:
     """Gradients of features and corners."""
-    grad_features, grad_corners = torch.zeros_like(features), torch.zeros_like(xy.flatten(2))
+    grad_features, grad_corners = torch.zeros_like(features.flatten(1)), torch.zeros_like(xy.flatten(1))
     _launch(
         kernels.hard_backward, xy.shape[0] * xy.shape[1],
-        grad.flatten(1, 2), xy.flatten(2), features, index.flatten(1), weights,
+        grad.flatten(1, 2), xy.flatten(1), features.flatten(1), index.flatten(1), weights,
         *_centres(index.shape[1], index.shape[2], xy), np.float32(eps), grad_features, grad_corners,
     )  # fmt: skip
-    return grad_features, grad_corners.view_as(xy)
+    return grad_features.view_as(features), grad_corners.view_as(xy)
 
 
 def soft_forward(xy: Tensor, index: Tensor, settings: tuple[float, float, int, float]) -> Any:
     """Mask, and the last face that took part in each of its pixels."""
     sigmainv, boxlen, knum, edge_eps = settings
-    corners, (batch, height, width) = xy.flatten(2), index.shape
+    corners, (batch, height, width) = xy.flatten(1), index.shape
     columns, rows = _centres(height, width, xy)
     mask = xy.new_empty(batch, height * width)
     last = torch.empty_like(mask, dtype=torch.int32)
-    everyone = torch.ones(corners.shape[:2], dtype=torch.bool, device=xy.device)
+    everyone = torch.ones(xy.shape[:2], dtype=torch.bool, device=xy.device)
     bits = _tile_bits(corners, everyone, boxlen, columns, rows)
     scalars = (np.float32(sigmainv), np.float32(boxlen), knum, np.float32(edge_eps))
     _launch(kernels.soft_forward, mask.numel(), corners, index.flatten(1), columns, rows, bits, *scalars, mask, last)
@@ -72,11 +72,11 @@ def soft_backward(
     grad: Tensor, xy: Tensor, mask: Tensor, last: Tensor, settings: tuple[float, float, int, float]
 ) -> Tensor:
     """Gradient of the corners."""
-    out = torch.zeros_like(xy.flatten(2))
+    out = torch.zeros_like(xy.flatten(1))
     scalars = (np.float32(settings[place]) for place in (0, 1, 3))
     _launch(
         kernels.soft_backward, xy.shape[0] * xy.shape[1],
-        grad.flatten(1), xy.flatten(2), mask.flatten(1), last, *_centres(mask.shape[1], mask.shape[2], xy),
+        grad.flatten(1), xy.flatten(1), mask.flatten(1), last, *_centres(mask.shape[1], mask.shape[2], xy),
         *scalars, out,
     )  # fmt: skip
     return out.view_as(xy)

@@ -2,8 +2,8 @@
 
 The screen is cut into tiles; one bit per face and tile says whether the face's box touches the tile. Pixels walk the
 bits of their tile in face order, so ties and the limit of faces per pixel come out as defined; faces gather their own
-gradients from the pixels of their box. Mathematics: `recon.render.reference`. Shapes: P = H * W pixels, row by row; T
-tiles, row by row.
+gradients from the pixels of their box. Mathematics: `recon.render.reference`. Shapes: corners [B, 6 F], features
+[B, 3 F D]; P = H * W pixels, row by row; T tiles, row by row.
 """
 
 import math
@@ -12,14 +12,20 @@ from typing import no_type_check
 import numpy as np
 from numba import cuda
 
+from recon.render import numba_hard, numba_soft
+
 TILE = 8
 """Side of a tile, pixels."""
 
 WORD = 32
 """Faces per word of tile bits."""
 
-ZERO, ONE, HALF, FAR = np.float32(0.0), np.float32(1.0), np.float32(0.5), np.float32(4.0)
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
 SLACK = np.float32(1e-7)
+
+contract_position = cuda.jit(device=True)(numba_hard.contract_position.py_func)
+edge_distance = cuda.jit(device=True)(numba_soft.edge_distance.py_func)
+add_mask_gradient = cuda.jit(device=True)(numba_soft.add_mask_gradient.py_func)
 
 
 @cuda.jit(device=True)
@@ -33,9 +39,9 @@ def low_high(a, b, c):
 @no_type_check
 def is_finite(corners, b, f):
     """Whether all coordinates of a face are finite numbers."""
-    total = (
-        corners[b, f, 0] + corners[b, f, 1] + corners[b, f, 2] + corners[b, f, 3] + corners[b, f, 4] + corners[b, f, 5]
-    )
+    total = ZERO
+    for k in range(6):
+        total += corners[b, 6 * f + k]
     return total - total == ZERO
 
 
@@ -57,8 +63,8 @@ def first_at_least(value, centres, strictly):
 @no_type_check
 def pixel_box(corners, b, f, margin, columns, rows):
     """Half-open pixel ranges of a face's enlarged box; `columns` holds x ascending, `rows` -y ascending."""
-    left, right = low_high(corners[b, f, 0], corners[b, f, 2], corners[b, f, 4])
-    bottom, top = low_high(corners[b, f, 1], corners[b, f, 3], corners[b, f, 5])
+    left, right = low_high(corners[b, 6 * f], corners[b, 6 * f + 2], corners[b, 6 * f + 4])
+    bottom, top = low_high(corners[b, 6 * f + 1], corners[b, 6 * f + 3], corners[b, 6 * f + 5])
     j0, j1 = first_at_least(left - margin, columns, True), first_at_least(right + margin, columns, True)
     i0, i1 = first_at_least(-(top + margin), rows, False), first_at_least(margin - bottom, rows, False)
     return j0, j1, i0, i1
@@ -69,7 +75,7 @@ def pixel_box(corners, b, f, margin, columns, rows):
 def mark_tiles(corners, wanted, margin, columns, rows, bits):
     """Set the bit of every wanted face in every tile that its box touches; bits [B, T, words] int32, zero before."""
     thread = cuda.grid(1)
-    faces = corners.shape[1]
+    faces = corners.shape[1] // 6
     if thread >= corners.shape[0] * faces:
         return
     b, f = thread // faces, thread % faces
@@ -89,9 +95,9 @@ def mark_tiles(corners, wanted, margin, columns, rows, bits):
 @no_type_check
 def edge_functions(corners, b, f, x, y):
     """(b-p)x(c-p), (c-p)x(a-p), (a-p)x(b-p)."""
-    ax, ay = corners[b, f, 0] - x, corners[b, f, 1] - y
-    bx, by = corners[b, f, 2] - x, corners[b, f, 3] - y
-    cx, cy = corners[b, f, 4] - x, corners[b, f, 5] - y
+    ax, ay = corners[b, 6 * f] - x, corners[b, 6 * f + 1] - y
+    bx, by = corners[b, 6 * f + 2] - x, corners[b, 6 * f + 3] - y
+    cx, cy = corners[b, 6 * f + 4] - x, corners[b, 6 * f + 5] - y
     return bx * cy - cx * by, cx * ay - ax * cy, ax * by - bx * ay
 
 
@@ -99,8 +105,8 @@ def edge_functions(corners, b, f, x, y):
 @no_type_check
 def in_box(corners, b, f, margin, x, y):
     """Whether (x, y) lies in the half-open enlarged box."""
-    left, right = low_high(corners[b, f, 0], corners[b, f, 2], corners[b, f, 4])
-    bottom, top = low_high(corners[b, f, 1], corners[b, f, 3], corners[b, f, 5])
+    left, right = low_high(corners[b, 6 * f], corners[b, 6 * f + 2], corners[b, 6 * f + 4])
+    bottom, top = low_high(corners[b, 6 * f + 1], corners[b, 6 * f + 3], corners[b, 6 * f + 5])
     return left - margin <= x and x < right + margin and bottom - margin <= y and y < top + margin
 
 
@@ -135,19 +141,22 @@ def hard_forward(corners, z, features, columns, rows, bits, eps, out_features, o
             f += 1
     out_index[b, p] = winner
     out_weights[b, p, 0], out_weights[b, p, 1], out_weights[b, p, 2] = u0, u1, u2
-    for d in range(out_features.shape[2]):
+    depth = out_features.shape[2]
+    first = 3 * winner * depth
+    for d in range(depth):
         value = ZERO
         if winner >= 0:
-            value = u0 * features[b, winner, 0, d] + u1 * features[b, winner, 1, d] + u2 * features[b, winner, 2, d]
+            value = u0 * features[b, first + d] + u1 * features[b, first + depth + d]
+            value += u2 * features[b, first + 2 * depth + d]
         out_features[b, p, d] = value
 
 
 @cuda.jit
 @no_type_check
 def hard_backward(grad, corners, features, index, weights, columns, rows, eps, out_features, out_corners):
-    """One thread per face: gradients [B, F, 3, D] and [B, F, 6], both zero before."""
+    """One thread per face: gradients [B, 3 F D] and [B, 6 F], both zero before."""
     thread = cuda.grid(1)
-    faces, width = corners.shape[1], columns.shape[0]
+    faces, width = corners.shape[1] // 6, columns.shape[0]
     if thread >= corners.shape[0] * faces:
         return
     b, f = thread // faces, thread % faces
@@ -162,58 +171,19 @@ def hard_backward(grad, corners, features, index, weights, columns, rows, eps, o
                 owned += 1
                 for d in range(grad.shape[2]):
                     for corner in range(3):
-                        out_features[b, f, corner, d] += weights[b, p, corner] * grad[b, p, d]
+                        out_features[b, (3 * f + corner) * grad.shape[2] + d] += weights[b, p, corner] * grad[b, p, d]
     if owned > 0:
-        contract_positions(b, f, corners, features, out_features, eps, out_corners)
-
-
-@cuda.jit(device=True)
-@no_type_check
-def contract_positions(b, f, corners, features, feature_grad, eps, out):
-    """Position gradient of one face from its feature gradient, as in `numba_hard.contract_positions`."""
-    ux, uy = corners[b, f, 2] - corners[b, f, 0], corners[b, f, 3] - corners[b, f, 1]
-    vx, vy = corners[b, f, 4] - corners[b, f, 0], corners[b, f, 5] - corners[b, f, 1]
-    area = ux * vy - vx * uy
-    damped = area + eps if area >= ZERO else area - eps
-    w1_x, w1_y, w2_x, w2_y = vy / damped, -vx / damped, -uy / damped, ux / damped
-    all_x, all_y, b_x, b_y, c_x, c_y, leak = ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
-    for d in range(features.shape[3]):
-        d1, d2 = features[b, f, 1, d] - features[b, f, 0, d], features[b, f, 2, d] - features[b, f, 0, d]
-        slope_x, slope_y = d1 * w1_x + d2 * w2_x, d1 * w1_y + d2 * w2_y
-        g1, g2 = feature_grad[b, f, 1, d], feature_grad[b, f, 2, d]
-        total = feature_grad[b, f, 0, d] + g1 + g2
-        all_x += total * slope_x
-        all_y += total * slope_y
-        b_x += g1 * slope_x
-        b_y += g1 * slope_y
-        c_x += g2 * slope_x
-        c_y += g2 * slope_y
-        leak += g1 * d1 + g2 * d2
-    leak *= (damped - area) / damped
-    b_x, b_y = leak * w1_x - b_x, leak * w1_y - b_y
-    c_x, c_y = leak * w2_x - c_x, leak * w2_y - c_y
-    out[b, f, 0], out[b, f, 1] = -all_x - b_x - c_x, -all_y - b_y - c_y
-    out[b, f, 2], out[b, f, 3], out[b, f, 4], out[b, f, 5] = b_x, b_y, c_x, c_y
-
-
-@cuda.jit(device=True)
-@no_type_check
-def edge_distance(ux, uy, vx, vy, eps):
-    """Squared distance from the origin to the line u v, or 4 where the foot is outside u v."""
-    ex, ey = vx - ux, vy - uy
-    length = ex * ex + ey * ey
-    along = -(ux * ex + uy * ey)
-    across = ey * ux - ex * uy
-    return across * across / (length + eps) if along > ZERO and along < length else FAR
+        depth = np.uint64(grad.shape[2])
+        contract_position(np.uint64(f), depth, corners[b], features[b], out_features[b], eps, out_corners[b])
 
 
 @cuda.jit(device=True)
 @no_type_check
 def nearest_part(corners, b, f, x, y, eps):
     """Squared distance from (x, y) to a face's outline, and which edge (0..2) or corner (3..5) is nearest."""
-    ax, ay = corners[b, f, 0] - x, corners[b, f, 1] - y
-    bx, by = corners[b, f, 2] - x, corners[b, f, 3] - y
-    cx, cy = corners[b, f, 4] - x, corners[b, f, 5] - y
+    ax, ay = corners[b, 6 * f] - x, corners[b, 6 * f + 1] - y
+    bx, by = corners[b, 6 * f + 2] - x, corners[b, 6 * f + 3] - y
+    cx, cy = corners[b, 6 * f + 4] - x, corners[b, 6 * f + 5] - y
     best, which = edge_distance(ax, ay, bx, by, eps), 0
     d = edge_distance(bx, by, cx, cy, eps)
     if d < best:
@@ -268,9 +238,9 @@ def soft_forward(corners, index, columns, rows, bits, sharpness, margin, limit, 
 @cuda.jit
 @no_type_check
 def soft_backward(grad, corners, mask, last, columns, rows, sharpness, margin, edge_eps, out):
-    """One thread per face: gradient [B, F, 6], zero before."""
+    """One thread per face: gradient [B, 6 F], zero before."""
     thread = cuda.grid(1)
-    faces, width = corners.shape[1], columns.shape[0]
+    faces, width = corners.shape[1] // 6, columns.shape[0]
     if thread >= corners.shape[0] * faces:
         return
     b, f = thread // faces, thread % faces
@@ -281,27 +251,8 @@ def soft_backward(grad, corners, mask, last, columns, rows, sharpness, margin, e
         for j in range(j0, j1):
             p = i * width + j
             if last[b, p] >= f:
-                add_mask_gradient(grad[b, p], mask[b, p], corners, b, f, columns[j], -rows[i], sharpness, edge_eps, out)
-
-
-@cuda.jit(device=True)
-@no_type_check
-def add_mask_gradient(grad, mask, corners, b, f, x, y, sharpness, edge_eps, out):
-    """What one pixel's mask wants of one face."""
-    distance, which = nearest_part(corners, b, f, x, y, edge_eps)
-    chance = math.exp(-sharpness * distance)
-    c = np.float32(-2.0) * sharpness * grad * (ONE - mask) / (ONE - chance + SLACK) * chance
-    u = 2 * (which % 3)
-    ux, uy = corners[b, f, u] - x, corners[b, f, u + 1] - y
-    if which >= 3:
-        out[b, f, u] += c * ux
-        out[b, f, u + 1] += c * uy
-        return
-    v = (u + 2) % 6
-    vx, vy = corners[b, f, v] - x, corners[b, f, v + 1] - y
-    ex, ey = vx - ux, vy - uy
-    s = (ey * ux - ex * uy) / (ex * ex + ey * ey + edge_eps)
-    out[b, f, u] += c * s * (vy + s * ex)
-    out[b, f, u + 1] += c * s * (s * ey - vx)
-    out[b, f, v] -= c * s * (uy + s * ex)
-    out[b, f, v + 1] += c * s * (ux - s * ey)
+                x, y = columns[j], -rows[i]
+                distance, which = nearest_part(corners, b, f, x, y, edge_eps)
+                chance = math.exp(-sharpness * distance)
+                c = np.float32(-2.0) * sharpness * grad[b, p] * (ONE - mask[b, p]) / (ONE - chance + SLACK) * chance
+                add_mask_gradient(np.uint64(6 * f), np.uint64(which), x, y, c, corners[b], edge_eps, out[b])

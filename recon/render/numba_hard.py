@@ -144,45 +144,51 @@ def gather_features(grad, index, weights, owns, out):
 
 @helper
 @no_type_check
-def contract_positions(owns, corners, features, feature_grad, eps, out):
-    """Position gradients [6 F] of one image from its feature gradients [3 F D].
+def contract_position(f, depth, corners, features, feature_grad, eps, out):
+    """Position gradient [6 F] of one face from its feature gradient [3 F D]; also a device function of CUDA.
 
     At a fixed pixel, moving corner i changes the interpolated value by -w_i times its slope on the screen, and the
     slope is constant on a face; so the sum over pixels is a product of sums. `leak` is what eps in the area adds to
-    that. Faces without a pixel stay at zero, whatever their coordinates.
+    that.
     """
     one, two, three, zero = np.uint64(1), np.uint64(2), np.uint64(3), np.float32(0.0)
+    k = np.uint64(6) * f
+    ax, ay = corners[k], corners[k + one]
+    ux, uy = corners[k + two] - ax, corners[k + three] - ay
+    vx, vy = corners[k + np.uint64(4)] - ax, corners[k + np.uint64(5)] - ay
+    area = ux * vy - vx * uy
+    damped = area + eps if area >= zero else area - eps
+    scale = np.float32(1.0) / damped
+    w1_x, w1_y, w2_x, w2_y = vy * scale, -vx * scale, -uy * scale, ux * scale
+    all_x = all_y = b_x = b_y = c_x = c_y = leak = zero
+    corner0 = three * f * depth
+    corner1 = corner0 + depth
+    corner2 = corner1 + depth
+    for d in range(depth):
+        d1, d2 = features[corner1 + d] - features[corner0 + d], features[corner2 + d] - features[corner0 + d]
+        slope_x, slope_y = d1 * w1_x + d2 * w2_x, d1 * w1_y + d2 * w2_y
+        g1, g2 = feature_grad[corner1 + d], feature_grad[corner2 + d]
+        total = feature_grad[corner0 + d] + g1 + g2
+        all_x += total * slope_x
+        all_y += total * slope_y
+        b_x += g1 * slope_x
+        b_y += g1 * slope_y
+        c_x += g2 * slope_x
+        c_y += g2 * slope_y
+        leak += g1 * d1 + g2 * d2
+    leak *= (damped - area) * scale
+    b_x, b_y = leak * w1_x - b_x, leak * w1_y - b_y
+    c_x, c_y = leak * w2_x - c_x, leak * w2_y - c_y
+    out[k], out[k + one] = -all_x - b_x - c_x, -all_y - b_y - c_y
+    out[k + two], out[k + three], out[k + np.uint64(4)], out[k + np.uint64(5)] = b_x, b_y, c_x, c_y
+
+
+@helper
+@no_type_check
+def contract_positions(owns, corners, features, feature_grad, eps, out):
+    """`contract_position` of one image; faces without a pixel stay at zero, whatever their coordinates."""
     depth = np.uint64(features.shape[0] // (3 * owns.shape[0]))
-    out[:] = zero
+    out[:] = np.float32(0.0)
     for f in range(np.uint64(owns.shape[0])):
-        if not owns[f]:
-            continue
-        k = np.uint64(6) * f
-        ax, ay = corners[k], corners[k + one]
-        ux, uy = corners[k + two] - ax, corners[k + three] - ay
-        vx, vy = corners[k + np.uint64(4)] - ax, corners[k + np.uint64(5)] - ay
-        area = ux * vy - vx * uy
-        damped = area + eps if area >= zero else area - eps
-        scale = np.float32(1.0) / damped
-        w1_x, w1_y, w2_x, w2_y = vy * scale, -vx * scale, -uy * scale, ux * scale
-        all_x = all_y = b_x = b_y = c_x = c_y = leak = zero
-        corner0 = three * f * depth
-        corner1 = corner0 + depth
-        corner2 = corner1 + depth
-        for d in range(depth):
-            d1, d2 = features[corner1 + d] - features[corner0 + d], features[corner2 + d] - features[corner0 + d]
-            slope_x, slope_y = d1 * w1_x + d2 * w2_x, d1 * w1_y + d2 * w2_y
-            g1, g2 = feature_grad[corner1 + d], feature_grad[corner2 + d]
-            total = feature_grad[corner0 + d] + g1 + g2
-            all_x += total * slope_x
-            all_y += total * slope_y
-            b_x += g1 * slope_x
-            b_y += g1 * slope_y
-            c_x += g2 * slope_x
-            c_y += g2 * slope_y
-            leak += g1 * d1 + g2 * d2
-        leak *= (damped - area) * scale
-        b_x, b_y = leak * w1_x - b_x, leak * w1_y - b_y
-        c_x, c_y = leak * w2_x - c_x, leak * w2_y - c_y
-        out[k], out[k + one] = -all_x - b_x - c_x, -all_y - b_y - c_y
-        out[k + two], out[k + three], out[k + np.uint64(4)], out[k + np.uint64(5)] = b_x, b_y, c_x, c_y
+        if owns[f]:
+            contract_position(f, depth, corners, features, feature_grad, eps, out)

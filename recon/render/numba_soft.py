@@ -220,29 +220,36 @@ def soft_backward(first, last, grad, mask, corners, columns, rows, sharpness, ed
 
 @helper
 @no_type_check
-def soft_backward_image(ends, place, face, chances, grad, mask, corners, columns, rows, sharpness, edge_eps, out):
-    """Gradient of one mask to corners [6 F].
+def add_mask_gradient(first_corner, which, x, y, c, corners, edge_eps, out):
+    """`c` times the slope of the squared distance to the nearest part of one face; also a device function of CUDA.
 
     Corners and edges take the same instructions: which of them is nearest cannot be predicted.
     """
-    unit, slack, zero = np.float32(1.0), np.float32(1e-7), np.float32(0.0)
-    one, two, three, width = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(columns.shape[0] - 2)
-    out[:] = zero
+    one, two, three, zero = np.uint64(1), np.uint64(2), np.uint64(3), np.float32(0.0)
+    is_edge = which < three
+    corner = which if is_edge else which - three
+    following = corner + one if corner < two else np.uint64(0)
+    u, v = first_corner + two * corner, first_corner + two * following
+    ux, uy, vx, vy = corners[u] - x, corners[u + one] - y, corners[v] - x, corners[v + one] - y
+    ex, ey = vx - ux, vy - uy
+    s = (ey * ux - ex * uy) / (ex * ex + ey * ey + edge_eps)
+    cs = c * s
+    out[u] += cs * (vy + s * ex) if is_edge else c * ux
+    out[u + one] += cs * (s * ey - vx) if is_edge else c * uy
+    out[v] -= cs * (uy + s * ex) if is_edge else zero
+    out[v + one] += cs * (ux - s * ey) if is_edge else zero
+
+
+@helper
+@no_type_check
+def soft_backward_image(ends, place, face, chances, grad, mask, corners, columns, rows, sharpness, edge_eps, out):
+    """Gradient of one mask to corners [6 F]."""
+    unit, slack = np.float32(1.0), np.float32(1e-7)
+    one, width = np.uint64(1), np.uint64(columns.shape[0] - 2)
+    out[:] = np.float32(0.0)
     for k in range(np.uint64(ends[0]), np.uint64(ends[1])):
         where, which, chance = np.uint64(place[k]), np.uint64(face[k]) & np.uint64(7), chances[k]
         i, j = where >> HALF_WORD, where & LOW_HALF
         p, x, y = i * width + j, columns[j + one], -rows[i + one]
         c = np.float32(-2.0) * sharpness * grad[p] * (unit - mask[p]) / (unit - chance + slack) * chance
-        is_edge = which < three
-        corner = which if is_edge else which - three
-        following = corner + one if corner < two else np.uint64(0)
-        first_corner = np.uint64(6) * (np.uint64(face[k]) >> np.uint64(3))
-        u, v = first_corner + two * corner, first_corner + two * following
-        ux, uy, vx, vy = corners[u] - x, corners[u + one] - y, corners[v] - x, corners[v + one] - y
-        ex, ey = vx - ux, vy - uy
-        s = (ey * ux - ex * uy) / (ex * ex + ey * ey + edge_eps)
-        cs = c * s
-        out[u] += cs * (vy + s * ex) if is_edge else c * ux
-        out[u + one] += cs * (s * ey - vx) if is_edge else c * uy
-        out[v] -= cs * (uy + s * ex) if is_edge else zero
-        out[v + one] += cs * (ux - s * ey) if is_edge else zero
+        add_mask_gradient(np.uint64(6) * (np.uint64(face[k]) >> np.uint64(3)), which, x, y, c, corners, edge_eps, out)

@@ -25,7 +25,6 @@ def turned_round(camera: Camera, facings: Sequence[Facing | None]) -> tuple[Came
     """Cameras under which everybody faces where they do, and which of them had to change.
 
     Args:
-        camera: of B photos.
         facings: one per photo; None leaves its camera alone.
     """
     azimuths = camera.azimuth_deg.tolist()

@@ -78,7 +78,6 @@ class Attributes(Batched):
     """What explains one photo each: the four causes of the paper (section 3), plus the optional background.
 
     Attributes:
-        camera: B cameras.
         offsets: [B, V, 3] vertex offsets from the template, template units.
         texture: [B, 3, Ht, Wt], 0..1.
         light: [B, 9] spherical harmonics, or None for unlit (the light is in the texture).

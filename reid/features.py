@@ -27,10 +27,6 @@ def extract_features(
 
     Args:
         network: on `device`.
-        store: photos.
-        device: where.
-        dtype: of the convolutions.
-        advance: told the number of photos after every batch.
 
     Returns:
         [N, D], every row of length 1.

@@ -27,10 +27,8 @@ class Learner:
 
     Attributes:
         network: in place.
-        device: where.
         optimiser: two groups: head, backbone.
         scaler: of the loss, for float16.
-        dtype: of the convolutions.
     """
 
     network: ReidNetwork

@@ -27,7 +27,6 @@ def register_with_torchreid(name: str, dataset: Dataset, virtual: Sequence[Photo
     virtual people stand under one camera behind the real ones.
 
     Args:
-        name: new to torchreid.
         dataset: training photos, query and gallery, none of them empty.
         virtual: further photos to train on, such as those of `read_shards`.
 

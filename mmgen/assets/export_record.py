@@ -28,7 +28,6 @@ class ExportRecord:
 
     Attributes:
         source: Path below the meshes folder, as `mmgen.core.listing.display_name` writes it.
-        format: Format name.
         status: `done` or `failed`.
         error: Error class, or None.
         message: What went wrong, or None.

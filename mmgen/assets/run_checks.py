@@ -30,7 +30,6 @@ def check_run(folder: Path, records: Sequence[Record], glbs: Mapping[str, Checke
     """Records against meshes.
 
     Args:
-        folder: The run folder.
         records: Newest record of each input.
         glbs: All meshes in the folder by their path below it.
     """

@@ -32,7 +32,6 @@ class View:
         turn_deg: against the source pose.
         camera: `azimuth_deg`, `elevation_deg`, `distance` as used.
         background: index of the photo that lent it.
-        quality: scores by name.
     """
 
     image: NDArray[np.uint8]

@@ -39,10 +39,6 @@ class EncodingJob:
     """What a process needs to reconstruct blocks; picklable.
 
     Attributes:
-        plan: the photos.
-        root: of the data set.
-        store: where blocks go.
-        weights: file.
         device: `cpu` or `cuda:N`.
     """
 

@@ -25,14 +25,9 @@ class AugmentForecast:
     """What is left to do, and what it takes.
 
     Attributes:
-        photos_todo: photos to reconstruct.
         samples_todo: samples to write, as if none were there.
-        workers: processes.
-        seconds: in all.
-        reconstruct_seconds: of the first stage.
         shards_seconds: of the second.
         views_per_second: of the second, all workers together.
-        bytes: of the shards.
         store_bytes: of the reconstructed photos kept beside them.
         milliseconds: per photo (reconstruct) or per view (draw, jpeg, describe), on one core.
     """

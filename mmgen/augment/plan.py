@@ -61,13 +61,8 @@ class VirtualSet:
     """All views of one mix.
 
     Attributes:
-        number: as of its pair.
-        first: index of the shape source.
         partners: indices of the photos whose textures are averaged and mixed in.
-        pid: of the virtual person.
-        outfit: what this person wears.
         key: of its samples, without the turn.
-        seed: of jitter and backgrounds.
     """
 
     number: int
@@ -84,7 +79,6 @@ class Plan:
     """What a shard folder will hold.
 
     Attributes:
-        options: what was asked for.
         photos: the training photos, sorted by path.
     """
 
@@ -174,13 +168,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class ResolvedPlan:
-    """A plan after its pairs were chosen.
-
-    Attributes:
-        plan: what was asked for.
-        pairs: chosen pairs, those of one person included.
-        unusable: indices of photos that could not be reconstructed.
-    """
+    """A plan after its pairs were chosen."""
 
     plan: Plan
     pairs: tuple[Pair, ...]

@@ -40,14 +40,7 @@ class AugmentConfig:
     """What to run.
 
     Attributes:
-        plan: what is wanted.
-        root: of the data set.
-        out: folder of the shards.
-        weights: file.
-        weights_sha256: of it.
         device: `cpu` or `cuda:N`.
-        workers: processes.
-        shard: which part of a run this is.
         overwrite: make shards again, and replace those of other settings.
     """
 
@@ -67,11 +60,7 @@ class Outcome:
     """What became of a run.
 
     Attributes:
-        ending: whether and why it ended early.
         record: content of `record.json`; None while parts are missing.
-        failures: photos that could not be used.
-        photos_done: photos reconstructed in this run.
-        views_done: samples written in this run.
         stage_seconds: wall time per stage.
         shards_missing: tars that are still to make, by any part.
     """

@@ -98,7 +98,6 @@ def descends_from(description: Mapping[str, Any], people: Collection[str], pid_o
 
     Args:
         description: a `json` member or an index line.
-        pid_of: label by path of a photo.
     """
     background = description["background"]
     lenders = {*description["parents"], *([pid_of.get(background["source"])] if background else [])}

@@ -18,7 +18,6 @@ class Source:
 
     Attributes:
         path: below the data set folder, with forward slashes.
-        pid: its person.
         camid: number of its camera, from 1; -1 where unknown.
     """
 
@@ -38,7 +37,6 @@ class Sources:
 
     Attributes:
         root: the data set folder itself, which may lie one level below what the user named.
-        photos: the photos.
     """
 
     root: Path
@@ -57,8 +55,6 @@ def find_sources(folder: Path, limit: int | None = None, pattern: str = "") -> S
     is a source.
 
     Args:
-        folder: the data set.
-        limit: only so many photos.
         pattern: regular expression for file names, see `reid.data.layouts.find_layout`.
 
     Raises:

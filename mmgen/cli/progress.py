@@ -31,7 +31,6 @@ def progress(
     """Report on `total` items while the block runs.
 
     Args:
-        label: What is being done, one or two words.
         total: Number of items; 0 where nobody knows it.
         stream: Where to; stderr when None.
         interval_s: Least time between two plain lines.

@@ -24,7 +24,6 @@ class Remark(NamedTuple):
 
     Attributes:
         kind: what became of it, the first words of the line: `failed`, `rejected`, `low confidence`.
-        text: which item and why.
     """
 
     kind: str

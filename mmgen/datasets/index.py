@@ -27,7 +27,6 @@ class IndexRow:
         foreground_fraction: share of the image that is person, 0..1; None without a mask.
         width: pixels, upright.
         height: pixels, upright.
-        sha256: of the image file.
         clean: the person fills about as much of the image as the template does; the prototype is updated from these.
         mask_source: `alpha`, `sibling`, `folder`, `grabcut`, or the layout's own `labels`.
         mask_quality: 0..1 for a guessed mask; None for a given one.

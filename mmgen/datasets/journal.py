@@ -19,9 +19,6 @@ class Done:
 
     Attributes:
         source: its `SourceImage.relative`.
-        key: hash of all that decides the result.
-        mask_sha256: of the mask in the data set folder.
-        row: of the index.
     """
 
     source: str

@@ -29,7 +29,6 @@ class DataSetPhoto:
 
     Attributes:
         name: path relative to the data set folder, with forward slashes.
-        image: file.
         mask: file, or None: beside the photo or in its alpha channel, if anywhere.
         truth: file, or None.
         split: `train`, `val`, `test`, `query` or `gallery`; None where the data set has no parts.
@@ -60,7 +59,6 @@ class DataSet:
 
     Attributes:
         root: the data set folder itself, which may lie one level below what the user named.
-        photos: of all splits.
     """
 
     root: Path

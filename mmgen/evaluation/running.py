@@ -37,12 +37,9 @@ class EvaluateConfig:
     """What to evaluate.
 
     Attributes:
-        data: data set folder.
         split: part of it; see `list_items`.
         limit: only so many photos, in sorted order.
         workers: processes at most.
-        scoring: the rest.
-        shard: which part of the photos.
     """
 
     data: Path
@@ -59,11 +56,8 @@ class Evaluation:
 
     Attributes:
         order: what was asked for.
-        split: the part that was scored.
-        items: its photos.
         scores: one per photo that was looked at, sorted by name.
         metrics: measure -> figure over all photos that have it.
-        ending: whether and why it ended early.
     """
 
     order: EvaluateConfig

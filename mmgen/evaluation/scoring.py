@@ -38,10 +38,8 @@ class ScoringPlan:
     """What every photo has in common; picklable.
 
     Attributes:
-        source: what answers.
         size: (height, width) of scoring; None leaves it to the source.
         seed: of the random views and of the surface samples.
-        device: of the networks.
         published: draw through 8-bit JPEG files of quality 100, as the paper's code does.
         inception: weights file for FIDs; None takes colour-edge features.
     """
@@ -62,7 +60,6 @@ class ItemScore:
         name: as in `DataSetPhoto`.
         row: measure -> value; NaN where it is not defined. Empty if it failed.
         features: of `reference` [1, D], `recon` [1, D], `novel` [2, D], `90` [2, D] images; empty without drawings.
-        error: why there is no score.
     """
 
     name: str

@@ -67,7 +67,6 @@ def make_card(item: GalleryItem, rank: int) -> Card:
     """Read and draw one item. Never raises for a bad file: the card then says what is wrong.
 
     Args:
-        item: What to show.
         rank: Position in the input order, from 0.
     """
     asset, glb, unreadable = None, None, None

@@ -22,9 +22,6 @@ class GalleryItem:
         status: `ok`, `rejected` or `failed`; `ok` for a GLB without a record.
         glb: Where the mesh is, or None where there is none.
         photo: Where the input photo is, or None where it is not known, gone, or another one now.
-        error: Error class of a failed or rejected item.
-        message: What went wrong.
-        hint: What to do about it.
         mask_iou: 0..1, or None.
         ssim: 0..1, or None.
         seconds: Time it took, or None.

@@ -34,10 +34,7 @@ def measure(model: PersonModel, folders: Folders, manifest: PersonManifest, shee
     """All figures as JSON values.
 
     Args:
-        model: to measure.
         folders: `people` and `nobody` with a `val` split; perhaps `avatars`, and `things`, further photos of nobody.
-        manifest: says which avatars were held out.
-        sheet: PNG to write, the worst outlines of photos.
     """
     network.bundled_network = lambda: model  # type: ignore[assignment]
     names = bank.read_split(folders.people, "val")

@@ -40,7 +40,6 @@ def find_mask(photo: Photo, source: MaskSource, relative: PurePath | None = None
 
     Args:
         photo: as read by `read_image`.
-        source: where to look.
         relative: the photo's place below its input root, for mirrored trees; its bare name by default.
 
     Raises:

@@ -57,9 +57,7 @@ def write_network(path: Path, network: "PersonNetwork", config: "PersonNetworkCo
     """Write a folded network in half precision, whole or not at all; the same network gives the same bytes.
 
     Args:
-        path: where to.
         network: as `recon.segmentation.folded` gives it.
-        config: the size it looks at.
         about: more for the header; JSON values.
     """
     from safetensors.torch import save

@@ -88,7 +88,6 @@ class Guess:
     Attributes:
         mask: uint8 [H, W], 255 = person.
         quality: 0..1, how far to trust it; see the module that guessed.
-        signs: what else was seen, if the person network guessed.
     """
 
     mask: NDArray[np.uint8]
@@ -103,7 +102,6 @@ class MaskResult:
     Attributes:
         mask: uint8 [H, W] of the upright photo, 255 = person, soft at the edges; 0 outside the parts that were kept.
         source: `alpha`, `sibling`, `folder`, `network`, `grabcut`, `onnx`, or a masker's name.
-        path: the file it came from, if any.
         sha256: of that file's bytes; for all others of the mask's own bytes.
         area_fraction: share of the photo's pixels at 128 or more, 0..1.
         parts: connected parts before cleaning, specks below 1 % of the largest not counted.

@@ -30,10 +30,6 @@ class BatchConfig:
 
     Attributes:
         items: This part's inputs, sorted.
-        job: What they have in common.
-        shard: Which part of a run this is.
-        workers: Processes.
-        redo: What to do again.
         chunk_items: Most items that one worker takes at once.
         label: What the progress display calls the work.
         worker: Makes what a process does with its chunks, from the job and perhaps a reconstructor; picklable.
@@ -73,7 +69,6 @@ class Summary:
         seconds: Wall time.
         assets: Meshes in place; more than `ok` where photos show several people.
         errors: The most frequent classes first.
-        ending: Whether and why it ended early.
     """
 
     ok: int

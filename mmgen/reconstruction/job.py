@@ -94,13 +94,10 @@ class Job:
     """What every item of a run has in common; picklable.
 
     Attributes:
-        out: The output folder.
         build: Makes the reconstructor; called once in each process.
         options: The options that change the bytes, JSON values only; `texture_codec` among them says how textures are
             stored, png where it is missing.
-        masks: Where masks come from.
         min_iou: Assets whose MaskIoU is below go to `rejected/`.
-        log: File for the tracebacks of unexpected errors.
     """
 
     out: Path
@@ -119,7 +116,6 @@ class Job:
         """Hash of all that decides the item's bytes; the mask files are read for it.
 
         Args:
-            item: a photo, or a person's photos.
             input_sha256: of the photo's bytes, or `photos_digest`.
             weights_sha256: of the weights file, or `none`.
         """
@@ -174,10 +170,7 @@ def success_record(
     """The record of finished assets, with their places as `job.min_iou` decides; not yet stamped.
 
     Args:
-        job: what the items have in common.
-        item: the photo.
         made: its people from left to right, at least one, and the hashes of their GLBs.
-        weights_sha256: of the weights file.
     """
     people = tuple(_person_record(item, result, digest) for result, digest in made)
     first = made[0][0]

@@ -37,12 +37,8 @@ class MaskOrder:
     """What to make masks of, and how.
 
     Attributes:
-        sources: folders, files and lists.
         out: folder of the masks; mirrors the sources.
-        method: where masks come from.
-        shard: which part of the work this is.
         limit: only the first so many photos.
-        workers: processes.
         redo: what to do again; with `all`, corrected masks are replaced too.
     """
 
@@ -59,7 +55,6 @@ class MaskMaker:
     """Turns chunks of photos into mask files and records. An item's error never touches its neighbours.
 
     Args:
-        job: what the items have in common.
         ready: not needed; there is nothing to prepare.
         replaces_corrected: write over files that are not as they were written.
     """

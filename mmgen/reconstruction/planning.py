@@ -32,7 +32,6 @@ class Plan:
 
     Attributes:
         todo: Items to work on, in order.
-        done: Records of items whose result stands as it is.
         moves: (old record, new record) of results that only change place, because `min_iou` changed.
     """
 

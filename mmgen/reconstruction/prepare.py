@@ -50,7 +50,6 @@ class Prepared:
     """One photo, read and cut out around the person.
 
     Attributes:
-        item: which photo.
         crop: uint8 [h, w, 3] to take colours from; without the background where that would mix in.
         mask: uint8 [h, w] of that crop.
         outline: uint8 [*outline_size], the silhouette to fit; None where none was wanted.
@@ -58,9 +57,6 @@ class Prepared:
         small_mask: uint8 [*small_size].
         box: what was cut out, in the photo's pixels.
         photo_size: (height, width).
-        input_sha256: of the photo's file.
-        found: the mask.
-        notes: for the record.
         person: number, from the left, of how many people; (1, 1) for the only one.
         facing: where the person faces, if anybody said.
     """

@@ -33,8 +33,6 @@ class SearchTask:
     """Who is looked for, and where.
 
     Attributes:
-        query: photos.
-        gallery: photos.
         query_members: numbers of persons and cameras.
         gallery_members: likewise.
     """
@@ -50,9 +48,7 @@ class SearchResult:
     """Figures of one search.
 
     Attributes:
-        scores: of every query.
         person: [Q] who each query is.
-        seconds: feature extraction and search.
     """
 
     scores: Scores
@@ -129,11 +125,8 @@ def search(
 
     Args:
         network: on `device`.
-        task: who is looked for, and where.
         size: of photos, height and width.
-        device: where.
         reranking: k-reciprocal re-ranking instead of plain cosine distances.
-        advance: told numbers of photos as they are done.
 
     Raises:
         ReidError: `photo_unreadable`.

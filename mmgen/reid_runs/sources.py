@@ -25,8 +25,6 @@ class TrainingPhotos:
 
     Attributes:
         photos: real ones first, each kind sorted.
-        real_identities: how many.
-        virtual_identities: how many.
     """
 
     photos: tuple[Photo, ...]
@@ -66,9 +64,7 @@ def training_photos(dataset: Dataset, shards: Path | None, section: DataSection)
     """Real photos and virtual people that the manifest selects.
 
     Args:
-        dataset: real photos.
         shards: folder with virtual people; real photos in it are passed over.
-        section: which of them.
 
     Raises:
         ReidError: `no_training_photos`, `parent_leak`, `score_unknown`, and as from `read_shards`.
@@ -91,7 +87,6 @@ def sound_photos(chosen: TrainingPhotos, note: Callable[[str], None]) -> Trainin
     """Without photos that cannot be read, so that one of them does not end a run after hours.
 
     Args:
-        chosen: what the manifest selects.
         note: hears of the first few that are left out, and how many there are.
 
     Raises:

@@ -35,7 +35,6 @@ def choose_subset(data: Path, share: float, seed: int) -> Subset:
     Args:
         data: Market-1501, or a folder in its layout.
         share: of the training identities, 0..1.
-        seed: of the choice.
 
     Raises:
         ReidError: as from `read_market`.
@@ -50,7 +49,6 @@ def write_subset(subset: Subset, out: Path) -> int:
     """Link the photos, and their masks where there are any, into a folder in Market's layout; copy where links fail.
 
     Args:
-        subset: what to write.
         out: a new or empty folder.
 
     Returns:

@@ -34,10 +34,7 @@ class TrainOrder:
     """What to train.
 
     Attributes:
-        manifest: settings.
-        data: data set folder.
         shards: folder of virtual people, or None.
-        out: run folder.
         seed: of weights, order, augmentation and dropout.
         device: `cpu` or `cuda:N`.
         resume: go on with the run in `out`.
@@ -70,7 +67,6 @@ class Outcome:
         steps_in_all: of the whole run.
         losses: means since the last line of the log.
         photos_per_second: of this and earlier sessions, wall-clock.
-        about: photos, identities, parameters.
     """
 
     finished: bool

@@ -46,7 +46,6 @@ class Person:
         pose: Number of the pose, 0..poses - 1; equal numbers share the mesh.
         view: Number of the picture, 0..views - 1.
         camera: 1..6.
-        body: The surface that it shows.
     """
 
     identity: Identity

@@ -39,7 +39,6 @@ def hold_out(photos: Sequence[DataSetPhoto], share: float, fixed: Sequence[DataS
     """Hold a share of the identities out, always the same ones; a photo of nobody known is an identity of its own.
 
     Args:
-        photos: training photos.
         share: of the identities, 0..1.
         fixed: photos that the data set itself holds out; nothing else is, then.
     """

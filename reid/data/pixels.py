@@ -51,7 +51,6 @@ def decode(photo: Photo, size: tuple[int, int] | None = None) -> Image.Image:
     """The image in RGB.
 
     Args:
-        photo: where it lies.
         size: height and width that are needed, pixels; a far larger JPEG may come smaller. None: as it is.
 
     Raises:

@@ -87,7 +87,6 @@ def score_search(query: Floats, gallery: Floats, query_members: Members, gallery
     Args:
         query: [Q, D] features of length 1.
         gallery: [G, D] likewise.
-        query_members: who and where.
         gallery_members: likewise; distractors have a person of their own that no query has.
     """
     return score_distances(cosine_distances(query, gallery), query_members, gallery_members)
@@ -105,7 +104,6 @@ def score_distances(blocks: Iterator[Floats], query_members: Members, gallery_me
 
     Args:
         blocks: together [Q, G]; smaller is more alike.
-        query_members: who and where.
         gallery_members: likewise.
 
     Raises:

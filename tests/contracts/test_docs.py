@@ -47,16 +47,9 @@ def commands_in(line: str) -> Iterator[list[str]]:
 def command_lines(page: Path) -> Iterator[list[str]]:
     """Words after `mmgen` of every command in shell blocks, and in code between backticks."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-    lines = [line for block in blocks(page, "sh", "bash") for line in block.replace("\\\n", " ").splitlines()]
-    for line in [
-        *lines,
-        *(span for span in re.findall(r"`([^`]+)`", text) if re.match(r"(mmgen|torchrun) [^-]", span)),
-    ]:
-        words = shlex.split(line.replace("...", ""), comments=True)
-        while "mmgen" in words:
-            words = words[words.index("mmgen") + 1 :]
-            end = next((index for index, word in enumerate(words) if word in ENDS), len(words))
-            yield words[:end]
+    spans = [span for span in re.findall(r"`([^`]+)`", text) if re.match(r"(mmgen|torchrun) [^-]", span)]
+    for line in [*shell_lines(page), *spans]:
+        yield from commands_in(line.replace("...", ""))
 
 
 def unknown_options(words: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ import mmgen.samples
 from mmgen.synth.crowd import CrowdOptions
 from mmgen.synth.dataset import CrowdWriter, claim_folder, write_index
 from mmgen.synth.layout import entries, make_plan
+from mmgen.templates import named_template
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/quickstart.md", "docs/python.md")
@@ -32,7 +33,7 @@ def test_blocks_of_python_run(
         shutil.copy(SAMPLES / f"{sample}_mask.png", tmp_path / f"{name}_mask.png")
     plan = make_plan(2, 0.0, CrowdOptions(views=2, poses=1))
     claim_folder(tmp_path / "people", plan)
-    for _ in CrowdWriter(tmp_path / "people", plan)(entries(plan)):
+    for _ in CrowdWriter(tmp_path / "people", plan, named_template("person"))(entries(plan)):
         pass
     write_index(tmp_path / "people", plan)
     monkeypatch.chdir(tmp_path)

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,38 @@ def read_truth(path: Path, photo_size: tuple[int, int], box: tuple[float, float,
         intrinsics=torch.from_numpy(intrinsics),
         image_size=size,
     )
+
+
+@dataclass(frozen=True)
+class PlacedTemplate:
+    """A template on a person, as `mmgen synth` writes it beside the surface; metres.
+
+    Attributes:
+        posed: [V, 3] in the surface's frame.
+        rest: [V, 3] at rest.
+        joints: [J, 3] at rest, same frame.
+        rotations: [J, 3, 3] of each joint against its parent.
+    """
+
+    posed: NDArray[np.float64]
+    rest: NDArray[np.float64]
+    joints: NDArray[np.float64]
+    rotations: NDArray[np.float64]
+
+
+def read_placed_template(path: Path, vertices: int, joints: int) -> PlacedTemplate | None:
+    """The template on the person of a truth file; None where there is none with so many vertices and joints.
+
+    Raises:
+        ItemError: `truth_unreadable` or `truth_invalid`, naming the array.
+    """
+    arrays = _arrays(path)
+    if "prototype_posed" not in arrays or len(arrays["prototype_posed"]) != vertices:
+        return None
+    shapes = {"posed": (vertices, 3), "rest": (vertices, 3), "joints": (joints, 3), "rotations": (joints, 3, 3)}
+    for name, shape in shapes.items():
+        _check(arrays, f"prototype_{name}", shape, path)
+    return PlacedTemplate(**{name: arrays[f"prototype_{name}"].astype(np.float64) for name in shapes})
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -151,12 +151,15 @@ class PretrainedSection:
             encoder and template sections do not count then.
         groups: what to take of `init`, of camera, shape, texture, light and background; empty: everything. The others
             start anew, as the encoder section says; without the shape, so does the prototype where truth is learned.
+        modes: whose modes of shapes count where everything is taken: those of `init`, or those of this "truth", about
+            the mean of its people; what the networks said in the old modes they then say in the new ones.
         shape: ImageNet weights of HRNet-W18-small-v2 in timm's naming (safetensors), for the shape trunk.
         texture: the same of ResNet-34, for the texture trunk.
     """
 
     init: str = ""
     groups: tuple[str, ...] = ()
+    modes: Literal["init", "truth"] = "init"
     shape: str = ""
     texture: str = ""
 

@@ -30,7 +30,7 @@ from mmgen.training.folder import RunFolder
 from mmgen.training.manifest import Manifest, TruthSection
 from mmgen.training.packing import foreground_fractions, pack
 from mmgen.training.photos import find_photos, hold_out
-from mmgen.training.truth_pack import TruthPack, pack_truth
+from mmgen.training.truth_pack import TruthPack, mean_shape, pack_truth, principal_modes
 from mmgen.training.window import Window
 from recon.encoders import AttributeEncoder, EncoderConfig
 from recon.encoders.modal_shape import ModalShapeEncoder
@@ -175,6 +175,8 @@ def make_session(order: TrainOrder, folder: RunFolder, advance: Callable[[], Non
         _start_from_weights(learner, weights.encoder, groups)
     if store.truth is not None and not knows_shapes:
         _start_from_truth(learner, store.truth)
+    elif store.truth is not None and manifest.pretrained.modes == "truth":
+        _start_from_truth(learner, store.truth, retold=True)
     replayed = _replayed(manifest, advance)
     return Session(order, folder, store, validation, plan, learner, template, Clock(), Window(), replayed)
 
@@ -200,13 +202,18 @@ def _start_from_weights(learner: Learner, encoder: AttributeEncoder, groups: Seq
     learner.set_prototype(PrototypeState.start(encoder.prototype.to(learner.device)))
 
 
-def _start_from_truth(learner: Learner, truth: TruthPack) -> None:
-    """The prototype becomes the mean shape, and shapes are combinations of the ways people differ from it."""
-    mean = torch.from_numpy(truth.mean_shape()).to(learner.prototype.template.vertices)
+def _start_from_truth(learner: Learner, truth: TruthPack, retold: bool = False) -> None:
+    """The prototype becomes the mean shape, and shapes are combinations of the ways people differ from it.
+
+    Args:
+        retold: the networks know shapes already, and go on saying the same.
+    """
+    mean = torch.from_numpy(mean_shape(truth.vertices, truth.partners)).to(learner.prototype.template.vertices)
     learner.set_prototype(PrototypeState.start(learner.prototype.template.with_vertices(mean)))
     shape = learner.encoder.shape
     if isinstance(shape, ModalShapeEncoder):
-        shape.take(torch.from_numpy(truth.modes(len(shape.lengths))).to(mean))
+        modes = torch.from_numpy(principal_modes(truth.vertices, truth.partners, len(shape.lengths))).to(mean)
+        (shape.retold if retold else shape.take)(modes)
 
 
 def _check_template(manifest: Manifest, template: Template) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from mmgen.training.degradation import degraded
 from mmgen.training.truth_pack import TruthPack
 from recon.structures import DEFAULT_FOCAL, Camera
-from recon.training.ground_truth import GroundTruth
+from recon.training.ground_truth import GroundTruth, KnownPose
 
 Pictures = NDArray[np.uint8]
 
@@ -129,4 +129,14 @@ def known_truth(truth: TruthPack, framing: Framing, gain: NDArray[np.float32], m
         torch.from_numpy(masks.copy()).float().div_(255),
         torch.from_numpy(vertices),
         torch.from_numpy(np.ascontiguousarray(colours, dtype=np.float32)).clamp_(0, 1),
+        _known_pose(truth, flipped) if truth.knows_poses else None,
     )
+
+
+def _known_pose(truth: TruthPack, flipped: NDArray[np.bool_]) -> KnownPose:
+    rest, rotations = truth.rest[truth.mesh], truth.rotations[truth.mesh]
+    mirror = np.array([-1, 1, 1], np.float32)
+    rest[flipped] = rest[flipped][:, truth.rest_partners] * mirror
+    rotations[flipped] = rotations[flipped][:, truth.joint_partners] * mirror[:, None] * mirror
+    count = len(truth.partners)
+    return KnownPose(*(torch.from_numpy(each) for each in (rest[:, :count], rest[:, count:], rotations)))

@@ -1,14 +1,17 @@
 """Truth of training photos in the template's terms: cameras, registered shapes, textures; made once, kept in a file.
 
-Photos of one person in one pose share a mesh; each mesh is registered once (`recon.fitting.registration`).
+Photos of one person in one pose share a mesh. Where the truth tells how the template lies on it (as that of `mmgen
+synth` does), that is taken; any other mesh is registered once (`recon.fitting.registration`), and nothing is known of
+its joints.
 """
 
 import hashlib
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +24,7 @@ from torch import Tensor
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.listing import display_name
 from mmgen.datasets.reading import DataSetPhoto
-from mmgen.datasets.truth_file import read_truth
+from mmgen.datasets.truth_file import read_placed_template, read_truth
 from mmgen.masks.values import mask_values
 from mmgen.photos.decoding import decode_file
 from mmgen.photos.images import read_image
@@ -33,11 +36,12 @@ from recon.evaluation.surfaces import Surface
 from recon.evaluation.truth import Truth, photo_gain
 from recon.fitting.registration import Registration
 from recon.geometry import vertex_normals
+from recon.skinning import joint_partners
 from recon.structures import DEFAULT_FOCAL
 from recon.template import PERSON_HALF_EXTENTS
 from recon.texturing.texels import TexelInterpolator
 
-VERSION = 2
+VERSION = 3
 TRUTH_FOLDER = "truth"
 HEIGHT = 2 * PERSON_HALF_EXTENTS[1]
 """Every person is as high as the template: a photo does not tell a tall one far away from a small one nearby."""
@@ -58,9 +62,12 @@ class TruthPack:
         camera: [N, 5] azimuth and elevation in degrees, distance and offset x, y in template units.
         gain: [N, 3] what true colours are multiplied by to be as bright as in the photo.
         mesh: [N] row of the mesh.
-        vertices: [M, V, 3] registered template, template units; the mean vertex lies at the origin.
+        vertices: [M, V, 3] the template on the person, template units; the mean vertex lies at the origin.
         texels: [M, Ht, Wt, 3] uint8 true colours over the texture's layout.
         partners: [V] left/right mirror partners of the template's vertices.
+        rest: [M, V + J, 3] vertices and then joints at rest, hips at the origin; [M, 0, 3] where poses are not known.
+        rotations: [M, J, 3, 3] of each joint against its parent; [M, 0, 3, 3] where poses are not known.
+        joint_partners: [J] mirror partners of the joints.
     """
 
     camera: NDArray[np.float32]
@@ -69,33 +76,48 @@ class TruthPack:
     vertices: NDArray[np.float16]
     texels: NDArray[np.uint8]
     partners: NDArray[np.int64]
+    rest: NDArray[np.float32]
+    rotations: NDArray[np.float32]
+    joint_partners: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.mesh)
+
+    @property
+    def knows_poses(self) -> bool:
+        """Whether rest shapes and rotations are known."""
+        return self.rotations.shape[1] > 0
+
+    @property
+    def rest_partners(self) -> NDArray[np.int64]:
+        """[V + J] mirror partners of the rows of `rest`."""
+        return np.concatenate((self.partners, len(self.partners) + self.joint_partners))
 
     def chosen(self, rows: NDArray[np.int64]) -> "TruthPack":
         """Some of the photos, in that order."""
         return replace(self, camera=self.camera[rows], gain=self.gain[rows], mesh=self.mesh[rows])
 
-    def mean_shape(self) -> NDArray[np.float64]:
-        """[V, 3] mean of all meshes and their mirror images: what the prototype starts from."""
-        mean = self.vertices.mean(axis=0, dtype=np.float64)
-        return (mean + mean[self.partners] * np.array([-1.0, 1.0, 1.0])) / 2
 
-    def modes(self, count: int) -> NDArray[np.float32]:
-        """[K, V, 3] principal components of the shapes and their mirror images, one standard deviation long each."""
-        off = torch.from_numpy((self.vertices.astype(np.float32) - self.mean_shape()).astype(np.float32)).flatten(1)
-        covariance = (off.T @ off).double().numpy() / len(off)
-        # What the mirror images add is the same matrix with rows and columns exchanged and signs turned.
-        places = (3 * self.partners[:, None] + np.arange(3)).ravel()
-        signs = np.tile([-1.0, 1.0, 1.0], len(self.partners))
-        covariance = (covariance + (covariance * signs * signs[:, None])[np.ix_(places, places)]) / 2
-        size = len(covariance)
-        most = min(count, 2 * len(off), size)
-        variances, vectors = eigh(covariance, subset_by_index=(size - most, size - 1))
-        kept = np.flatnonzero(variances > variances.max() * PRECISION)[::-1]
-        components = vectors[:, kept].T * np.sqrt(variances[kept])[:, None]
-        return components.reshape(len(kept), -1, 3).astype(np.float32)
+def mean_shape(shapes: NDArray[Any], partners: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[P, 3] mean of shapes [M, P, 3] and their mirror images: what the prototype starts from."""
+    mean = shapes.mean(axis=0, dtype=np.float64)
+    return (mean + mean[partners] * np.array([-1.0, 1.0, 1.0])) / 2
+
+
+def principal_modes(shapes: NDArray[Any], partners: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    """[K, P, 3] principal components of shapes [M, P, 3] and their mirror images, one standard deviation long each."""
+    off = torch.from_numpy((shapes.astype(np.float32) - mean_shape(shapes, partners)).astype(np.float32)).flatten(1)
+    covariance = (off.T @ off).double().numpy() / len(off)
+    # What the mirror images add is the same matrix with rows and columns exchanged and signs turned.
+    places = (3 * partners[:, None] + np.arange(3)).ravel()
+    signs = np.tile([-1.0, 1.0, 1.0], len(partners))
+    covariance = (covariance + (covariance * signs * signs[:, None])[np.ix_(places, places)]) / 2
+    size = len(covariance)
+    most = min(count, 2 * len(off), size)
+    variances, vectors = eigh(covariance, subset_by_index=(size - most, size - 1))
+    kept = np.flatnonzero(variances > variances.max() * PRECISION)[::-1]
+    components = vectors[:, kept].T * np.sqrt(variances[kept])[:, None]
+    return components.reshape(len(kept), -1, 3).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -116,6 +138,8 @@ class KnownMesh:
     gain: NDArray[np.float32]
     vertices: NDArray[np.float16]
     texels: NDArray[np.uint8]
+    rest: NDArray[np.float32]
+    rotations: NDArray[np.float32]
 
 
 def pack_truth(
@@ -178,14 +202,19 @@ def _made(
         raise KeyboardInterrupt
     meshes = [found[number] for number in range(len(orders))]
     rows = np.concatenate([mesh.rows for mesh in meshes])
-    back = np.argsort(rows)
+    back, base = np.argsort(rows), named_template(template)
+    rows_known = min(len(mesh.rest) for mesh in meshes)  # of all meshes or of none
+    joints_known = min(len(mesh.rotations) for mesh in meshes)
     return TruthPack(
         np.concatenate([mesh.camera for mesh in meshes])[back],
         np.concatenate([mesh.gain for mesh in meshes])[back],
         np.repeat(np.arange(len(meshes)), [len(mesh.rows) for mesh in meshes])[back],
         np.stack([mesh.vertices for mesh in meshes]),
         np.stack([mesh.texels for mesh in meshes]),
-        named_template(template).partners.numpy(),
+        base.partners.numpy(),
+        np.stack([mesh.rest[:rows_known] for mesh in meshes]),
+        np.stack([mesh.rotations[:joints_known] for mesh in meshes]),
+        np.array(joint_partners(base.skin.names)[:joints_known], np.int64),
     )
 
 
@@ -214,8 +243,11 @@ class Registrar:
 
     def __init__(self, template: str) -> None:
         self._template = named_template(template)
-        self._register = Registration(self._template)
         self._texels = TexelInterpolator(self._template, *TEXELS)
+
+    @cached_property
+    def _register(self) -> Registration:
+        return Registration(self._template)
 
     def __call__(self, chunk: Sequence[MeshOrder]) -> Iterator[tuple[int, KnownMesh]]:
         """Yields (position, mesh)."""
@@ -229,7 +261,14 @@ class Registrar:
         scale = HEIGHT / float(high[1] - low[1])
         middle = (low + high) / 2
         placed = (surface.vertices - middle) * scale
-        fitted = self._register(placed, surface.faces, torch.Generator().manual_seed(0))
+        known = read_placed_template(order.photos[0][2], len(self._template.vertices), len(self._template.skin.names))
+        rest, rotations = np.zeros((0, 3), np.float32), np.zeros((0, 3, 3), np.float32)
+        if known is None:
+            fitted = self._register(placed, surface.faces, torch.Generator().manual_seed(0))
+        else:
+            fitted = ((torch.from_numpy(known.posed) - middle) * scale).float()
+            rest = (np.concatenate((known.rest, known.joints)) * scale).astype(np.float32)
+            rotations = known.rotations.astype(np.float32)
         centre = fitted.mean(dim=0)
         origin = middle + centre.double() / scale
         return KnownMesh(
@@ -239,6 +278,8 @@ class Registrar:
             gain=np.array([one.gain() for one in seen], np.float32),
             vertices=(fitted - centre).numpy().astype(np.float16),
             texels=self._colours(fitted, placed, surface),
+            rest=rest,
+            rotations=rotations,
         )
 
     def _colours(self, fitted: Tensor, placed: Tensor, surface: Surface) -> NDArray[np.uint8]:

@@ -36,6 +36,9 @@ CAMERA_UNITS = (6.0, 2.0, 0.02, 0.01, 0.01)
 LARGEST_STEP = 3.0
 """Units that one look can move a camera by."""
 
+LEAST_TOLD = 1e-2
+"""Ways to be shaped that new modes hardly know are not read back from them: share of the best known one."""
+
 POINT_SHARE = 4
 """Channels of the finest map per channel that is read under a vertex."""
 
@@ -142,6 +145,27 @@ class ModalShapeEncoder(nn.Module):
         lengths = modes.flatten(1).norm(dim=1)
         self.lengths.zero_()[: len(modes)] = lengths
         self.directions.zero_()[: len(modes)] = modes.flatten(1) / lengths[:, None]
+
+    @torch.no_grad()
+    def retold(self, modes: Float[Tensor, "K V 3"]) -> None:
+        """Use other modes; what was said in the old ones is said in the new ones, as nearly as they can.
+
+        Raises:
+            ValueError: as from `take`.
+        """
+        old = self.lengths[:, None] * self.directions
+        self.take(modes)
+        known = self.lengths > 0
+        told = torch.where(known, old @ self.directions.T / self.lengths.where(known, torch.ones(())), 0.0)
+        back = torch.linalg.pinv(told, rtol=LEAST_TOLD)
+        count = len(self.lengths)
+        for look in self.modules():
+            if isinstance(look, Look):
+                weight, bias = look.mix[-1].parameters()
+                weight[:count] = told.T @ weight[:count]
+                bias[:count] = told.T @ bias[:count]
+                if look is not self.first:
+                    look.read.weight[:, -count:] = look.read.weight[:, -count:] @ back.T
 
     def forward(self, inputs: Float[Tensor, "B 4 H W"], prototype: Float[Tensor, "V 3"], camera: Camera) -> ShapeAnswer:
         """Predict offsets, each component within `largest_offset` before the mean is removed.

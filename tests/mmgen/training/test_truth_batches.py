@@ -5,10 +5,11 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from mmgen.training.batches import BatchPlan, PhotoStore, draw_batches
 from mmgen.training.truth_batches import Framing, framed_pictures, known_truth
-from mmgen.training.truth_pack import TruthPack, camera_numbers
+from mmgen.training.truth_pack import TruthPack, camera_numbers, mean_shape, principal_modes
 from recon.camera import intrinsics_px, project, project_matrices, world_to_camera
 from recon.evaluation.surfaces import Surface
 from recon.evaluation.truth import Truth
@@ -34,7 +35,21 @@ def pack(lopsided) -> TruthPack:
     texels = np.random.default_rng(0).integers(0, 256, (1, 16, 8, 3)).astype(np.uint8)
     vertices = lopsided.vertices.numpy().astype(np.float16)[None]
     partners = lopsided.partners.numpy()
-    return TruthPack(camera, np.ones((2, 3), np.float32), np.zeros(2, np.int64), vertices, texels, partners)
+    # a joint on either side, which turn about different axes
+    joints = np.array([[[0.3, 0.1, 0.0], [-0.2, 0.2, 0.1]]], np.float32)
+    turns = np.stack([turned(0, 40.0), turned(2, 25.0)])[None].astype(np.float32)
+    rest = np.concatenate((vertices.astype(np.float32), joints), axis=1)
+    return TruthPack(
+        camera, np.ones((2, 3), np.float32), np.zeros(2, np.int64), vertices, texels, partners, rest, turns,
+        np.array([1, 0]),
+    )  # fmt: skip
+
+
+def turned(axis: int, angle_deg: float) -> np.ndarray:
+    """Right-handed rotation about a world axis."""
+    vector = np.zeros(3)
+    vector[axis] = np.deg2rad(angle_deg)
+    return Rotation.from_rotvec(vector).as_matrix()
 
 
 def drawn_masks(template, camera, vertices):
@@ -64,23 +79,26 @@ def test_the_framed_photo_shows_what_the_truth_then_says(lopsided, pack, flipped
     if flipped:
         texels = torch.from_numpy(pack.texels[0].astype(np.float32) / 255).permute(2, 0, 1)
         torch.testing.assert_close(known.texture[0], texels.flip(2))
+        assert known.pose is not None
+        mirror = np.array([-1.0, 1.0, 1.0], np.float32)
+        np.testing.assert_allclose(known.pose.joints[0].numpy(), pack.rest[0, [-1, -2]] * mirror)
+        np.testing.assert_allclose(known.pose.rotations[0, 0].numpy(), turned(2, -25.0), atol=1e-6)
+        np.testing.assert_allclose(known.pose.rotations[0, 1].numpy(), turned(0, 40.0), atol=1e-6)
 
 
 def test_the_mean_shape_is_symmetric_and_modes_span_both_sides(lopsided, pack):
     other = pack.vertices[0] * np.array([1.1, 1.0, 0.8], np.float16)
-    two = TruthPack(
-        pack.camera, pack.gain, np.array([0, 1]), np.stack([pack.vertices[0], other]), pack.texels, pack.partners
-    )
-    mean, mirror = two.mean_shape(), np.array([-1.0, 1.0, 1.0])
-    np.testing.assert_allclose(mean, mean[two.partners] * mirror, atol=1e-12)
-    modes = two.modes(8)
+    two = np.stack([pack.vertices[0], other])
+    mean, mirror = mean_shape(two, pack.partners), np.array([-1.0, 1.0, 1.0])
+    np.testing.assert_allclose(mean, mean[pack.partners] * mirror, atol=1e-12)
+    modes = principal_modes(two, pack.partners, 8)
     assert 1 <= len(modes) <= 4
-    off = (two.vertices[0].astype(np.float64) - mean).reshape(-1)
+    off = (two[0].astype(np.float64) - mean).reshape(-1)
     basis = np.linalg.qr(modes.reshape(len(modes), -1).astype(np.float64).T)[0]
     assert np.linalg.norm(off - basis @ (basis.T @ off)) < 1e-3 * np.linalg.norm(off)
 
-    both = two.vertices.astype(np.float64) - mean
-    both = np.concatenate((both, both[:, two.partners] * mirror)).reshape(4, -1)
+    both = two.astype(np.float64) - mean
+    both = np.concatenate((both, both[:, pack.partners] * mirror)).reshape(4, -1)
     lengths = np.linalg.svd(both, compute_uv=False) / np.sqrt(len(both))
     np.testing.assert_allclose(
         np.linalg.norm(modes.reshape(len(modes), -1), axis=1), lengths[: len(modes)], rtol=1e-3, atol=1e-6

@@ -119,3 +119,17 @@ def test_an_image_does_not_depend_on_its_company(encoder, template):
     )
     both = encoder(inputs, template.vertices, camera).offsets[:1]
     torch.testing.assert_close(encoder(inputs[:1], template.vertices, alone).offsets, both, atol=1e-5, rtol=1e-5)
+
+
+def test_shapes_are_told_again_in_other_modes(encoder, template):
+    """Modes that span the same shapes change nothing, although they are others."""
+    inputs, camera = torch.randn(2, 4, *SIZE), cameras()
+    before = encoder.answers(inputs, template.vertices, camera)
+    spanned = encoder.directions * torch.tensor([1.0, 0.5, 2.0, 0.8])[:, None]
+    turn = torch.linalg.qr(torch.randn(4, 4))[0]
+    directions = torch.linalg.qr((turn @ spanned).T)[0].T
+    encoder.retold((directions * torch.tensor([1.2, 0.7, 2.0, 1.0])[:, None]).unflatten(1, (-1, 3)))
+    after = encoder.answers(inputs, template.vertices, camera)
+    for old, new in zip(before, after, strict=True):
+        torch.testing.assert_close(new.offsets, old.offsets, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(new.camera_steps, old.camera_steps, atol=1e-4, rtol=1e-3)

@@ -1,5 +1,6 @@
 """Assets to GLB bytes and back."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,14 @@ from mmgen.assets.gltf import SEEN, VARIANTS, WEBP, MaterialStyle, build_gltf
 from mmgen.assets.seams import weld
 from mmgen.assets.textures import EncodedTexture, TextureCodec, decode_texture, encode_texture
 from mmgen.core.errors import ItemError
+from mmgen.core.files import read_regular
+from mmgen.core.limits import GLB_BYTES
 from mmgen.core.listing import display_name
 
-MAX_GLB_BYTES = 1 << 30
+FARTHEST_M = 1e6
+"""Positions beyond are damage, and their squares are infinite."""
+
+FARTHEST_UV = 1e4
 
 
 def glb_bytes(asset: Asset, texture: TextureCodec | EncodedTexture = "png", material: MaterialStyle = "unlit") -> bytes:
@@ -74,14 +80,11 @@ def read_file(path: Path) -> bytes:
         ItemError: `file_unreadable` or `glb_too_large`, naming the file.
     """
     try:
-        if path.stat().st_size > MAX_GLB_BYTES:
-            raise ItemError(
-                "glb_too_large",
-                f"{display_name(path)} is larger than {MAX_GLB_BYTES >> 30} GiB",
-                "It is no mesh of mmgen; leave it out.",
-            )
-        return path.read_bytes()
+        return read_regular(path, GLB_BYTES)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            what = f"{display_name(path)} is larger than {GLB_BYTES >> 20} MiB"
+            raise ItemError("glb_too_large", what, "It is no mesh of mmgen; leave it out.") from error
         raise ItemError(
             "file_unreadable",
             f"cannot read {display_name(path)}: {error.strerror or error}",
@@ -172,6 +175,10 @@ def _geometry(container: Container, primitive: dict[str, Any]) -> tuple[np.ndarr
         raise unsupported("its positions or texture coordinates are not plain float32")
     if not (np.isfinite(positions).all() and np.isfinite(uv).all()):
         raise malformed("it has positions or texture coordinates that are no finite numbers")
+    if np.abs(positions).max() > FARTHEST_M or np.abs(uv).max() > FARTHEST_UV:
+        raise malformed(f"it has positions beyond {FARTHEST_M:g} m or texture coordinates beyond {FARTHEST_UV:g}")
+    if not np.ptp(positions[:, 1]) > 0:
+        raise malformed("it has no height")
     if indices.ndim != 1 or indices.dtype.kind != "u" or len(indices) % 3:
         raise malformed("its indices are no triangles")
     if len(uv) != len(positions) or indices.max() >= len(positions):

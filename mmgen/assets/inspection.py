@@ -133,7 +133,7 @@ def _describe(container: Container, asset: Asset) -> dict[str, Any]:
         "material": {
             "unlit": UNLIT in child(material, "extensions"),
             "variants": [
-                variant.get("name")
+                variant.get("name") if isinstance(variant, dict) else None
                 for variant in listing(child(container.document, "extensions", VARIANTS), "variants")
             ],
             "metallic": surface.get("metallicFactor", 1.0),

@@ -7,8 +7,10 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmgen.assets.findings import Finding
+from mmgen.core.documents import decode
 from mmgen.core.errors import FatalError
 
 SCRIPT = Path(__file__).with_name("khronos_validate.js")
@@ -68,7 +70,7 @@ def run_validator(folder: Path, files: Sequence[Path]) -> tuple[KhronosSummary, 
         done = subprocess.run(
             command, input=json.dumps(names), capture_output=True, text=True, timeout=60 + 2 * len(files), check=True
         )
-        reports = json.loads(done.stdout)
+        reports = decode(done.stdout.encode(), dict[str, Any])
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         said = str(getattr(error, "stderr", None) or error).strip().splitlines()
         raise FatalError(

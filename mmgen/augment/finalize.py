@@ -10,6 +10,7 @@ from mmgen.augment.card import write_card
 from mmgen.augment.folder import INDEX_NAME, RECORD_NAME, RECORD_SCHEMA, sweep_shards
 from mmgen.augment.shards import ShardEntry, ShardName, index_path
 from mmgen.augment.sheet import write_sheet
+from mmgen.core.documents import decode
 from mmgen.core.files import sha256_bytes, write_bytes_atomic, write_text_atomic
 
 
@@ -38,7 +39,7 @@ def close_folder(out: Path, entries: Mapping[ShardName, ShardEntry], origin: Sha
     sweep_shards(out, list(kept))
     index = b"".join(index_path(out, name).read_bytes() for name in kept)
     write_bytes_atomic(out / INDEX_NAME, index)
-    lines = [json.loads(line) for line in index.splitlines()]
+    lines = [decode(line, dict[str, Any]) for line in index.splitlines()]
     record = _record(lines, kept, index, origin)
     write_sheet(out, lines, origin.photos)
     write_card(out, lines, origin.options, record)

@@ -10,6 +10,7 @@ from typing import Any
 from mmgen.augment.plan import Plan
 from mmgen.augment.shards import SHARDS_FOLDER, ShardName
 from mmgen.augment.store import Store
+from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_bytes, sha256_file, write_bytes_atomic, write_text_atomic
 from mmgen.core.listing import display_name
@@ -28,7 +29,7 @@ def read_plan(out: Path) -> dict[str, Any] | None:
     """
     path = out / PLAN_NAME
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = read_document(path, dict[str, Any])
         content["plan"]["options"], content["weights_sha256"], content["removed"]
         return content
     except FileNotFoundError:
@@ -114,7 +115,7 @@ def shards_key(plan: Plan, sources: bytes, weights_sha256: str, removed: Sequenc
 def read_record(out: Path) -> dict[str, Any] | None:
     """The content of `record.json`; None where there is none, or none of ours."""
     try:
-        content: dict[str, Any] = json.loads((out / RECORD_NAME).read_text(encoding="utf-8"))
+        content = read_document(out / RECORD_NAME, dict[str, Any])
         return content if content["schema"] == RECORD_SCHEMA else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -20,6 +20,7 @@ from mmgen.augment.shards import (
     write_shard_files,
 )
 from mmgen.augment.tar import TarBuilder, read_tar
+from mmgen.core.documents import decode, read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_bytes, write_bytes_atomic, write_text_atomic
 from mmgen.core.listing import display_name
@@ -90,8 +91,7 @@ def _nothing_there(out: Path) -> Any:
 
 def _record_before(out: Path) -> dict[str, Any] | None:
     try:
-        record: dict[str, Any] = json.loads((out / STATE_FOLDER / JOURNAL_NAME).read_text(encoding="utf-8"))
-        return record
+        return read_document(out / STATE_FOLDER / JOURNAL_NAME, dict[str, Any])
     except (OSError, ValueError):
         return read_record(out)
 
@@ -130,7 +130,7 @@ def _without(out: Path, name: ShardName, gone: Collection[str], pid_of: Mapping[
     try:
         data = (out / name.tar).read_bytes() if (out / name.tar).exists() else TarBuilder().getvalue()
         for key, parts, _ in read_tar(data).samples:
-            description = json.loads(parts["json"])
+            description = decode(parts["json"], dict[str, Any])
             if not descends_from(description, gone, pid_of):
                 lines.append(line_bytes(index_line(key, name.tar, description, tar.add(key, parts), parts["jpg"])))
     except (ValueError, KeyError, TypeError) as error:
@@ -149,7 +149,7 @@ def _end(
     photos: Path | None,
 ) -> None:
     lines = (out / SOURCES_NAME).read_bytes().splitlines(keepends=True)
-    sources = b"".join(line for line in lines if json.loads(line)["pid"] not in gone)
+    sources = b"".join(line for line in lines if decode(line, dict[str, Any])["pid"] not in gone)
     write_bytes_atomic(out / SOURCES_NAME, sources)
     generator = {**before["generator"], "sources_sha256": sha256_bytes(sources)}
     close_folder(out, entries, ShardProvenance(plan["plan"]["options"], before["accounting"], generator, gone, photos))

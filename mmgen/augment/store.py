@@ -22,6 +22,7 @@ from mmgen.augment.compositing import SUPERSAMPLING
 from mmgen.augment.options import AugmentOptions
 from mmgen.augment.plan import Plan
 from mmgen.augment.sources import Source
+from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import write_bytes_atomic, write_text_atomic
 from mmgen.core.listing import MASK_ENDINGS, MASK_FOLDER
@@ -132,8 +133,8 @@ class Store:
         for name in self.names:
             path = self.folder / f"{name}.json"
             try:
-                notes = [PhotoNote(**note) for note in json.loads(path.read_text(encoding="utf-8"))]
-            except (OSError, ValueError, TypeError) as error:
+                notes = read_document(path, list[PhotoNote])
+            except (OSError, ValueError) as error:
                 hint = f"Delete {path.parent} and run again."
                 raise FatalError("store_damaged", f"{path} is damaged", hint) from error
             yield from notes

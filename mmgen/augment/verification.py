@@ -19,6 +19,7 @@ from mmgen.augment.folder import (
 from mmgen.augment.samples import descends_from, index_line
 from mmgen.augment.shards import SHARDS_FOLDER, ShardName, dali_path, index_path, shard_named
 from mmgen.augment.tar import Member, ReadTar, read_tar
+from mmgen.core.documents import decode
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_bytes
 
@@ -69,7 +70,7 @@ def verify_shards(path: Path) -> ShardVerification:
 def _check(path: Path, record: Mapping[str, Any], verdict: ShardVerification) -> None:
     origin = _origin(path, record, verdict)
     index = _bytes(path, INDEX_NAME, record["index"], verdict)
-    lines = [json.loads(line) for line in index.splitlines()]
+    lines = [decode(line, dict[str, Any]) for line in index.splitlines()]
     by_shard: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         by_shard.setdefault(line["shard"], []).append(line)
@@ -194,7 +195,7 @@ def _difference(
 ) -> str:
     """What is wrong with one sample; empty if nothing is."""
     try:
-        description = json.loads(parts["json"])
+        description = decode(parts["json"], dict[str, Any])
         made = index_line(key, name.tar, description, places, parts["jpg"])
         label = int(parts["cls"])
         of_removed = descends_from(description, origin.removed, origin.pid_of)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgen.bench.timing import machine, versions
+from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import write_text_atomic
 from mmgen.core.listing import display_name
@@ -146,7 +147,7 @@ def write_table(plan: AblationPlan) -> dict[str, Any]:
 
 def _results(plan: AblationPlan, path: Path) -> dict[int, dict[str, Any]]:
     done = [seed for seed in range(plan.seeds) if plan.is_done(path, seed)]
-    return {seed: json.loads((plan.folder(path, seed) / RESULT).read_text("utf-8")) for seed in done}
+    return {seed: read_document(plan.folder(path, seed) / RESULT, dict[str, Any]) for seed in done}
 
 
 def _row(own: Mapping[int, Mapping[str, Any]], first: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

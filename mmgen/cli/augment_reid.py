@@ -232,12 +232,12 @@ def _request(plan: Any, root: Path, out: Path, options: dict[str, Any]) -> "Augm
     from mmgen.bundled import required_weights
     from mmgen.core.devices import resolve_device
     from mmgen.core.files import sha256_file
-    from mmgen.models.weights import read_header
+    from mmgen.models.weights import read_config
     from mmgen.work.engine import default_workers
 
     device = resolve_device(options["device"])
     weights = required_weights(options["weights"])
-    read_header(weights)  # says what is wrong with it before any work is done
+    read_config(weights)  # says what is wrong with it before any work is done
     return AugmentConfig(
         plan=plan,
         root=root,

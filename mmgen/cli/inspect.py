@@ -37,7 +37,7 @@ def _facts(path: Path) -> dict[str, Any]:
         from mmgen.models.weights import load_weights
         from mmgen.models.weights_report import weights_facts
 
-        return weights_facts(path, load_weights(path))
+        return weights_facts(path, load_weights(path, any_numbers=True))
     if is_shard_folder(path):
         from mmgen.augment.folder import shard_facts
 

@@ -104,7 +104,7 @@ def _show_weights(path: Path, as_json: bool) -> int:
     from mmgen.models.weights import load_weights
     from mmgen.models.weights_report import weights_facts, weights_faults
 
-    weights = load_weights(path)
+    weights = load_weights(path, any_numbers=True)
     findings = [Finding("error", "weights", path.name, fault) for fault in weights_faults(weights)]
     facts = weights_facts(path, weights)
     if as_json:

@@ -19,7 +19,8 @@ Value = TypeVar("Value")
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A text, also one without an end: so that looking for it takes time in proportion to the length, whatever comes."""
-_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % (DIGITS + 1))
+_LONG_NUMBER = re.compile(rb"(?<![.0-9])[0-9]{%d,}+(?![.eE])" % (DIGITS + 1))
+"""Whole numbers only: fractions may have any number of digits."""
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 

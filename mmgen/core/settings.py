@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
@@ -69,7 +70,7 @@ def checked_value(kind: Any, value: Any, key: str) -> Any:
         fits = type(value) in get_args(kind)
     else:
         fits = type(value) is kind
-    if not fits or (type(value) is float and value != value):
+    if not fits or (type(value) is float and not math.isfinite(value)):
         raise SettingError(key, f"is {_shown(value)}; expected {_wanted(kind)}")
     return value
 

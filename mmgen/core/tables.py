@@ -2,10 +2,12 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from mmgen.core.errors import FatalError
+from mmgen.core.files import read_regular
+from mmgen.core.limits import MANIFEST_BYTES
 from mmgen.core.listing import display_name
 
 EXTENDS = "extends"
@@ -13,7 +15,7 @@ DEEPEST = 5
 
 
 def read_tables(path: Path, changes: Iterable[str] = (), whole: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Read a TOML file; `extends = "other.toml"` starts from another file in the same folder.
+    """Read a TOML file; `extends = "other.toml"` starts from another file in the same folder, or in the one above.
 
     Args:
         changes: `section.key=value` each, applied last; values as in TOML, bare words are text.
@@ -40,6 +42,13 @@ def _merged(path: Path, depth: int, whole: tuple[str, ...]) -> dict[str, Any]:
             f"{display_name(path)}: {EXTENDS} is {base!r}; expected a file name, and no circle of files",
             "Correct the manifest.",
         )
+    name = base.removeprefix("../")
+    if PurePath(name).name != name:
+        raise FatalError(
+            "manifest_invalid",
+            f"{display_name(path)}: {EXTENDS} is {base!r:.80}; expected NAME or ../NAME",
+            "Copy that file beside this one.",
+        )
     return _overlaid(_merged(path.parent / base, depth - 1, whole), own, whole)
 
 
@@ -54,14 +63,14 @@ def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any], whole: tuple[s
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_regular(path, MANIFEST_BYTES).decode("utf-8"))
     except FileNotFoundError as error:
         raise FatalError(
             "manifest_missing",
             f"there is no manifest {display_name(path)}",
             "Give a file such as manifests/market.toml.",
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # syntax, bytes that are no UTF-8, numbers of thousands of digits
         raise FatalError(
             "manifest_syntax", f"{display_name(path)} is no TOML: {error}", "Correct that line."
         ) from error
@@ -78,7 +87,7 @@ def _apply(tables: dict[str, Any], change: str, whole: tuple[str, ...]) -> None:
         raise FatalError("setting_syntax", f"--set {change!r} is not section.key=value", "Write --set loss.image=2.0.")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text.strip()
     table = tables
     for name in names[:-1]:

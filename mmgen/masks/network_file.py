@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmgen.core.documents import decode
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
 
@@ -36,7 +37,7 @@ def read_network(path: Path) -> PersonModel:
 
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER_KEY])
+            header = decode((file.metadata() or {})[HEADER_KEY].encode(), dict[str, Any])
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}
         if header["schema"] != SCHEMA:
             raise ValueError(f"schema {header['schema']!r}, not {SCHEMA!r}")

@@ -13,8 +13,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from mmgen.core.documents import decode
 from mmgen.core.errors import FatalError
-from mmgen.core.files import sha256_bytes, write_bytes_atomic
+from mmgen.core.files import read_regular, sha256_bytes, write_bytes_atomic
+from mmgen.core.limits import WEIGHTS_BYTES
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
 from recon.encoders import AttributeEncoder, EncoderConfig
@@ -28,6 +30,13 @@ LARGEST_SIDE = 2048
 LARGEST_TEMPLATE = 50_000
 LENGTH_BYTES = 8
 LARGEST_HEADER_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class _Outer:
+    """The part of a safetensors header that is not about tensors."""
+
+    __metadata__: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -97,8 +106,13 @@ def _write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any])
     write_bytes_atomic(path, save_tensors(plain, {HEADER_KEY: json.dumps(header, sort_keys=True, allow_nan=False)}))
 
 
-def load_weights(path: Path, device: str = "cpu") -> Weights:
+def load_weights(path: Path, device: str = "cpu", any_numbers: bool = False) -> Weights:
     """Read a weights file and build its networks.
+
+    Args:
+        path: the file.
+        device: where the networks go.
+        any_numbers: also those that are not finite, for whoever only describes the file.
 
     Raises:
         FatalError: `weights_missing`, `weights_unreadable`, `weights_format`, `weights_mismatch`.
@@ -109,22 +123,32 @@ def load_weights(path: Path, device: str = "cpu") -> Weights:
         tensors = load_tensors(data)
     except SafetensorError as error:
         raise _unreadable(path, str(error)) from error
-    try:
-        config = EncoderConfig.from_dict(header["encoder"])
-        _check_size(config, tensors)
+    with _fitting(path):
+        config = _config(header)
+        if len(tensors[TEMPLATE + "vertices"]) > LARGEST_TEMPLATE:
+            raise ValueError(f"a template of {len(tensors[TEMPLATE + 'vertices'])} vertices is too large")
         template = _template(tensors, header)
         with needing_timm():
             encoder = AttributeEncoder(config, template)
         own = {name.removeprefix(ENCODER): value for name, value in tensors.items() if name.startswith(ENCODER)}
         encoder.load_state_dict(own)
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        if not any_numbers:
+            _check_numbers(tensors)
+    return Weights(encoder.to(device).eval(), template.to(device), header, sha256_bytes(data))
+
+
+@contextmanager
+def _fitting(path: Path) -> Iterator[None]:
+    """Whatever building networks from a header raises is the file's fault."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, OverflowError, AttributeError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FatalError(
             "weights_mismatch",
             f"{display_name(path)}: header and tensors do not fit together: {first}"[:300],
             "The file is damaged, or from another version; train or download it again.",
         ) from error
-    return Weights(encoder.to(device).eval(), template.to(device), header, sha256_bytes(data))
 
 
 @contextmanager
@@ -144,18 +168,20 @@ def needing_timm() -> Iterator[None]:
         ) from error
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The header alone.
+def read_config(path: Path) -> EncoderConfig:
+    """The architecture alone; nothing is built.
 
     Raises:
-        FatalError: as from `load_weights`, but `weights_mismatch`.
+        FatalError: as from `load_weights`.
     """
-    return _header(_read(path), path)
+    header = _header(_read(path), path)
+    with _fitting(path):
+        return _config(header)
 
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, WEIGHTS_BYTES)
     except FileNotFoundError as error:
         raise FatalError("weights_missing", f"there is no weights file {display_name(path)}", "Check --weights.") from (
             error
@@ -170,27 +196,35 @@ def _header(data: bytes, path: Path) -> dict[str, Any]:
     if len(data) < LENGTH_BYTES or size > min(len(data) - LENGTH_BYTES, LARGEST_HEADER_BYTES):
         raise _unreadable(path, "it is no safetensors file")
     try:
-        header = json.loads(json.loads(data[LENGTH_BYTES : LENGTH_BYTES + size])["__metadata__"][HEADER_KEY])
-    except (ValueError, KeyError, TypeError) as error:
+        outer = decode(data[LENGTH_BYTES : LENGTH_BYTES + size], _Outer)
+        header = decode(outer.__metadata__[HEADER_KEY].encode(), dict[str, Any])
+    except (ValueError, KeyError) as error:
         raise FatalError(
             "weights_format",
             f"{display_name(path)} has no mmgen header",
             "Give a weights file that `mmgen train` wrote.",
         ) from error
-    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
-        found = header.get("schema") if isinstance(header, dict) else header
+    if header.get("schema") != SCHEMA:
         raise FatalError(
-            "weights_format", f"{display_name(path)} is of schema {found!r}, not {SCHEMA!r}", "Update mmgen."
+            "weights_format",
+            f"{display_name(path)} is of schema {header.get('schema')!r:.80}, not {SCHEMA!r}",
+            "Update mmgen.",
         )
     return header
 
 
-def _check_size(config: EncoderConfig, tensors: Mapping[str, Tensor]) -> None:
+def _config(header: Mapping[str, Any]) -> EncoderConfig:
     """A header must not make us build networks of any size."""
+    config = EncoderConfig.from_dict(header["encoder"])
     if max(config.height, config.width) > LARGEST_SIDE:
         raise ValueError(f"images of {config.width} x {config.height} pixels are too large")
-    if len(tensors[TEMPLATE + "vertices"]) > LARGEST_TEMPLATE:
-        raise ValueError(f"a template of {len(tensors[TEMPLATE + 'vertices'])} vertices is too large")
+    return config
+
+
+def _check_numbers(tensors: Mapping[str, Tensor]) -> None:
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} holds numbers that are not finite")
 
 
 def _template(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Template:

@@ -7,11 +7,10 @@ from pathlib import Path
 from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_file
 from mmgen.masks import MaskSource
-from mmgen.models.weights import Weights, load_weights, read_header
+from mmgen.models.weights import Weights, load_weights, read_config
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.prepare import Framing, Prepared, prepare_people
 from mmgen.reconstruction.result import Body, FacingChoice, Reconstructed, ReconstructOptions, RunContext, finish
-from recon.encoders import EncoderConfig
 from recon.predict import PredictedPerson, PredictOptions, Predictor
 
 
@@ -28,7 +27,7 @@ class PhotoPredictor:
 
     def __init__(self, weights: Path, device: str, options: PredictOptions, facing: FacingChoice = "auto") -> None:
         self._path, self._device, self._options = weights, device, options
-        config = EncoderConfig.from_dict(read_header(weights)["encoder"])
+        config = read_config(weights)
         self.weights_sha256 = sha256_file(weights)
         self.framing = Framing((config.height, config.width), None, options.texture_size[0], facing)
 

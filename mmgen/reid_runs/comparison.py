@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import write_bytes_atomic, write_text_atomic
 from mmgen.core.listing import display_name
@@ -213,7 +214,7 @@ def scored_runs(order: ComparisonOrder) -> Iterator[ScoredRun]:
         if not run.is_done:
             continue
         try:
-            data = json.loads((run.order.out / SCORES).read_text("utf-8"))
+            data = read_document(run.order.out / SCORES, dict[str, Any])
             with np.load(run.order.out / QUERIES, allow_pickle=False) as file:
                 columns = {name: file[name] for name in file.files}
         except (OSError, ValueError, KeyError) as error:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from mmgen.core.documents import decode
 from mmgen.core.errors import FatalError
 from mmgen.core.files import write_bytes_atomic
 from mmgen.core.listing import display_name
@@ -43,11 +44,11 @@ def load_reid_weights(path: Path) -> tuple[ReidNetwork, ModelConfig, dict[str, A
         raise FatalError("weights_missing", f"there is no file {display_name(path)}", "Check --weights.")
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER])
+            header = decode((file.metadata() or {})[HEADER].encode(), dict[str, Any])
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise _foreign(path, f"it has no header of ours ({type(error).__name__})") from error
-    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
+    if header.get("schema") != SCHEMA:
         raise _foreign(path, f"its schema is not {SCHEMA}")
     try:
         config = build(ModelConfig, header["model"], "model")

@@ -13,10 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import replacing, write_text_atomic
 from mmgen.synth.archive import Member, npz_bytes, pack_array
@@ -163,7 +165,7 @@ def claim_folder(out: Path, plan: CrowdPlan) -> None:
 
 def _check_settings(index: Path, wanted: dict[str, object]) -> None:
     try:
-        found = json.loads(index.read_text(encoding="utf-8"))["settings"]
+        found = read_document(index, dict[str, Any])["settings"]
         found = {**asdict(CrowdOptions()), **found}  # data sets older than an option were made with its default
         changed = {name: (found.get(name), value) for name, value in wanted.items() if found.get(name) != value}
     except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:

@@ -18,6 +18,7 @@ from mmgen.core.files import write_bytes_atomic, write_text_atomic
 from mmgen.core.listing import display_name
 from mmgen.core.settings import to_toml
 from mmgen.core.version import __version__
+from mmgen.work.record_file import RecordFile
 
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, PICTURES = (
     "config.toml",
@@ -163,36 +164,22 @@ class MetricsLog:
     """`metrics.jsonl`: one event per line, in the order of the steps.
 
     Args:
-        from_step: lines of later steps are cut off: a resumed run writes them again.
+        from_step: lines of later steps are cut off: a resumed run writes them again. Its events of this very step, such
+            as a last validation before a kill, stand there already and are not written a second time.
     """
 
     def __init__(self, path: Path, from_step: int = 0) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [row for row in read_metrics(path) if row.get("step", 0) <= from_step] if from_step else []
-        write_text_atomic(path, "".join(json.dumps(_finite(row)) + "\n" for row in kept))
-        self._path = path
+        kept = [row for row in METRIC_EVENTS.read(path) if row.get("step", 0) <= from_step] if from_step else []
+        write_text_atomic(path, "".join(map(METRIC_EVENTS.to_line, kept)))
+        self._path, self._kept = path, {(row.get("event"), row.get("step")) for row in kept}
 
     def write(self, event: str, step: int, **values: Any) -> dict[str, Any]:
         """Append one event; gives it back."""
         row = {"event": event, "step": step, **values}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(_finite(row)) + "\n")
+        if (event, step) not in self._kept:
+            with METRIC_EVENTS.writer(self._path) as writer:
+                writer.append(row)
         return row
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of a metrics file; a killed run may have cut the last one."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-    rows = []
-    for line in lines:
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return [row for row in rows if isinstance(row, dict)]
 
 
 def _finite(value: Any) -> Any:
@@ -202,3 +189,18 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return value
+
+
+def _check_event(folder: Path, row: dict[str, Any]) -> None:
+    if not isinstance(row.get("step", 0), int):
+        raise ValueError("the step is no number")
+
+
+METRIC_EVENTS: RecordFile[dict[str, Any]] = RecordFile(
+    dict[str, Any],
+    key=repr,
+    to_line=lambda row: json.dumps(_finite(row)) + "\n",
+    check=_check_event,
+    is_cache=True,
+)
+"""How events are kept; a line that is damaged is passed over."""

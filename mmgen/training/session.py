@@ -15,7 +15,7 @@ from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
 from mmgen.datasets.reading import DataSetPhoto
 from mmgen.datasets.structures import Foreground
-from mmgen.models.weights import load_weights, needing_timm, read_header
+from mmgen.models.weights import load_weights, needing_timm, read_config
 from mmgen.templates import named_template
 from mmgen.training.batches import (
     BatchPlan,
@@ -32,7 +32,7 @@ from mmgen.training.packing import foreground_fractions, pack
 from mmgen.training.photos import find_photos, hold_out
 from mmgen.training.truth_pack import TruthPack, mean_shape, pack_truth, principal_modes
 from mmgen.training.window import Window
-from recon.encoders import AttributeEncoder, EncoderConfig
+from recon.encoders import AttributeEncoder
 from recon.encoders.modal_shape import ModalShapeEncoder
 from recon.prototype import PrototypeState
 from recon.template import Template, ellipsoid_template
@@ -239,13 +239,12 @@ def initialised(order: TrainOrder) -> TrainOrder:
     """The order with the architecture of the weights that it starts from, if it takes all of them.
 
     Raises:
-        FatalError: as from `read_header`.
+        FatalError: as from `read_config`.
     """
     manifest = order.manifest
     if not manifest.pretrained.init or manifest.pretrained.groups:
         return order
-    header = read_header(_initial_path(manifest))
-    return replace(order, manifest=replace(manifest, encoder=EncoderConfig.from_dict(header["encoder"])))
+    return replace(order, manifest=replace(manifest, encoder=read_config(_initial_path(manifest))))
 
 
 def _initial_path(manifest: Manifest) -> Path:

@@ -6,7 +6,7 @@ import pytest
 from training_data import write_manifest, write_people
 
 from mmgen.cli.main import main
-from mmgen.training.folder import read_metrics
+from mmgen.training.folder import METRIC_EVENTS
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_signal_gives_130(words, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "training_step", step_and_stop)
     assert main(words) == 130
     assert len(taken) == 1 and (tmp_path / "run/checkpoints/state.pt").is_file()
-    assert [row["step"] for row in read_metrics(tmp_path / "run/metrics.jsonl")] == [1]
+    assert [row["step"] for row in METRIC_EVENTS.read(tmp_path / "run/metrics.jsonl")] == [1]
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,12 @@ def test_bad_files(tmp_path):
     fails("[loss\n", r"bad.toml is no TOML: .*line 1")
     fails('extends = "bad.toml"\n', r"no circle of files")
     fails("extends = 3\n", r"extends is 3; expected a file name")
+    for elsewhere in ("/etc/base.toml", "../../base.toml", "sub/base.toml"):
+        fails(f'extends = "{elsewhere}"\n', r"expected NAME or \.\./NAME")
+    fails("a = " + "[" * 50_000, r"is no TOML")
+    fails("a = " + "1" * 5000, r"is no TOML")
+    fails("[loss]\nimage = inf\n[length]\nsteps = 1\n", r"image is inf; expected a number")
+    fails("#" * 2**20 + "\n", r"more than 1 MiB")
     fails('extends = "none.toml"\n', r"there is no manifest .*none.toml")
     fails("[loss]\nimage = 1.0\n", r"length is missing; give for instance")
     with pytest.raises(FatalError, match="there is no manifest"):

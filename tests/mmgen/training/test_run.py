@@ -14,7 +14,7 @@ from training_data import write_manifest, write_people
 from mmgen.core.errors import FatalError
 from mmgen.models.weights import load_weights
 from mmgen.training.clock import Clock, StopSignal, progress_of
-from mmgen.training.folder import MetricsLog, RunFolder, read_metrics
+from mmgen.training.folder import METRIC_EVENTS, MetricsLog, RunFolder
 from mmgen.training.loop import train
 from mmgen.training.manifest import Length, read_manifest
 from mmgen.training.session import TrainOrder, initialised, make_session
@@ -47,7 +47,9 @@ def curve(folder):
     """All that a run says of its steps but the time they took."""
     timing = ("seconds", "cpu_seconds", "images_per_second")
     rows = [
-        row for row in read_metrics(folder / "metrics.jsonl") if row["event"] in ("step", "validation", "prototype")
+        row
+        for row in METRIC_EVENTS.read(folder / "metrics.jsonl")
+        if row["event"] in ("step", "validation", "prototype")
     ]
     return [{key: value for key, value in row.items() if key not in timing} for row in rows]
 
@@ -82,7 +84,7 @@ def test_a_run_leaves_a_whole_folder(whole):
 
 def test_the_log_has_every_step_with_its_losses(whole):
     order, _, _ = whole
-    rows = read_metrics(order.out / "metrics.jsonl")
+    rows = list(METRIC_EVENTS.read(order.out / "metrics.jsonl"))
     steps = [row for row in rows if row["event"] == "step"]
     assert [row["step"] for row in steps] == list(range(1, 9))
     assert {"image", "iou", "identity", "symmetry", "loss", "gradient_norm"} <= set(steps[0]["losses"])
@@ -263,6 +265,14 @@ def test_a_log_without_infinities(tmp_path):
     log = MetricsLog(tmp_path / "metrics.jsonl")
     log.write("step", 1, losses={"loss": float("nan"), "image": 1.0})
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["losses"] == {"loss": None, "image": 1.0}
+
+
+def test_a_run_killed_after_its_last_validation_does_not_log_it_twice(tmp_path):
+    for _ in range(2):
+        log = MetricsLog(tmp_path / "metrics.jsonl", from_step=7)
+        log.write("validation", 7, mask_iou=0.5)
+    MetricsLog(tmp_path / "metrics.jsonl", from_step=7).write("step", 8)
+    assert [row["step"] for row in METRIC_EVENTS.read(tmp_path / "metrics.jsonl")] == [7, 8]
 
 
 def test_runs_end_without_validation_photos(order):

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from mmgen.work.records import Record
 
 SHOWN_ERRORS = 5
+MASK_PLACES = {
+    "alpha": "in the photos' alpha channels",
+    "sibling": "in files found beside the photos",
+    "folder": "in the folder of --masks",
+    "network": "guessed by the bundled network",
+    "grabcut": "guessed by GrabCut",
+}
 FILE_USES = {
     "photo": "photos to work on",
     "mask": "masks; used for the photos of their names where --masks is auto or this folder",
@@ -50,6 +57,18 @@ def run_photos(batch: "BatchConfig", describe: Describe, as_json: bool) -> "tupl
         out = display_name(batch.job.out)
         print_json({"schema": f"mmgen.{batch.label}/1", "out": out, "manifest": manifest, **data, **ending})
     return summary, console.counts
+
+
+def say_mask_sources(batch: "BatchConfig") -> None:
+    """Where the masks of a run's photos came from."""
+    from mmgen.work.records import read_records
+
+    records = read_records(batch.job.out)
+    found = (records[item.name].mask_source for item in batch.items if item.name in records)
+    counts = Counter(source for source in found if source is not None)
+    if counts:
+        told = (f"{count} {MASK_PLACES.get(source, f'guessed by {source}')}" for source, count in counts.most_common())
+        say(f"masks: {', '.join(told)}")
 
 
 def say_end(summary: "Summary", manifest: str) -> None:

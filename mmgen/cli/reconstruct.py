@@ -22,7 +22,7 @@ from mmgen.cli.options import (
     spread_options,
 )
 from mmgen.cli.output import say
-from mmgen.cli.photo_runs import photo_remarks, run_photos, say_end, show_plan
+from mmgen.cli.photo_runs import photo_remarks, run_photos, say_end, say_mask_sources, show_plan
 from mmgen.cli.progress import duration
 from mmgen.cli.run_report import count_of
 from mmgen.core.listing import display_name
@@ -170,6 +170,7 @@ def _run(batch: "BatchConfig", as_json: bool) -> int:
         say(f"{count_of(unsure, 'new mesh has', 'new meshes have')} low confidence: look at them, or give masks")
     if summary.left_out:
         say(f"{count_of(summary.left_out, 'photo')} left out of their person's asset; the run record says why")
+    say_mask_sources(batch)
     say_end(summary, manifest)
     if summary.ok + summary.rejected:
         say(f"meshes in {out}, record in {manifest}")

@@ -35,7 +35,15 @@ MASK_ENDINGS = ("_mask", ".mask", "-mask")
 """What the stem of a mask adds to the stem of its photo."""
 
 MASK_FOLDER = "masks"
-_SKIPPED_FOLDERS = frozenset({MASK_FOLDER, "truth", "__macosx"})
+MASK_FOLDERS = frozenset({MASK_FOLDER, "mask"})
+"""Names of folders with masks, in lower case; mmgen itself writes `MASK_FOLDER`."""
+
+UNREAD_PHOTO_SUFFIXES = frozenset(
+    {".heic", ".heif", ".hif", ".jxl", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+)
+"""Photos that are not read: listed all the same, so that each is named with what to do about it."""
+
+_SKIPPED_FOLDERS = MASK_FOLDERS | {"truth", "__macosx"}
 _OVERVIEWS = {"contact_sheet.jpg": "synth.json"}
 """Pictures of many photos, by the file that tells whose they are: what `mmgen synth` writes beside its photos."""
 
@@ -106,9 +114,9 @@ def list_images(inputs: Sequence[Path], recursive: bool = True) -> list[ImageFil
     """Find the photos that `inputs` stand for.
 
     Folders give every file with an image suffix (any case) except hidden ones, masks beside their photos, and folders
-    named `masks` or `truth`. Files stand for themselves, whatever their suffix. `@FILE`, `*.txt` and `*.jsonl` are
-    lists: a path per line (JSON lines: the key `path`, `input` or `image`, and `height_m` for how tall that person is),
-    relative to the list. Links are followed,
+    named `masks`, `mask` or `truth`. Files stand for themselves, whatever their suffix. `@FILE`, `*.txt` and `*.jsonl`
+    are lists: a path per line (JSON lines: the key `path`, `input` or `image`, and `height_m` for how tall that person
+    is), relative to the list. Links are followed,
     loops are not. A missing file or an unreadable folder is listed too, so that reading it reports what is wrong
     without spoiling the others.
 
@@ -178,7 +186,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def photos_among(names: Sequence[str]) -> list[str]:
     """The image names of one folder without masks: `a_mask.png` is a mask only where a photo `a.*` stands beside it."""
-    images = [name for name in names if PurePath(name).suffix.lower() in IMAGE_SUFFIXES]
+    images = [name for name in names if PurePath(name).suffix.lower() in IMAGE_SUFFIXES | UNREAD_PHOTO_SUFFIXES]
     stems = {PurePath(name).stem for name in images}
     return [name for name in images if not _is_mask_of(PurePath(name).stem, stems)]
 

@@ -23,6 +23,11 @@ AVATAR_ROWS = 288
 
 UNKNOWN = float("nan")
 
+_DYED = 0.6
+_HAIR = np.array([(214, 184, 130), (190, 150, 95), (160, 115, 80), (205, 160, 135), (150, 75, 40), (200, 195, 190),
+                  (120, 115, 110), (70, 48, 35), (28, 24, 22)], np.float64)  # fmt: skip
+"""Mean colours that avatars' hair is dyed: hair as light as skin is what backs are taken for fronts by."""
+
 _PRESENT = 0.5
 _LEAST_SHARE = 0.01
 """Of a photo's pixels: smaller masks are failures."""
@@ -116,7 +121,12 @@ def drawn_avatars(paths: Sequence[Path], views: int, seed: int) -> Iterable[Item
         first = generator.uniform(0, 360)
         for view in range(views):
             azimuth = (first + 360 * view / views + 180) % 360 - 180
-            picture = draw_rigged(person, random_pose(generator), azimuth, float(generator.normal(4, 6)), AVATAR_ROWS)
+            wearer = person
+            if generator.random() < _DYED:
+                wearer = person.with_hair(
+                    np.clip(_HAIR[generator.integers(len(_HAIR))] + generator.normal(0, 15, 3), 5, 250)
+                )
+            picture = draw_rigged(wearer, random_pose(generator), azimuth, float(generator.normal(4, 6)), AVATAR_ROWS)
             yield Item(picture, float(azimuth), f"{path.stem}-{view}")
 
 

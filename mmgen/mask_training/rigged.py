@@ -8,7 +8,7 @@ import io
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class _Part:
     inverse_bind: NDArray[np.float64]
     nodes: NDArray[np.int64]
     texture: NDArray[np.uint8]
+    is_hair: bool
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,16 @@ class RiggedPerson:
     names: tuple[str, ...]
     parents: tuple[int, ...]
     local: NDArray[np.float64]
+
+    def with_hair(self, colour: NDArray[np.float64]) -> "RiggedPerson":
+        """The same person with hair of another mean colour, RGB 0..255."""
+        parts = []
+        for part in self.parts:
+            grey = part.texture[..., :3].mean(axis=2, keepdims=True)
+            shades = np.clip(grey / max(float(grey.mean()), 1.0), 0.3, 1.7) * colour
+            texture = np.dstack([np.clip(shades, 0, 255).astype(np.uint8), part.texture[..., 3]])
+            parts.append(replace(part, texture=texture) if part.is_hair else part)
+        return replace(self, parts=tuple(parts))
 
     def globals(self, pose: Mapping[str, Rotation]) -> NDArray[np.float64]:
         """[N, 4, 4] of every node in the world.
@@ -200,8 +211,8 @@ def _part(
     found = {name: _values(document, binary, attributes[name]) for name in
              ("POSITION", "TEXCOORD_0", "JOINTS_0", "WEIGHTS_0")}  # fmt: skip
     weights = found["WEIGHTS_0"].astype(np.float64)
-    material = document["materials"][primitive["material"]]["pbrMetallicRoughness"]
-    texture = document["textures"][material["baseColorTexture"]["index"]]
+    material = document["materials"][primitive["material"]]
+    texture = document["textures"][material["pbrMetallicRoughness"]["baseColorTexture"]["index"]]
     bind = _values(document, binary, skin["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
     return _Part(
         found["POSITION"].astype(np.float64),
@@ -212,6 +223,7 @@ def _part(
         bind.astype(np.float64),
         np.array(skin["joints"]),
         pictures[texture.get("source", texture.get("extensions", {}).get("EXT_texture_webp", {}).get("source", 0))],
+        "hair" in material.get("name", "").lower(),
     )
 
 

@@ -21,7 +21,7 @@ FROZEN_BLOCKS = 3
 WARM_STEPS = 60
 DECAY = 0.998
 """Of the moving average of the weights."""
-WEIGHTS = {"rough": 0.3, "quality": 0.1, "person": 0.3, "back": 0.4, "turn": 0.2, "count": 0.08, "cut": 0.15}
+WEIGHTS = {"rough": 0.3, "quality": 0.1, "person": 0.3, "back": 0.7, "turn": 0.2, "count": 0.08, "cut": 0.15}
 PHOTO_FACING = 0.3
 """Weight of the facing of people in photos, nearly all of whom are seen from the front."""
 

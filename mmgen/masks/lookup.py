@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from mmgen.core.listing import IMAGE_SUFFIXES, MASK_ENDINGS, MASK_FOLDER
+from mmgen.core.listing import IMAGE_SUFFIXES, MASK_ENDINGS
 
-_SUFFIXES = (".png", *sorted(IMAGE_SUFFIXES - {".png"}))
+_LOWER_SUFFIXES = (".png", *sorted(IMAGE_SUFFIXES - {".png"}))
+_SUFFIXES = tuple(spelled for suffix in _LOWER_SUFFIXES for spelled in (suffix, suffix.upper()))
+_FOLDERS = ("masks", "mask", "Masks", "Mask", "MASKS", "MASK")
 _TREES = (("pytorch", "seg_hmr"), ("JPEGImages", "Seg"), ("JPEGImages", "SegmentationClassAug"))
 """Image folder and mask folder of Market-HQ, of ATR as prepared, and of ATR as published."""
 
@@ -14,7 +16,7 @@ _MAX_LEVELS_UP = 5
 
 
 def beside(photo: Path) -> Path | None:
-    """The mask file of a photo: beside it, in a `masks` folder at or above it, or in the trees of known data sets."""
+    """The mask file of a photo: beside it, in a folder `masks` or `mask` at or above it, or in a known tree."""
     return _first(_beside(photo))
 
 
@@ -42,8 +44,8 @@ def _beside(photo: Path) -> Iterator[Path]:
     levels = list(photo.absolute().parents)[:_MAX_LEVELS_UP]
     for root in levels:
         inner = photo.absolute().relative_to(root).parent
-        if (root / MASK_FOLDER).is_dir():
-            yield from _at(root / MASK_FOLDER / inner, photo.name)
+        for folder in _FOLDERS:
+            yield from _at(root / folder / inner, photo.name)
         for images, masks in _TREES:
             if root.name == images and root.with_name(masks).is_dir():
                 yield from _at(root.with_name(masks) / inner, photo.name)

@@ -3,8 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import binary_erosion
 
 from mmgen.core.errors import ItemError
+from mmgen.masks.cleaning import THRESHOLD
 from mmgen.photos.images import Photo
 from mmgen.photos.pixels import is_deep, scale_to_8bit
 
@@ -16,6 +18,9 @@ MAX_LABEL = 63
 _GREY_SPREAD = 12
 _JPEG_BLACK = 32
 _LARGEST_FACTOR = 16
+_ROUNDING = 0.01
+_CLEARLY = 1.1
+"""Times stronger edges than along the other outline."""
 _TURNED = {2: np.s_[:, ::-1], 3: np.s_[::-1, ::-1], 4: np.s_[::-1, :]}
 
 
@@ -90,7 +95,8 @@ def fit_to_photo(values: Mask, photo: Photo, name: str, is_upright: bool) -> tup
     """Bring a mask into the frame of the upright photo.
 
     A mask may have been made before or after the photo was turned by its EXIF tag: it is taken for whichever frame it
-    fits, and refused where it fits both. Whole multiples and fractions of the photo's size are resized.
+    fits, and where it fits both for the one in which its outline follows the photo's edges better. A mask of another
+    size is resized where its shape is the photo's but for a pixel or one per cent.
 
     Args:
         values: uint8 [H, W].
@@ -103,22 +109,17 @@ def fit_to_photo(values: Mask, photo: Photo, name: str, is_upright: bool) -> tup
         ItemError: `mask_size`, `mask_orientation`.
     """
     size = (values.shape[1], values.shape[0])
-    fits_upright = _factor(size, photo.size) is not None
-    fits_stored = photo.orientation != 1 and not is_upright and _factor(size, photo.stored_size) is not None
-    if fits_upright and fits_stored:
-        raise ItemError(
-            "mask_orientation",
-            f"{name} fits the photo both as stored and as turned by its EXIF tag",
-            "Save the photo upright, without the tag, or give the mask the same tag.",
-        )
+    fits_upright = _is_scaled(size, photo.size)
+    fits_stored = photo.orientation != 1 and not is_upright and _is_scaled(size, photo.stored_size)
     if not fits_upright and not fits_stored:
         raise ItemError("mask_size", f"{name} has {_text(size)} pixels, {_expected(photo)}", "Make them the same size.")
-    notes: tuple[str, ...] = ()
-    if fits_stored:
-        values, notes = turn(values, photo.orientation), ("mask turned like its photo",)
-    if (values.shape[1], values.shape[0]) == photo.size:
-        return values, notes
-    return _resized(values, photo.size), (*notes, f"mask resized from {_text(size)} pixels")
+    as_is = _resized(values, photo.size) if fits_upright else None
+    turned = _resized(turn(values, photo.orientation), photo.size) if fits_stored else None
+    notes = () if size in (photo.size, photo.stored_size) else (f"mask resized from {_text(size)} pixels",)
+    if as_is is None or (turned is not None and _follows_better(turned, as_is, photo, name)):
+        assert turned is not None
+        return turned, ("mask turned like its photo", *notes)
+    return as_is, notes
 
 
 def turn(values: Mask, orientation: int) -> Mask:
@@ -129,15 +130,42 @@ def turn(values: Mask, orientation: int) -> Mask:
     return np.ascontiguousarray(quarter_turns.get(orientation, values))
 
 
-def _factor(size: tuple[int, int], wanted: tuple[int, int]) -> int | None:
-    """How many times one size goes into the other, the same both ways; None if it does not."""
-    (small_w, small_h), (large_w, large_h) = sorted((size, wanted))
-    factor = large_w // small_w
-    fits = factor <= _LARGEST_FACTOR and (small_w * factor, small_h * factor) == (large_w, large_h)
-    return factor if fits else None
+def _is_scaled(size: tuple[int, int], wanted: tuple[int, int]) -> bool:
+    """Whether one size is the other, larger or smaller, but for rounding: a pixel of the smaller, or one per cent."""
+    small, large = sorted((size, wanted))
+    across, down = large[0] / small[0], large[1] / small[1]
+    is_rounded = abs(small[0] - large[0] / down) <= 1 or abs(small[1] - large[1] / across) <= 1
+    is_alike = abs(across / down - 1) <= _ROUNDING or is_rounded
+    return is_alike and 1 / _LARGEST_FACTOR <= across <= _LARGEST_FACTOR
+
+
+def _follows_better(turned: Mask, as_is: Mask, photo: Photo, name: str) -> bool:
+    """Whether the outline of the turned mask lies on stronger edges of the photo.
+
+    Raises:
+        ItemError: `mask_orientation` where neither does.
+    """
+    edges = np.hypot(*np.gradient(photo.rgb.astype(np.float32).mean(axis=2)))
+    strengths = [_strength(mask, edges) for mask in (turned, as_is)]
+    if max(strengths) < _CLEARLY * min(strengths):
+        raise ItemError(
+            "mask_orientation",
+            f"{name} fits the photo both as stored and as turned by its EXIF tag",
+            "Save the photo upright, without the tag, or give the mask the same tag.",
+        )
+    return strengths[0] > strengths[1]
+
+
+def _strength(mask: Mask, edges: NDArray[np.float32]) -> float:
+    """Mean of the photo's edges along a mask's outline."""
+    inside = mask >= THRESHOLD
+    outline = inside & ~binary_erosion(inside)
+    return float(edges[outline].mean()) if outline.any() else 0.0
 
 
 def _resized(values: Mask, size: tuple[int, int]) -> Mask:
+    if (values.shape[1], values.shape[0]) == size:
+        return values
     grows = size[0] > values.shape[1]
     return np.array(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR if grows else Image.Resampling.BOX))
 

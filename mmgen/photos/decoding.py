@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from mmgen.core.errors import ItemError
-from mmgen.core.listing import display_name
+from mmgen.core.listing import UNREAD_PHOTO_SUFFIXES, display_name
 
 MAX_PIXELS = 80_000_000
 """Default limit on width x height. More pixels than this add nothing to a mesh and cost gigabytes."""
@@ -25,6 +25,7 @@ MAX_FILE_BYTES = 256 * 2**20
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
 # Formats that Pillow reads by running another program (EPS) or by guessing (TGA) are left out on purpose.
 
+_SAVE_AS = "Save it as JPEG or PNG."
 _STARTS_OF_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"II*\0", b"MM\0*", b"GIF8", b"\0\0\0\x0cjP")
 _STARTS_OF_OTHERS = (
     (b"%PDF", "a PDF document"),
@@ -54,7 +55,7 @@ class Decoded:
     Attributes:
         image: all pixels loaded, turned upright, in the mode that Pillow chose.
         orientation: the EXIF tag, 1 (upright) to 8.
-        stored_size: (width, height) before it was turned.
+        stored_size: (width, height) before it was turned, as decoded.
         sha256: of the file's bytes.
         notes: what a user should know, such as "first of 12 frames".
     """
@@ -70,7 +71,7 @@ def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS, kind: str = "image"
     """Read the file once, hash it and decode it from memory.
 
     Args:
-        max_pixels: refuse more, going by the header, before anything is decoded.
+        max_pixels: refuse more, going by the header, before anything is decoded; JPEG files are decoded smaller.
         kind: "image" or "mask"; the first word of every error code and message.
 
     Raises:
@@ -83,9 +84,10 @@ def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS, kind: str = "image"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = _open(data, name, kind)
+        notes = _drafted(image, max_pixels)
         _check_header(image, name, kind, max_pixels)
         stored_size, early_orientation = _stored(image)
-        notes = _frame_notes(image)
+        notes += _frame_notes(image)
         _load(image, name, kind)
         orientation = _orientation(image)
     if orientation in _TURNS:
@@ -146,17 +148,27 @@ def _formats() -> tuple[str, ...]:
 
 def _open(data: bytes, name: str, kind: str) -> Image.Image:
     try:
-        return Image.open(BytesIO(data), formats=_formats())
+        image = Image.open(BytesIO(data), formats=_formats())
     except Image.DecompressionBombError as error:
         raise _too_large(name, kind, str(error)) from error
     except Exception as error:  # a decoder given hostile bytes may raise anything
         raise _not_opened(data, name, kind) from error
+    if image.format == "TIFF" and Path(name).suffix.lower() in UNREAD_PHOTO_SUFFIXES:
+        raise _of_unread_kind(name, kind)  # a raw photo, of which Pillow would read the thumbnail
+    return image
+
+
+def _of_unread_kind(name: str, kind: str) -> ItemError:
+    suffix = Path(name).suffix.lower()
+    return ItemError(f"{kind}_not_supported", f"{name} is a photo of a kind that is not read ({suffix})", _SAVE_AS)
 
 
 def _not_opened(data: bytes, name: str, kind: str) -> ItemError:
     start = data[:64].lstrip().lower()
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
-        return ItemError(f"{kind}_not_supported", f"{name} is a HEIC photo", "Save it as JPEG or PNG.")
+        return ItemError(f"{kind}_not_supported", f"{name} is a HEIC photo", _SAVE_AS)
+    if Path(name).suffix.lower() in UNREAD_PHOTO_SUFFIXES:
+        return _of_unread_kind(name, kind)
     for magic, what in _STARTS_OF_OTHERS:
         if start.startswith(magic):
             return ItemError(f"{kind}_not_an_image", f"{name} is not an image but {what}", "Take it out of the inputs.")
@@ -171,6 +183,16 @@ def _too_large(name: str, kind: str, detail: str) -> ItemError:
     return ItemError(
         f"{kind}_too_large", f"{name} is too large: {detail}", "Scale it down; 2000 pixels high is plenty."
     )
+
+
+def _drafted(image: Image.Image, max_pixels: int) -> tuple[str, ...]:
+    """Have a JPEG with too many pixels decoded at a half, a quarter or an eighth of its size, which its format can."""
+    width, height = image.size
+    least = next((share for share in (1, 2, 4, 8) if width * height <= max_pixels * share**2), 8)
+    if image.format == "JPEG" and least > 1:
+        image.draft(None, (width // least, height // least))  # Pillow listens to the first call alone
+    is_whole = image.size == (width, height)
+    return () if is_whole else (f"{width} x {height} pixels, decoded at {image.width} x {image.height}",)
 
 
 def _check_header(image: Image.Image, name: str, kind: str, max_pixels: int) -> None:

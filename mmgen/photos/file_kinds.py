@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
 
-from mmgen.core.listing import IMAGE_SUFFIXES, MASK_ENDINGS, MASK_FOLDER
+from mmgen.core.listing import IMAGE_SUFFIXES, MASK_ENDINGS, MASK_FOLDERS
 
 Use = Literal["photo", "mask", "not read"]
 
@@ -48,5 +48,6 @@ def file_kinds(sources: Sequence[Path], photos: Iterable[Path], out: Path) -> li
 
 
 def _other_use(path: PurePath, inside: Sequence[str]) -> Use:
-    is_image = path.suffix.lower() in IMAGE_SUFFIXES
-    return "mask" if is_image and (MASK_FOLDER in inside or path.stem.lower().endswith(MASK_ENDINGS)) else "not read"
+    is_masks_place = not MASK_FOLDERS.isdisjoint(part.lower() for part in inside)
+    is_mask = is_masks_place or path.stem.lower().endswith(MASK_ENDINGS)
+    return "mask" if is_mask and path.suffix.lower() in IMAGE_SUFFIXES else "not read"

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from mmgen.core.errors import FatalError, MmgenError
@@ -104,9 +104,22 @@ def list_inputs(
             f"no photos in {', '.join(map(display_name, sources))} outside {display_name(out)}",
             "Give another folder, or another --out.",
         )
-    items = arranged([_item(file) for file in found])
+    items = arranged(_told_apart([_item(file) for file in found]))
     refuse_collisions(items, out)
     return items
+
+
+def _told_apart(items: Sequence[InputItem]) -> list[InputItem]:
+    """Photos of one folder whose names differ in the suffix alone keep it: `a.jpg.glb` and `a.png.glb`."""
+    alike: dict[str, set[PurePath]] = {}
+    for item in items:
+        alike.setdefault(collision_key(item.output), set()).add(item.relative)
+    return [
+        replace(item, output=_output(item.relative.with_name(f"{item.relative.name}.glb")))
+        if len(alike[collision_key(item.output)]) > 1
+        else item
+        for item in items
+    ]
 
 
 def refuse_collisions(items: Sequence[InputItem], out: Path) -> None:

@@ -88,12 +88,12 @@ class Sources:
 
 
 SHARES: Mapping[str, float] = {
-    "photo": 0.40,
-    "moved": 0.08,
-    "avatar": 0.22,
-    "generated": 0.06,
-    "nobody": 0.17,
-    "several": 0.07,
+    "photo": 0.36,
+    "moved": 0.07,
+    "avatar": 0.30,
+    "generated": 0.07,
+    "nobody": 0.15,
+    "several": 0.05,
 }
 """How often each kind is drawn."""
 

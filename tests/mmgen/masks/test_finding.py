@@ -178,6 +178,13 @@ def test_what_has_no_mask_is_asked_of_the_network(tmp_path: Path, monkeypatch: p
     assert find(tmp_path / "a.png", MaskSource.parse(source)).source == {"auto": "sibling"}.get(source, source)
 
 
+@pytest.mark.parametrize("place", ["masks/a.png", "mask/a.PNG", "Masks/a.png", "a_mask.PNG", "mask/a.JPEG"])
+def test_masks_are_found_as_people_store_them(tmp_path: Path, place: str) -> None:
+    path = photo_file(tmp_path, "a.jpg")
+    save(tmp_path / place, shades(BODY))
+    assert find(path).path == tmp_path / place
+
+
 def test_alpha_alone_names_the_cures(tmp_path: Path) -> None:
     with pytest.raises(ItemError, match="has no alpha channel") as caught:
         find(photo_file(tmp_path), MaskSource("alpha"))

@@ -237,6 +237,17 @@ def test_huge_files_are_not_read(tmp_path: Path) -> None:
     assert caught.value.code == "image_too_large"
 
 
+def test_jpeg_files_with_too_many_pixels_are_decoded_smaller(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (400, 800), (200, 30, 30)).save(path)
+    photo = read_image(path, max_pixels=100_000)
+    assert photo.size == photo.stored_size == (200, 400)
+    assert photo.notes == ("400 x 800 pixels, decoded at 200 x 400",)
+    assert read_image(path, max_pixels=6000).size == (50, 100)
+    with pytest.raises(ItemError, match="the limit is 0"):
+        read_image(path, max_pixels=4000)
+
+
 def test_max_pixels_counts_pixels_not_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(encoded(noise(40, 80), "PNG"))

@@ -4,8 +4,10 @@ from pathlib import Path, PurePath
 
 import pytest
 from fakes import make_photos
+from PIL import Image
 
-from mmgen.core.errors import FatalError
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.photos.images import read_image
 from mmgen.photos.inputs import InputItem, UsageError, list_inputs, refuse_collisions, select
 from mmgen.work.records import Shard
 
@@ -42,12 +44,32 @@ def test_an_output_folder_around_the_inputs_hides_nothing(tmp_path: Path) -> Non
     assert [one.output for one in list_inputs([tmp_path / "photos"], tmp_path)] == ["a.glb"]
 
 
-@pytest.mark.parametrize("names", [("a.jpg", "a.png"), ("Ab.png", "aB.png"), ("caf\u00e9.png", "cafe\u0301.png")])
+@pytest.mark.parametrize("names", [("Ab.png", "aB.png"), ("caf\u00e9.png", "cafe\u0301.png")])
 def test_two_photos_for_one_output_are_refused_with_both_names(tmp_path: Path, names: tuple[str, str]) -> None:
     make_photos(tmp_path / "in", names)
     with pytest.raises(UsageError, match="would both be written to") as caught:
         list_inputs([tmp_path / "in"], tmp_path / "out")
     assert all(name in caught.value.message for name in names)
+
+
+def test_names_that_differ_in_the_suffix_alone_keep_it(tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", ["a.jpg", "a.png", "b.png", "c/a.png"])
+    items = list_inputs([tmp_path / "in"], tmp_path / "out")
+    assert [one.output for one in items] == ["a.jpg.glb", "a.png.glb", "b.glb", "c/a.glb"]
+
+
+def test_photos_of_kinds_that_are_not_read_are_listed_and_named(tmp_path: Path) -> None:
+    make_photos(tmp_path / "in", ["a.png"])
+    for name, data in {"b.HEIC": b"\0\0\0\x18ftypheic" + bytes(64), "c.psd": b"8BPS" + bytes(64)}.items():
+        (tmp_path / "in" / name).write_bytes(data)
+    Image.new("RGB", (40, 80)).save(tmp_path / "in" / "d.tif")
+    (tmp_path / "in" / "d.tif").rename(tmp_path / "in" / "d.dng")
+    items = list_inputs([tmp_path / "in"], tmp_path / "out")
+    assert [one.name for one in items] == ["a.png", "b.HEIC", "c.psd", "d.dng"]
+    for one in items[1:]:
+        with pytest.raises(ItemError, match=f"{one.name} is a .*HEIC|{one.name} is a photo of a kind") as caught:
+            read_image(one.path)
+        assert (caught.value.code, caught.value.hint) == ("image_not_supported", "Save it as JPEG or PNG.")
 
 
 def test_a_folder_called_rejected_cannot_meet_rejected_assets() -> None:

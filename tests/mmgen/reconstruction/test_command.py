@@ -50,6 +50,7 @@ def test_the_line_that_everyone_types(made: list[FakeOptions], tmp_path: Path) -
     assert result.stdout == ""
     assert "2 ok (0 were there already), 0 rejected, 0 failed" in result.stderr
     assert "mean MaskIoU 0.900" in result.stderr
+    assert "masks: 2 in the photos' alpha channels\n" in result.stderr
     assert "meshes in meshes, record in meshes/manifest.jsonl\nnext: mmgen gallery meshes\n" in result.stderr
     assert "reconstruct: 2/2 (100%)" in result.stderr
     again = call("in", "-o", "meshes")
@@ -147,15 +148,15 @@ def test_a_dry_run_tells_and_writes_nothing(made: list[FakeOptions], tmp_path: P
 
 def test_a_dry_run_tells_what_happens_to_each_kind_of_file(made: list[FakeOptions], tmp_path: Path) -> None:
     make_photos(tmp_path / "in", ["c.JPG", "c_mask.png", "masks/x.png"])
-    for name in ("notes.TXT", "d.heic", "README", ".hidden.png", "meshes/old.glb"):
+    for name in ("notes.TXT", "d.heic", "e.mp4", "README", ".hidden.png", "meshes/old.glb"):
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "in" / name).touch()
     result = call("in", "--out", "in/meshes", "--dry-run", "--json")
-    assert result.exit_code == 0, result.stderr
+    assert result.exit_code == 3 and "will fail: d.heic" in result.stderr
     kinds = {(row["suffix"], row["use"]): row["count"] for row in json.loads(result.stdout)["files"]}
-    photos = {(".png", "photo"): 2, (".jpg", "photo"): 1, (".png", "mask"): 2}
-    assert kinds == photos | {(".txt", "not read"): 1, (".heic", "not read"): 1, ("", "not read"): 1}
-    assert "1 .heic: not read; no photo format" in result.stderr and "2 .png: photos to work on" in result.stderr
+    photos = {(".png", "photo"): 2, (".jpg", "photo"): 1, (".heic", "photo"): 1, (".png", "mask"): 2}
+    assert kinds == photos | {(".txt", "not read"): 1, (".mp4", "not read"): 1, ("", "not read"): 1}
+    assert "1 .mp4: not read; no photo format" in result.stderr and "2 .png: photos to work on" in result.stderr
 
 
 def test_a_masker_that_is_not_installed_stops_the_run_at_once(
@@ -202,7 +203,7 @@ def test_retry_failed_and_overwrite(made: list[FakeOptions], tmp_path: Path) -> 
     [
         (("nowhere",), 2, "error: nowhere does not exist\nhint: Check the path.\n"),
         (("in", "--out", "in"), 2, "error: --out in is the input folder"),
-        (("in", "in/a.jpg"), 2, "would both be written to a.glb"),
+        (("in", "other"), 2, "would both be written to s/b.glb"),
         (("in", "--shard", "2/2"), 2, "is not i/n with 0 <= i < n"),
         (("in", "--masks", "rebmg"), 2, "'rebmg' is no folder, no file and no masker"),
         (("in", "--height", "17"), 2, "is not in the range"),
@@ -215,8 +216,7 @@ def test_bad_command_lines(
     made: list[FakeOptions], tmp_path: Path, words: Sequence[str], code: int, message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    if "in/a.jpg" in words:
-        make_photos(tmp_path / "in", ["a.jpg"])
+    make_photos(tmp_path / "other", ["a.jpg", "s/b.png"])
     result = call(*words)
     assert result.exit_code == code
     assert message in result.stderr

@@ -1,7 +1,7 @@
 """Photos to assets in one forward pass of trained networks, with the photo itself on what it shows."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from mmgen.core.errors import ItemError
@@ -10,7 +10,15 @@ from mmgen.masks import MaskSource
 from mmgen.models.weights import Weights, load_weights, read_config
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.prepare import Framing, Prepared, prepare_people
-from mmgen.reconstruction.result import Body, FacingChoice, Reconstructed, ReconstructOptions, RunContext, finish
+from mmgen.reconstruction.result import (
+    Body,
+    FacingChoice,
+    Reconstructed,
+    ReconstructOptions,
+    RunContext,
+    finish,
+    with_choices,
+)
 from recon.predict import PredictedPerson, PredictOptions, Predictor
 
 
@@ -34,7 +42,7 @@ class PhotoPredictor:
     @cached_property
     def weights(self) -> Weights:
         """The networks."""
-        return load_weights(self._path, self._device)
+        return _loaded(self._path, self.weights_sha256, self._device)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -44,6 +52,12 @@ class PhotoPredictor:
     def __call__(self, batch: Sequence[Prepared]) -> list[PredictedPerson]:
         """One prediction per prepared person, in order; it does not depend on the others."""
         return self.predictor([item.tensors() for item in batch])
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, sha256: str, device: str) -> Weights:
+    """The weights last used: what a person chose for one photo (see `Choices`) wants no second copy of them."""
+    return load_weights(path, device)
 
 
 class NetworkReconstructor:
@@ -60,6 +74,16 @@ class NetworkReconstructor:
         predict = PredictOptions(options.texture_size, options.steps)
         self.predict = PhotoPredictor(options.weights, options.device, predict, options.facing)
         self.weights_sha256 = self.predict.weights_sha256
+        self._others: dict[ReconstructOptions, NetworkReconstructor] = {}
+
+    def _for(self, item: InputItem) -> "NetworkReconstructor":
+        """The reconstructor with what a person chose for this photo; itself where nothing is chosen."""
+        options = with_choices(self.options, item.choices)
+        if options == self.options:
+            return self
+        if options not in self._others:
+            self._others[options] = NetworkReconstructor(options)
+        return self._others[options]
 
     def prepare(self, item: InputItem) -> tuple[Prepared, ...]:
         """Read the photo and its mask and cut out its people, as large in their crops as in the training photos.
@@ -67,10 +91,18 @@ class NetworkReconstructor:
         Raises:
             ItemError: what is wrong with the photo or the mask.
         """
-        return prepare_people(item, self._masks, self.predict.framing)
+        return prepare_people(item, self._masks, self._for(item).predict.framing)
 
     def reconstruct(self, batch: list[Prepared]) -> Sequence[Reconstructed | ItemError]:
         """One asset per prepared photo, in order."""
+        makers = [self._for(one.item) for one in batch]
+        made: dict[int, Reconstructed] = {}
+        for maker in dict.fromkeys(makers):
+            places = [place for place, other in enumerate(makers) if other is maker]
+            made |= zip(places, maker._finished([batch[place] for place in places]), strict=True)
+        return [made[place] for place in range(len(batch))]
+
+    def _finished(self, batch: list[Prepared]) -> list[Reconstructed]:
         people, origin = self.predict(batch), RunContext(self.options, self.weights_sha256)
         return [finish(item, self.body(person), origin) for item, person in zip(batch, people, strict=True)]
 

@@ -126,7 +126,7 @@ def cut_out(
     size = _crop_size(box, framing)
     width, height = photo.size
     outline_size = framing.outline_size
-    facing, doubts = _facing(item, photo, found, framing)
+    facing, doubts = _facing(photo, found, framing)
     return Prepared(
         item=item,
         crop=apply_crop(_person_only(photo.rgb, found.mask, box, size), box, size),
@@ -144,11 +144,9 @@ def cut_out(
     )
 
 
-def _facing(
-    item: InputItem, photo: Photo, found: MaskResult, framing: Framing
-) -> tuple[Facing | None, tuple[str, ...]]:
+def _facing(photo: Photo, found: MaskResult, framing: Framing) -> tuple[Facing | None, tuple[str, ...]]:
     """Where the person faces, as somebody chose or as the person network says, and notes."""
-    chosen = item.choices.facing or framing.facing
+    chosen = framing.facing
     if chosen != "auto":
         return chosen, ()
     signs = found.signs or signs_of(photo.rgb, found.mask)

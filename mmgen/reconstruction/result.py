@@ -1,6 +1,6 @@
 """What every way of reconstructing shares: its options, and the step from a textured body to an asset with a record."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,13 +14,13 @@ from mmgen.core.version import __version__
 from mmgen.reconstruction.job import options_digest
 from mmgen.reconstruction.prepare import Prepared
 from mmgen.templates import template_digest
-from mmgen.work.records import Facing, PhotoRecord
+from mmgen.work.records import Choices, Facing, PhotoRecord
 from recon.facing import faces
 from recon.predict import PhotoFit
 from recon.structures import Camera, TexturedMesh
 
 Method = Literal["network", "fit"]
-FacingChoice = Literal["auto", "front", "back"]
+FacingChoice = Literal["auto"] | Facing
 
 DEFAULT_REFINE_STEPS: dict[Method, int] = {"network": 0, "fit": 75}
 
@@ -85,6 +85,17 @@ class ReconstructOptions:
             **together,
             **({} if self.facing == "auto" else {"facing": self.facing}),
         }
+
+
+def with_choices(options: ReconstructOptions, choices: Choices) -> ReconstructOptions:
+    """A run's options with what a person chose for one photo."""
+    rows = choices.texture_rows
+    return replace(
+        options,
+        facing=choices.facing or options.facing,
+        refine_steps=options.refine_steps if choices.refine_steps is None else choices.refine_steps,
+        texture_size=options.texture_size if rows is None else (rows, rows // 2),
+    )
 
 
 @dataclass(frozen=True)

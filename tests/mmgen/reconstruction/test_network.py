@@ -195,3 +195,16 @@ def test_bundled_weights_are_the_default(monkeypatch, weights, tmp_path):
     assert isinstance(build_reconstructor(default_options()), NetworkReconstructor)
     monkeypatch.setattr("mmgen.bundled.PEOPLE_FILE", tmp_path / "none.safetensors")
     assert not isinstance(build_reconstructor(default_options()), NetworkReconstructor)
+
+
+def test_what_a_person_chose_for_one_photo_is_as_if_the_run_had_said_it(options, items):
+    """In one batch with others, and written into the asset, so that it can be made again."""
+    reconstructor = NetworkReconstructor(options)
+    choices = Choices(refine_steps=2, texture_rows=64)
+    batch = [items[0], replace(items[0], choices=choices)]
+    plain, chosen = reconstructor.reconstruct([one for item in batch for one in reconstructor.prepare(item)])
+    other = NetworkReconstructor(replace(options, refine_steps=2, texture_size=(64, 32)))
+    [said] = other.reconstruct(list(other.prepare(items[0])))
+    assert glb_bytes(chosen.asset, "png") == glb_bytes(said.asset, "png") != glb_bytes(plain.asset, "png")
+    assert chosen.asset.texture.shape == (64, 32, 3)
+    assert chosen.asset.provenance["options"]["refine_steps"] == 2

@@ -61,6 +61,7 @@ class Entry:
             "doing": self.doing,
             "version": self.version,
             "review": None if review is None else asdict(review),
+            "facing": None if self.record is None else self.record.facing,
             "mesh": item is not None and item.glb is not None,
             "photo": item is not None and item.photo is not None,
             **({} if item is None else _figures(item)),

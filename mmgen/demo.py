@@ -1,18 +1,14 @@
 """The whole tour: bundled photos to GLBs, a contact sheet, a turntable and a gallery page."""
 
-import io
 import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from mmgen.assets.asset import Asset
 from mmgen.assets.glb import read_glb
 from mmgen.core.files import write_bytes_atomic
+from mmgen.core.pictures import image_bytes
 from mmgen.gallery import build_gallery, collect_items
 from mmgen.masks import MaskSource
 from mmgen.photos.images import read_image
@@ -70,7 +66,7 @@ def run_demo(out: Path, workers: int, listener: RunCallbacks) -> DemoResult:
         return result
     listener.note("drawing the contact sheet, a turntable and the gallery")
     rows = [_row(photos / f"{path.stem}.jpg", asset) for path, asset in assets]
-    write_bytes_atomic(result.contact_sheet, _png(contact_sheet(rows)))
+    write_bytes_atomic(result.contact_sheet, image_bytes(contact_sheet(rows), "PNG", optimize=True))
     frames = sweep_frames(assets[0][1], "azimuth", View(), TURNTABLE_FRAMES, TURNTABLE_SIZE)
     save_animation(result.turntable, list(frames), TURNTABLE_FPS)
     gallery = build_gallery("mmgen demo", collect_items(meshes))
@@ -103,9 +99,3 @@ def _row(photo: Path, asset: Asset) -> SheetRow:
     likeness = f"MaskIoU {asset.provenance['mask_iou']:.2f}, SSIM {asset.provenance['ssim']:.2f}"
     view = {name: float(asset.provenance["camera"][name]) for name in ("azimuth_deg", "elevation_deg")}
     return SheetRow(caption=f"{photo.stem}: {likeness}", asset=asset, photo=read_image(photo).rgb, **view)
-
-
-def _png(image: NDArray[np.uint8]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "png", optimize=True)
-    return buffer.getvalue()

@@ -1,12 +1,10 @@
 """Makes tars out of a settled plan; each is a pure function of plan, photos and weights."""
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mmgen.augment.drawing import ViewRenderer
 from mmgen.augment.plan import ResolvedPlan
@@ -34,6 +32,7 @@ from mmgen.augment.store import Store, StoreReader
 from mmgen.augment.tar import TarBuilder
 from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_file
+from mmgen.core.pictures import image_bytes
 from mmgen.models.weights import Weights, load_weights
 from mmgen.photos.images import read_image
 
@@ -137,9 +136,7 @@ class ShardMaker:
 
 def jpeg_bytes(image: np.ndarray, quality: int) -> bytes:
     """A picture as JPEG, colours at half resolution as cameras write them."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
-    return buffer.getvalue()
+    return image_bytes(image, "JPEG", quality=quality, subsampling="4:2:0")
 
 
 def jpeg_of_photo(path: Path, quality: int) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mmgen.core.files import write_bytes_atomic
+from mmgen.core.pictures import image_bytes
 
 SHEET_NAME = "contact_sheet.jpg"
 PEOPLE, PEOPLE_PER_ROW = 20, 2
@@ -36,9 +37,7 @@ def write_sheet(out: Path, lines: Sequence[Mapping[str, Any]], photos: Path | No
     for number, strip in enumerate(strips):
         row, column = divmod(number, PEOPLE_PER_ROW)
         sheet.paste(strip, (column * (width + 3 * GAP) + GAP, row * (height + GAP) + GAP))
-    buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=92, subsampling=0)
-    write_bytes_atomic(out / SHEET_NAME, buffer.getvalue())
+    write_bytes_atomic(out / SHEET_NAME, image_bytes(sheet, "JPEG", quality=92, subsampling=0))
 
 
 def _people(lines: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:

@@ -94,14 +94,11 @@ def _read(listed: "list[tuple[str, GlbFile]]") -> "tuple[list[Wearer], list[Item
 
 
 def _write(wearers: "list[Wearer]", out: Path, writes_glbs: bool, reporter: "Reporter") -> list[Path]:
-    import io
-
-    from PIL import Image
-
     from mmgen.assets.asset import Asset
     from mmgen.assets.glb import glb_bytes
     from mmgen.assets.swap import dressed
     from mmgen.core.files import write_bytes_atomic
+    from mmgen.core.pictures import image_bytes
     from mmgen.previews.grid import FRONT_AND_BACK_DEG, exchange_grid
 
     written = []
@@ -117,9 +114,7 @@ def _write(wearers: "list[Wearer]", out: Path, writes_glbs: bool, reporter: "Rep
 
     views = FRONT_AND_BACK_DEG if len(wearers) == 2 else FRONT_AND_BACK_DEG[:1]
     picture = exchange_grid([wearer.name for wearer in wearers], pair, views, reporter.advance)
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    write_bytes_atomic(out / PICTURE, buffer.getvalue())
+    write_bytes_atomic(out / PICTURE, image_bytes(picture, "PNG"))
     return [*written, out / PICTURE]
 
 

@@ -1,16 +1,15 @@
 """One HTML file to look at, without any network: figures, and the best, median and worst cases from all sides."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mmgen.core.errors import ItemError
 from mmgen.core.files import write_text_atomic
 from mmgen.core.listing import display_name
+from mmgen.core.pictures import image_bytes
 from mmgen.evaluation.azimuth_plot import azimuth_plot
 from mmgen.evaluation.cases import TURNS_DEG, Case, chosen_cases, draw_case
 from mmgen.evaluation.figures import HEADINGS, lines_of, shown
@@ -117,6 +116,4 @@ def _problem(name: str, error: ItemError) -> ReportCard:
 
 
 def _address(picture: NDArray[np.uint8]) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "WEBP", quality=88, method=2)
-    return data_uri("webp", stream.getvalue())
+    return data_uri("webp", image_bytes(picture, "WEBP", quality=88, method=2))

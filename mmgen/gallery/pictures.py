@@ -1,12 +1,12 @@
 """Pictures for the gallery: the input photo made small, and the still picture of the mesh."""
 
-import io
 import math
 from pathlib import Path
 
 from PIL import Image
 
 from mmgen.assets.asset import Asset
+from mmgen.core.pictures import image_bytes
 from mmgen.photos.images import read_image
 from mmgen.previews import View, render_cutout
 
@@ -46,7 +46,7 @@ def _angle(value: object) -> float | None:
 def poster_webp(asset: Asset, view: View) -> bytes:
     """The mesh, see-through around it, as the page's viewer draws it first."""
     picture = Image.fromarray(render_cutout(asset, view.azimuth_deg, POSTER_SIZE, view.elevation_deg))
-    return _encoded(picture, "WEBP", quality=88, method=2)
+    return image_bytes(picture, "WEBP", quality=88, method=2)
 
 
 def person_box(asset: Asset) -> Box | None:
@@ -82,10 +82,4 @@ def photo_jpeg(path: Path, box: Box | None = None) -> bytes:
     if box is not None and box[0] < image.width and box[1] < image.height:
         image = image.crop((*box[:2], min(box[2], image.width), min(box[3], image.height)))
     image.thumbnail((4 * PHOTO_HEIGHT, PHOTO_HEIGHT), Image.Resampling.LANCZOS)
-    return _encoded(image, "JPEG", quality=86)
-
-
-def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+    return image_bytes(image, "JPEG", quality=86)

@@ -1,6 +1,5 @@
 """Masks of many photos as files. What is finished stays, and so does what somebody corrected by hand."""
 
-import io
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_bytes, sha256_file
 from mmgen.core.listing import display_name
 from mmgen.core.outputs import write_output
+from mmgen.core.pictures import image_bytes
 from mmgen.masks.finding import find_people
 from mmgen.masks.structures import MaskSource
 from mmgen.photos.images import read_image
@@ -79,7 +78,7 @@ class MaskMaker:
         photo = read_image(item.path)
         people = find_people(photo, self._job.masks, item.relative)
         found = max(people, key=lambda one: one.area_fraction)
-        data = _png(np.max([one.mask for one in people], axis=0))
+        data = image_bytes(np.max([one.mask for one in people], axis=0), "PNG", optimize=True)
         kept = self._kept(item, data)
         if kept is not None:
             return replace(kept, key=self._key(item, photo.sha256), input_sha256=photo.sha256)
@@ -158,9 +157,3 @@ class _NoNetworks:
 
 def _as_png(item: InputItem) -> InputItem:
     return replace(item, output=item.output.removesuffix(".glb") + ".png")
-
-
-def _png(mask: Any) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(mask).save(buffer, "png", optimize=True)
-    return buffer.getvalue()

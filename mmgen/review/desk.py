@@ -15,6 +15,7 @@ from mmgen.assets.glb import asset_from_container, read_file
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import write_bytes_atomic
 from mmgen.core.listing import MASK_FOLDER, list_images
+from mmgen.core.pictures import image_bytes
 from mmgen.gallery.figures import details
 from mmgen.gallery.pictures import home_view
 from mmgen.masks import MaskSource, find_mask
@@ -126,7 +127,7 @@ class Desk:
         """
         photo, relative = self._photo_of(entry)
         found = find_mask(read_image(photo), MaskSource.parse("auto"), relative)
-        return _png(found.mask)
+        return image_bytes(found.mask, "PNG")
 
     # --- deciding --------------------------------------------------------------------------------------------------
 
@@ -177,7 +178,7 @@ class Desk:
             photo, relative = self._photo_of(entry)
             mask = _mask_from(png, read_image(photo).size)
             self._keep(entry, Choices(), "mask")
-            write_bytes_atomic(_mask_place(photo, relative), _png(mask))
+            write_bytes_atomic(_mask_place(photo, relative), image_bytes(mask, "PNG"))
             self._submit(entry)
             return self.entry(key)
 
@@ -204,7 +205,7 @@ class Desk:
         photo, _ = self._photo_of(entry)
         image = read_image(photo)
         masks = [_mask_from(one, image.size, may_be_empty=True) for one in (mask, scribble)]
-        return _png(region.grown(image.rgb, masks[0], masks[1], is_person))
+        return image_bytes(region.grown(image.rgb, masks[0], masks[1], is_person), "PNG")
 
     def bring_back(self, key: str, version: str, number: int) -> Entry:
         """An older result in place of today's, which is kept in its turn.
@@ -370,9 +371,3 @@ def _mask_from(png: bytes, size: tuple[int, int], may_be_empty: bool = False) ->
     if not may_be_empty and not mask.any():
         raise ItemError("mask_empty", "the mask is empty", "Draw the person before saving.")
     return mask
-
-
-def _png(mask: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(mask).save(buffer, "PNG")
-    return buffer.getvalue()

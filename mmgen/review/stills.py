@@ -12,6 +12,7 @@ from mmgen.assets.asset import Asset
 from mmgen.assets.glb import read_glb
 from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_file, write_bytes_atomic
+from mmgen.core.pictures import image_bytes
 from mmgen.core.version import __version__
 from mmgen.gallery.pictures import home_view, person_box, photo_jpeg
 from mmgen.photos.images import read_image
@@ -50,10 +51,9 @@ def still(meshes: Path, glb: Path | None, photo: Path | None, kind: Kind) -> byt
     if path.is_file():
         return path.read_bytes()
     picture = _drawn(glb, photo, kind)
-    buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=86, method=2)
-    write_bytes_atomic(path, buffer.getvalue())
-    return buffer.getvalue()
+    data = image_bytes(picture, "WEBP", quality=86, method=2)
+    write_bytes_atomic(path, data)
+    return data
 
 
 def _drawn(glb: Path | None, photo: Path | None, kind: Kind) -> Image.Image:
@@ -102,6 +102,4 @@ def page_photo(photo: Path) -> bytes:
     """
     image = Image.fromarray(read_image(photo).rgb)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=88)
-    return buffer.getvalue()
+    return image_bytes(image, "JPEG", quality=88)

@@ -6,7 +6,6 @@ and `prototype_posed` [V, 3], `prototype_joints` [J, 3] at rest, `prototype_rota
 identity is finished when all of its files are there: files are whole or absent, and the settings decide their content.
 """
 
-import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from PIL import Image
 from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import replacing, write_text_atomic
+from mmgen.core.pictures import image_bytes
 from mmgen.synth.archive import Member, npz_bytes, pack_array
 from mmgen.synth.correspondence import Correspondence
 from mmgen.synth.crowd import CrowdOptions, Person, person_pictures
@@ -108,7 +108,7 @@ def picture_files(person: Person, image: str, shared: Sequence[Member]) -> dict[
     arrays = person.picture.truth.arrays()
     members = [*shared, *(pack_array(name, value) for name, value in arrays.items() if name not in BIG)]
     return {
-        mask_path(image): _encoded(Image.fromarray(person.picture.mask), "PNG"),
+        mask_path(image): image_bytes(person.picture.mask, "PNG"),
         truth_path(image): npz_bytes(members),
         image: jpeg_bytes(person.picture),
     }
@@ -116,13 +116,7 @@ def picture_files(person: Person, image: str, shared: Sequence[Member]) -> dict[
 
 def jpeg_bytes(picture: Picture) -> bytes:
     """The photo as it is written: JPEG with full colour resolution."""
-    return _encoded(Image.fromarray(picture.image), "JPEG", quality=JPEG_QUALITY, subsampling=0)
-
-
-def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
+    return image_bytes(picture.image, "JPEG", quality=JPEG_QUALITY, subsampling=0)
 
 
 def settings(plan: CrowdPlan) -> dict[str, object]:

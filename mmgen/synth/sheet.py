@@ -1,12 +1,11 @@
 """A contact sheet of a generated data set: some people, a row of pictures each."""
 
-import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from mmgen.core.files import write_bytes_atomic
+from mmgen.core.pictures import image_bytes
 from mmgen.synth.dataset import read_picture
 from mmgen.synth.layout import CrowdPlan, entries, image_paths
 
@@ -28,9 +27,7 @@ def write_sheet(out: Path, plan: CrowdPlan) -> None:
         np.concatenate(strips[first : first + PEOPLE_PER_ROW], axis=1)
         for first in range(0, len(strips), PEOPLE_PER_ROW)
     ]
-    buffer = io.BytesIO()
-    Image.fromarray(np.concatenate(rows)).save(buffer, "JPEG", quality=92, subsampling=0)
-    write_bytes_atomic(out / SHEET_NAME, buffer.getvalue())
+    write_bytes_atomic(out / SHEET_NAME, image_bytes(np.concatenate(rows), "JPEG", quality=92, subsampling=0))
 
 
 def _framed(picture: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Pictures of a training: photos beside what the networks make of them from all sides, and the prototype turned."""
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmgen.core.files import write_bytes_atomic
+from mmgen.core.pictures import image_bytes
 from recon.encoders import AttributeEncoder
 from recon.encoders.inputs import over_white
 from recon.render import render
@@ -30,9 +30,7 @@ def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Write [H, W, 3] pixels, enlarged so that people can see them."""
     image = Image.fromarray(pixels)
     image = image.resize((image.width * SCALE, image.height * SCALE), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    write_bytes_atomic(path, buffer.getvalue())
+    write_bytes_atomic(path, image_bytes(image, "PNG"))
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from mmgen.cli.options import (
     MASK_SOURCES,
     PATH,
     PixelSizeType,
+    choice_option,
     device_option,
     limit_option,
     masks_option,
@@ -76,24 +77,17 @@ class WeightRangeType(click.ParamType):
 @weights_option
 @masks_option(f"{MASK_SOURCES}; auto takes masks/ where prepared.")
 @pattern_option
-@click.option(
+@choice_option(
     "--partners",
-    type=click.Choice(["image", "identity"]),
-    default="image",
-    help="Mix with the texture of one other photo (as published), or with the mean texture of another person.",
+    ["image", "identity"],
+    "Mix with the texture of one other photo (as published), or with the mean texture of another person.",
 )
-@click.option(
+@choice_option(
     "--selection",
-    type=click.Choice(["all", "hardest-half"]),
-    default="all",
-    help="One partner per photo; or two draws, keeping the half of the pairs that changes textures most (published).",
+    ["all", "hardest-half"],
+    "One partner per photo; or two draws, keeping the half of the pairs that changes textures most (published).",
 )
-@click.option(
-    "--mix",
-    type=click.Choice(["blend", "regions"]),
-    default="blend",
-    help="Blend whole textures, or swap the clothes above or below the waist.",
-)
+@choice_option("--mix", ["blend", "regions"], "Blend whole textures, or swap the clothes above or below the waist.")
 @click.option(
     "--own-weight",
     type=WeightRangeType(),
@@ -113,11 +107,10 @@ class WeightRangeType(click.ParamType):
     default=0.1,
     help="Per view, sigma; people are about 1.8 high.  (published: 0.5)",
 )
-@click.option(
+@choice_option(
     "--background",
-    type=click.Choice(["other", "own"]),
-    default="other",
-    help="Whose photo stands behind, its person painted out: anyone's, drawn per view, or the shape source's.",
+    ["other", "own"],
+    "Whose photo stands behind, its person painted out: anyone's, drawn per view, or the shape source's.",
 )
 @click.option(
     "--refine",

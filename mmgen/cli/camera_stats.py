@@ -8,14 +8,14 @@ import click
 from mmgen.cli.options import (
     PATH,
     device_option,
-    dry_run_option,
-    json_option,
     limit_option,
     masks_option,
     out_option,
+    report_options,
     weights_option,
 )
-from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, print_json, say
+from mmgen.cli.output import print_json, say
+from mmgen.cli.run_report import items_exit_code, say_errors
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ TITLES = {
 @masks_option("For photos, as in mmgen reconstruct.")
 @device_option
 @limit_option()
-@json_option
-@dry_run_option
+@report_options
 def command(
     source: Path,
     out: Path,
@@ -54,7 +53,7 @@ def command(
     limit: int | None,
     as_json: bool,
     dry_run: bool,
-) -> None:
+) -> int:
     """Show how the cameras of SOURCE are spread: azimuth, elevation, distance, offsets, and the mean |dS|.
 
     SOURCE is a folder that `mmgen reconstruct` wrote (default: meshes/), or photos, which are then put through the
@@ -73,7 +72,7 @@ def command(
         say(f"would read {len(glbs) or len(photos)} {'meshes' if glbs else 'photos'} and write {display_name(out)}")
         if as_json:
             print_json({"schema": "mmgen.camera_stats/1", "dry_run": True, "n": len(glbs) or len(photos)})
-        return
+        return 0
     prototypes = known_prototypes([path for path in (weights, bundled_weights_path()) if path is not None])
     failures: list[ItemError] = []
     with progress("cameras", len(glbs) or len(photos)) as reporter:
@@ -87,12 +86,10 @@ def command(
             rows = rows_of_meshes(glbs, prototypes, hear)
         else:
             rows = rows_of_photos(photos, _reconstructor(weights, masks, device), prototypes, hear)
-    for error in failures:
-        say(f"failed: {error.message}\n  hint: {error.hint}")
+    say_errors(failures, "left out of the figures")
     if rows:
         _finish(rows, summary(rows), out, source, as_json)
-    if failures:
-        click.get_current_context().exit(EXIT_ITEMS_FAILED if rows else EXIT_NOTHING_DONE)
+    return items_exit_code(len(rows), len(failures))
 
 
 def _contents(source: Path, limit: int | None) -> "tuple[list[GlbFile], list[InputItem]]":

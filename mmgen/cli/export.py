@@ -10,16 +10,15 @@ from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
     accepted_option,
-    dry_run_option,
-    engine_options,
-    json_option,
+    choice_option,
     limit_option,
     out_option,
     overwrite_option,
-    shard_option,
-    workers_option,
+    report_options,
+    spread_options,
 )
-from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, print_json, say
+from mmgen.cli.output import print_json, say
+from mmgen.cli.run_report import items_exit_code, say_list
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -78,11 +77,10 @@ class TextureSize(click.ParamType):
     metavar="METRES",
     help="Scale every mesh to this height.  [default: as it is]",
 )
-@click.option(
+@choice_option(
     "--material",
-    type=click.Choice(("unlit", "lit", "both")),
-    default="unlit",
-    help="How viewers of glTF shade it: as in the photo, by their own light, or both as KHR_materials_variants.",
+    ("unlit", "lit", "both"),
+    "How viewers of glTF shade it: as in the photo, by their own light, or both as KHR_materials_variants.",
 )
 @click.option(
     "--lod",
@@ -97,14 +95,11 @@ class TextureSize(click.ParamType):
     help="Compress the geometry of glb with gltf-transform (or gltfpack), which must be on PATH; viewers need the"
     " codec's decoder.",
 )
-@shard_option
-@workers_option
-@engine_options
+@spread_options
 @limit_option("Only the first N meshes, in sorted order.")
 @accepted_option
 @overwrite_option
-@json_option
-@dry_run_option
+@report_options
 def command(
     meshes: Path,
     formats: tuple[str, ...],
@@ -116,7 +111,7 @@ def command(
     as_json: bool,
     dry_run: bool,
     **others: Any,
-) -> None:
+) -> int:
     """Convert MESHES (a folder that `mmgen reconstruct` wrote, or one .glb file; default: meshes/) to other formats.
 
     Outputs mirror the folder tree. A second run skips what is up to date: same mesh, same options, untouched outputs.
@@ -134,12 +129,12 @@ def command(
     jobs = part_of(jobs, place["shard"])
     if dry_run:
         _show_plan(jobs, out, as_json)
-        return
+        return 0
     with chosen_engine(place, out):
-        _run(jobs, ExportRun(out, options, overwrite, shard=place["shard"]), place["workers"], as_json)
+        return _run(jobs, ExportRun(out, options, overwrite, shard=place["shard"]), place["workers"], as_json)
 
 
-def _run(jobs: "list[Job]", run: "ExportRun", workers: int | None, as_json: bool) -> None:
+def _run(jobs: "list[Job]", run: "ExportRun", workers: int | None, as_json: bool) -> int:
     from mmgen.assets.exporting import run_jobs
     from mmgen.cli.progress import progress
     from mmgen.work.engine import default_workers
@@ -152,7 +147,7 @@ def _run(jobs: "list[Job]", run: "ExportRun", workers: int | None, as_json: bool
             lambda result: reporter.advance(failed=result.outcome == "failed"),
             workers or (default_workers("cpu") if len(jobs) >= WORTH_PROCESSES else 1),
         )
-    _report(results, run.out, time.monotonic() - started, as_json)
+    return _report(results, run.out, time.monotonic() - started, as_json)
 
 
 def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:
@@ -186,13 +181,13 @@ def _show_plan(jobs: "list[Job]", out: Path, as_json: bool) -> None:
         print(f"{display_name(job.source.path)} -> {', '.join(display_name(out / name) for name in job.outputs)}")
 
 
-def _report(results: "list[Result]", out: Path, seconds: float, as_json: bool) -> None:
+def _report(results: "list[Result]", out: Path, seconds: float, as_json: bool) -> int:
     from dataclasses import asdict
 
     counts = {outcome: sum(r.outcome == outcome for r in results) for outcome in ("done", "skipped", "failed")}
     failures = [result.record for result in results if result.outcome == "failed"]
-    for message, hint in dict.fromkeys((record.message, record.hint) for record in failures):
-        say(f"failed: {message}\n  hint: {hint}")
+    lines = dict.fromkeys(f"failed: {record.message}\n  hint: {record.hint}" for record in failures)
+    say_list(lines, "see --json")
     if as_json:
         items = [asdict(result.record) | {"status": result.outcome} for result in results]
         print_json(
@@ -202,5 +197,4 @@ def _report(results: "list[Result]", out: Path, seconds: float, as_json: bool) -
         done, skipped, failed = counts.values()
         print(f"{done} exported, {skipped} up to date, {failed} failed -> {display_name(out)}")
         say(f"{len(results) / seconds:.1f} files a second, {seconds:.1f} s in all")
-    if counts["failed"]:
-        click.get_current_context().exit(EXIT_NOTHING_DONE if counts["failed"] == len(results) else EXIT_ITEMS_FAILED)
+    return items_exit_code(len(results) - counts["failed"], counts["failed"])

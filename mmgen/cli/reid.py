@@ -259,19 +259,9 @@ def _report(order: "TrainOrder", outcome: "Outcome", as_json: bool) -> int:
         say("the same command with --resume goes on from here")
     say(f"weights: {weights}")
     if as_json:
-        print_json(
-            {
-                "schema": "mmgen.reid.train/1",
-                "out": display_name(order.out),
-                "weights": weights,
-                "finished": outcome.finished,
-                "steps": outcome.steps,
-                "steps_in_all": outcome.steps_in_all,
-                "photos_per_second": outcome.photos_per_second,
-                "losses": outcome.losses,
-                **outcome.about,
-            }
-        )
+        data = {name: value for name, value in vars(outcome).items() if name not in ("interrupted", "about")}
+        place = {"out": display_name(order.out), "weights": weights}
+        print_json({"schema": "mmgen.reid.train/1", **place, **data, **outcome.about})
     return EXIT_INTERRUPTED if outcome.interrupted else 0
 
 

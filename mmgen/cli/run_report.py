@@ -4,10 +4,12 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, say
+from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, print_json, say
 from mmgen.cli.progress import Reporter, progress
+from mmgen.core.listing import display_name
 from mmgen.work.callbacks import RunCallbacks
 
 if TYPE_CHECKING:
@@ -163,3 +165,15 @@ def items_exit_code(done: int, failures: int) -> int:
     if not failures:
         return 0
     return EXIT_ITEMS_FAILED if done else EXIT_NOTHING_DONE
+
+
+def report_files(schema: str, written: Sequence[Path], errors: Sequence["MmgenError"], as_json: bool) -> int:
+    """Tell which files were written and what failed; the exit code."""
+    say_errors(errors)
+    names = [display_name(path) for path in written]
+    if as_json:
+        print_json({"schema": schema, "outputs": names, "failures": [error_data(error) for error in errors]})
+    else:
+        for name in names:
+            print(name)
+    return items_exit_code(len(written), len(errors))

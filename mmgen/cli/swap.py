@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmgen.cli.options import PATH, dry_run_option, json_option, limit_option, out_option
-from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, print_json, say
-from mmgen.core.listing import display_name
+from mmgen.cli.options import PATH, limit_option, out_option, report_options
+from mmgen.cli.output import say
+from mmgen.cli.run_report import report_files
 
 if TYPE_CHECKING:
     from mmgen.assets.swap import Wearer
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mmgen.core.errors import ItemError
 
 PICTURE = "swap.png"
+SCHEMA = "mmgen.swap/1"
 
 
 @click.command()
@@ -23,11 +24,10 @@ PICTURE = "swap.png"
 @out_option("swaps", help_text="Folder to write to; made if missing.")
 @click.option("--glbs/--no-glbs", default=None, help="Write the meshes too.  [default: for two meshes only]")
 @limit_option("Only the first N meshes; a grid has N x N pictures.")
-@json_option
-@dry_run_option
+@report_options
 def command(
     meshes: tuple[Path, ...], out: Path, glbs: bool | None, limit: int | None, as_json: bool, dry_run: bool
-) -> None:
+) -> int:
     """Exchange clothes between MESHES: two or more .glb files or folders that `mmgen reconstruct` wrote.
 
     Two meshes A and B give A_in_B.glb (the body of A in the clothes of B), B_in_A.glb and swap.png, which shows both
@@ -49,24 +49,18 @@ def command(
     writes_glbs = len(listed) == 2 if glbs is None else glbs
     names = [name for name, _ in listed]
     if dry_run:
-        _report([out / name for name in _file_names(names, writes_glbs)], [], as_json)
-        return
+        return report_files(SCHEMA, [out / name for name in _file_names(names, writes_glbs)], [], as_json)
     from mmgen.assets.swap import weights_of
     from mmgen.cli.progress import progress
 
     wearers, failures = _read(listed)
-    for error in failures:
-        say(f"failed: {error.message}\n  hint: {error.hint}")
     if len(wearers) < 2:
-        _report([], failures, as_json)
-        click.get_current_context().exit(EXIT_NOTHING_DONE)
+        return report_files(SCHEMA, [], failures, as_json)
     if len(weights_of(wearers)) > 1:
         say("note: these meshes come from different weights; their textures may sit a little differently")
     with progress("swap", len(wearers) ** 2) as reporter:
         written = _write(wearers, out, writes_glbs, reporter)
-    _report(written, failures, as_json)
-    if failures:
-        click.get_current_context().exit(EXIT_ITEMS_FAILED)
+    return report_files(SCHEMA, written, failures, as_json)
 
 
 def _file_names(names: list[str], writes_glbs: bool) -> list[str]:
@@ -116,12 +110,3 @@ def _write(wearers: "list[Wearer]", out: Path, writes_glbs: bool, reporter: "Rep
     picture = exchange_grid([wearer.name for wearer in wearers], pair, views, reporter.advance)
     write_bytes_atomic(out / PICTURE, image_bytes(picture, "PNG"))
     return [*written, out / PICTURE]
-
-
-def _report(outputs: list[Path], failures: "list[ItemError]", as_json: bool) -> None:
-    if as_json:
-        rows = [{"error": error.code, "message": error.message, "hint": error.hint} for error in failures]
-        print_json({"schema": "mmgen.swap/1", "outputs": [display_name(path) for path in outputs], "failures": rows})
-    else:
-        for path in outputs:
-            print(display_name(path))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mmgen.cli.engines import chosen_engine
-from mmgen.cli.options import PATH, report_options, seed_option, spread_options
+from mmgen.cli.options import PATH, choice_option, report_options, seed_option, spread_options
 from mmgen.cli.output import EXIT_INTERRUPTED, EXIT_NOTHING_DONE, print_json, say
 from mmgen.cli.progress import duration
 from mmgen.cli.run_report import Remark, RunConsole, failed, items_exit_code, nothing_written, say_ending
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
     default=0.2,
     help="Share of people for bounding_box_test and query.",
 )
-@click.option(
+@choice_option(
     "--style",
-    type=click.Choice(["street", "studio"]),
-    default="street",
-    help="studio: other people, clothes, lenses, light and backgrounds, to test how a model takes a shift.",
+    ["street", "studio"],
+    "studio: other people, clothes, lenses, light and backgrounds, to test how a model takes a shift.",
 )
 @click.option(
     "--bodies",

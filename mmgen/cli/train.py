@@ -105,20 +105,9 @@ def _report(order: "TrainOrder", outcome: "Outcome", as_json: bool) -> int:
     if not outcome.finished:
         say("the same command with --resume goes on from here")
     if as_json:
-        print_json(
-            {
-                "schema": "mmgen.train/1",
-                "out": display_name(order.out),
-                "weights": display_name(weights),
-                "finished": outcome.finished,
-                "steps": outcome.steps,
-                "progress": outcome.progress,
-                "images_per_second": outcome.images_per_second,
-                "images_per_cpu_second": outcome.images_per_cpu_second,
-                "validation": outcome.figures,
-                "warnings": list(outcome.warnings),
-            }
-        )
+        data = {name: value for name, value in vars(outcome).items() if name not in ("interrupted", "figures", "best")}
+        place = {"out": display_name(order.out), "weights": display_name(weights)}
+        print_json({"schema": "mmgen.train/1", **place, **data, "validation": outcome.figures})
     return EXIT_INTERRUPTED if outcome.interrupted else 0
 
 

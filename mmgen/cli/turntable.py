@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmgen.cli.options import PATH, PixelSizeType, dry_run_option, json_option, limit_option, out_option
-from mmgen.cli.output import EXIT_ITEMS_FAILED, EXIT_NOTHING_DONE, print_json, say
+from mmgen.cli.options import PATH, PixelSizeType, limit_option, out_option, report_options
+from mmgen.cli.run_report import report_files
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmgen.previews.sweeps import Sweep
     from mmgen.previews.views import Image8
 
+SCHEMA = "mmgen.turntable/1"
 KINDS = ("gif", "webp", "mp4")
 SWEEPS = ("azimuth", "elevation", "distance", "x", "y")
 
@@ -50,8 +51,7 @@ SWEEPS = ("azimuth", "elevation", "distance", "x", "y")
     help="Degrees that the camera looks down.",
 )
 @limit_option("Only the first N meshes, in sorted order.")
-@json_option
-@dry_run_option
+@report_options
 def command(
     meshes: Path,
     out: Path,
@@ -65,7 +65,7 @@ def command(
     limit: int | None,
     as_json: bool,
     dry_run: bool,
-) -> None:
+) -> int:
     """Animate MESHES (a folder of GLBs, or one .glb file; default: meshes/): from all sides, the front first.
 
     With --sweep something else moves instead, there and back. Outputs mirror the folder tree.
@@ -82,42 +82,37 @@ def command(
         target = _targets([PurePosixPath("template")], out, kind, is_single=True)[0]
         if not dry_run:
             _animate_training(meshes, target, fps)
-        _report([target], [], as_json)
-        return
+        return report_files(SCHEMA, [target], [], as_json)
     sources = list_glbs(meshes)[:limit]
     targets = _targets([source.relative for source in sources], out, kind, meshes.is_file())
     if dry_run:
-        _report(targets, [], as_json)
-        return
+        return report_files(SCHEMA, targets, [], as_json)
     from mmgen.previews import View, sweep_frames
 
     def pictures(asset: "Asset") -> "list[Image8]":
         return list(sweep_frames(asset, sweep, View(azimuth_deg, elevation_deg), frames, size))
 
     failures = _animate(sources, targets, pictures, fps)
-    failed = {target for target, _ in failures}
-    _report([target for target in targets if target not in failed], [error for _, error in failures], as_json)
-    if failures:
-        click.get_current_context().exit(EXIT_NOTHING_DONE if len(failures) == len(sources) else EXIT_ITEMS_FAILED)
+    return report_files(SCHEMA, [one for one in targets if one not in failures], list(failures.values()), as_json)
 
 
 def _animate(
     sources: "list[GlbFile]", targets: list[Path], pictures: "Callable[[Asset], list[Image8]]", fps: float
-) -> "list[tuple[Path, ItemError]]":
+) -> "dict[Path, ItemError]":
     from mmgen.assets.glb import read_glb
     from mmgen.cli.progress import progress
     from mmgen.core.errors import ItemError
     from mmgen.previews import check_animation, save_animation
 
     check_animation(targets[0])
-    failures = []
+    failures: dict[Path, ItemError] = {}
     with progress("turntable", len(sources)) as reporter:
         for source, target in zip(sources, targets, strict=True):
             try:
                 save_animation(target, pictures(read_glb(source.path)), fps)
             except ItemError as error:
-                failures.append((target, error))
-            reporter.advance(failed=bool(failures) and failures[-1][0] == target)
+                failures[target] = error
+            reporter.advance(failed=target in failures)
     return failures
 
 
@@ -135,16 +130,3 @@ def _targets(sources: list[PurePosixPath], out: Path, kind: str | None, is_singl
             raise click.UsageError(f"--format {kind} and --out {display_name(out)} contradict each other")
         return [out]
     return [out / source.with_suffix(f".{kind or KINDS[0]}") for source in sources]
-
-
-def _report(written: list[Path], failures: list["ItemError"], as_json: bool) -> None:
-    for error in failures:
-        say(f"failed: {error.message}\n  hint: {error.hint}")
-    if as_json:
-        rows = [{"error": error.code, "message": error.message, "hint": error.hint} for error in failures]
-        print_json(
-            {"schema": "mmgen.turntable/1", "outputs": [display_name(path) for path in written], "failures": rows}
-        )
-    else:
-        for path in written:
-            print(display_name(path))

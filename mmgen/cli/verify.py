@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--weights", type=PATH, help="For --rerun: weights file.  [default: the bundled ones]")
 @click.option("--template", help="For --rerun: mesh that was fitted, if it was a file of your own.")
 @json_option
-def command(path: Path, rerun: bool, as_json: bool, **whereabouts: Any) -> None:
+def command(path: Path, rerun: bool, as_json: bool, **whereabouts: Any) -> int:
     """Check that PATH is sound: a .glb file, a folder that `reconstruct`, `export` or `augment-reid` wrote, or weights.
 
     Meshes are checked by mmgen's own rules (format, geometry, texture, material, feet on the ground, provenance),
@@ -42,26 +42,17 @@ def command(path: Path, rerun: bool, as_json: bool, **whereabouts: Any) -> None:
     from mmgen.assets.verification import verify
     from mmgen.augment.verification import is_shard_folder, verify_shards
 
-    if is_shard_folder(path):
-        if rerun:
-            raise click.UsageError("--rerun is for meshes; shards are checked against their own records")
-        _finish(_show_shards(verify_shards(path), as_json))
-        return
-
-    if is_weights_file(path):
-        if rerun:
-            raise click.UsageError("--rerun is for meshes; weights are trained, not made again")
-        _finish(_show_weights(path, as_json))
-        return
-
+    is_shards, is_weights = is_shard_folder(path), is_weights_file(path)
+    if rerun and (is_shards or is_weights):
+        raise click.UsageError("--rerun is for meshes; shards and weights are checked against their own records")
+    if is_shards:
+        return _show_shards(verify_shards(path), as_json)
+    if is_weights:
+        return _show_weights(path, as_json)
     verdict = verify(path)
     if rerun:
         verdict = _rerun(verdict, whereabouts)
-    if as_json:
-        _print_json(verdict)
-    else:
-        _print_text(verdict)
-    _finish(verdict.count("error"))
+    return _show_meshes(verdict, as_json)
 
 
 def _rerun(verdict: "Verification", whereabouts: dict[str, Any]) -> "Verification":
@@ -91,15 +82,24 @@ def _rerun(verdict: "Verification", whereabouts: dict[str, Any]) -> "Verificatio
     return replace(verdict, findings=(*verdict.findings, *findings), rerun_same=same)
 
 
-def _finish(errors: int) -> None:
-    if errors:
-        click.get_current_context().exit(EXIT_ITEMS_FAILED)
+def _show(path: Path, findings: "Sequence[Finding]", facts: dict[str, Any], counted: str, as_json: bool) -> int:
+    """Print findings and what was counted; the exit code: 3 where a finding is an error."""
+    from dataclasses import asdict
+
+    counts = {f"{severity}s": sum(one.severity == severity for one in findings) for severity in ("error", "warning")}
+    shown = display_name(path)
+    if as_json:
+        rows = [asdict(finding) for finding in findings]
+        ok = not counts["errors"]
+        print_json({"schema": "mmgen.verify/1", "path": shown, "ok": ok, **facts, **counts, "findings": rows})
+    else:
+        for one in findings:
+            print(f"{one.severity}: {display_name(one.file)}: {one.message} [{one.rule}]")
+        print(f"{shown}: {counted}; {counts['errors']} errors, {counts['warnings']} warnings")
+    return EXIT_ITEMS_FAILED if counts["errors"] else 0
 
 
 def _show_weights(path: Path, as_json: bool) -> int:
-    """Print the verdict on weights; returns the number of errors."""
-    from dataclasses import asdict
-
     from mmgen.assets.findings import Finding
     from mmgen.models.weights import load_weights
     from mmgen.models.weights_report import weights_facts, weights_faults
@@ -107,72 +107,31 @@ def _show_weights(path: Path, as_json: bool) -> int:
     weights = load_weights(path, any_numbers=True)
     findings = [Finding("error", "weights", path.name, fault) for fault in weights_faults(weights)]
     facts = weights_facts(path, weights)
-    if as_json:
-        verdict = {"ok": not findings, "errors": len(findings), "findings": [asdict(finding) for finding in findings]}
-        print_json({"schema": "mmgen.verify/1", "path": facts["path"], "sha256": facts["sha256"], **verdict})
-    else:
-        _print_findings(findings)
-        print(f"{facts['path']}: weights of {facts['parameters']['all']} parameters; {len(findings)} errors")
-    return len(findings)
+    counted = f"weights of {facts['parameters']['all']} parameters"
+    return _show(path, findings, {"sha256": facts["sha256"]}, counted, as_json)
 
 
 def _show_shards(verdict: "ShardVerification", as_json: bool) -> int:
-    """Print the verdict on shards; returns the number of errors."""
+    facts = {"shards": verdict.shards, "samples": verdict.samples}
+    counted = f"{verdict.samples} samples in {verdict.shards} shards"
+    return _show(verdict.path, verdict.findings, facts, counted, as_json)
+
+
+def _show_meshes(verdict: "Verification", as_json: bool) -> int:
     from dataclasses import asdict
 
-    errors, warnings = verdict.count("error"), verdict.count("warning")
-    if as_json:
-        counts = {"shards": verdict.shards, "samples": verdict.samples, "errors": errors, "warnings": warnings}
-        findings = [asdict(finding) for finding in verdict.findings]
-        path = display_name(verdict.path)
-        print_json({"schema": "mmgen.verify/1", "path": path, "ok": not errors, **counts, "findings": findings})
-        return errors
-    _print_findings(verdict.findings)
-    print(
-        f"{display_name(verdict.path)}: {verdict.samples} samples in {verdict.shards} shards; "
-        f"{errors} errors, {warnings} warnings"
-    )
-    return errors
-
-
-def _print_json(verdict: "Verification") -> None:
-    from dataclasses import asdict
-
-    print_json(
-        {
-            "schema": "mmgen.verify/1",
-            "path": display_name(verdict.path),
-            "ok": verdict.count("error") == 0,
-            "glb_files": verdict.glb_files,
-            "records": verdict.records,
-            "errors": verdict.count("error"),
-            "warnings": verdict.count("warning"),
-            "khronos": asdict(verdict.khronos) if verdict.khronos else None,
-            "rerun_same": verdict.rerun_same,
-            "findings": [asdict(finding) for finding in verdict.findings],
-        }
-    )
-
-
-def _print_findings(findings: "Sequence[Finding]") -> None:
-    for finding in findings:
-        print(f"{finding.severity}: {display_name(finding.file)}: {finding.message} [{finding.rule}]")
-
-
-def _print_text(verdict: "Verification") -> None:
-    _print_findings(verdict.findings)
+    khronos = asdict(verdict.khronos) if verdict.khronos else None
+    facts = {"glb_files": verdict.glb_files, "records": verdict.records, "khronos": khronos}
     records = ", ".join(f"{count} {status}" for status, count in verdict.records.items())
-    print(
-        f"{display_name(verdict.path)}: {verdict.glb_files} GLBs{', records: ' + records if records else ''}; "
-        f"{verdict.count('error')} errors, {verdict.count('warning')} warnings"
-    )
+    counted = f"{verdict.glb_files} GLBs{', records: ' + records if records else ''}"
+    code = _show(verdict.path, verdict.findings, {**facts, "rerun_same": verdict.rerun_same}, counted, as_json)
+    if as_json:
+        return code
     if verdict.rerun_same is not None:
         print(f"made again: {verdict.rerun_same} of {verdict.glb_files} with the same bytes")
-    if verdict.khronos is None:
+    if khronos is None:
         say("Checked by mmgen's own rules. For the Khronos validator too (optional): npm install gltf-validator")
     else:
-        totals = verdict.khronos
-        print(
-            f"Khronos validator: {totals.errors} errors, {totals.warnings} warnings, {totals.infos} infos, "
-            f"{totals.hints} hints in {totals.files} files"
-        )
+        totals = "{errors} errors, {warnings} warnings, {infos} infos, {hints} hints in {files} files"
+        print(f"Khronos validator: {totals.format(**khronos)}")
+    return code

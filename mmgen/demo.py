@@ -2,7 +2,6 @@
 
 import shutil
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from mmgen.assets.asset import Asset
@@ -10,16 +9,13 @@ from mmgen.assets.glb import read_glb
 from mmgen.core.files import write_bytes_atomic
 from mmgen.core.pictures import image_bytes
 from mmgen.gallery import build_gallery, collect_items
-from mmgen.masks import MaskSource
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import list_inputs
 from mmgen.previews import SheetRow, View, contact_sheet, save_animation, sweep_frames
 from mmgen.reconstruction.batch import BatchConfig, Summary, run_batch
-from mmgen.reconstruction.choose import build_reconstructor, default_options
-from mmgen.reconstruction.job import Job
+from mmgen.reconstruction.options import default_options, job_of
 from mmgen.samples import SAMPLES_FOLDER
 from mmgen.work.callbacks import RunCallbacks
-from mmgen.work.locks import STATE_FOLDER
 
 TURNTABLE_FRAMES = 24
 TURNTABLE_SIZE = (360, 240)
@@ -83,16 +79,7 @@ def _copy_samples(photos: Path) -> None:
 
 
 def _batch(photos: Path, meshes: Path, workers: int) -> BatchConfig:
-    options = default_options()
-    job = Job(
-        out=meshes,
-        build=partial(build_reconstructor, options),
-        options=options.result_options(),
-        masks=MaskSource(),
-        min_iou=0.0,
-        log=meshes / STATE_FOLDER / "errors.log",
-    )
-    return BatchConfig(items=list_inputs([photos], meshes), job=job, workers=workers)
+    return BatchConfig(items=list_inputs([photos], meshes), job=job_of(default_options(), meshes), workers=workers)
 
 
 def _row(photo: Path, asset: Asset) -> SheetRow:

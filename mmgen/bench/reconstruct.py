@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,9 @@ from PIL import Image
 from mmgen.bench.timing import machine, versions
 from mmgen.core.files import sha256_file
 from mmgen.core.version import __version__
-from mmgen.masks import MaskSource
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruction.batch import CHUNK_ITEMS, BatchConfig, Summary, run_batch
-from mmgen.reconstruction.choose import build_reconstructor, default_options
-from mmgen.reconstruction.job import Job
+from mmgen.reconstruction.options import default_options, job_of
 from mmgen.reconstruction.planning import peak_memory_bytes
 from mmgen.synth.crowd import CrowdOptions, people
 from mmgen.work.callbacks import RunCallbacks
@@ -127,17 +124,9 @@ def write_photos(folder: Path, count: int) -> None:
 
 def _run(photos: Path, out: Path, workers: int, device: str) -> Run:
     options = default_options(device=device, masks="alpha", texture_size=TEXTURE_SIZE)
-    job = Job(
-        out=out,
-        build=partial(build_reconstructor, options),
-        options=options.result_options(),
-        masks=MaskSource("alpha"),
-        min_iou=0.0,
-        log=out / "errors.log",
-    )
     run = Run()
     items = list_inputs([photos], out)
-    batch = BatchConfig(items if workers == 1 else items[::-1], job, workers=workers)
+    batch = BatchConfig(items if workers == 1 else items[::-1], job_of(options, out), workers=workers)
     run.summary = run_batch(batch, RunCallbacks(finished=run.hear))
     return run
 

@@ -13,6 +13,7 @@ from mmgen.cli.options import (
     json_option,
     limit_option,
     out_option,
+    weights_option,
     workers_option,
 )
 from mmgen.cli.output import EXIT_INTERRUPTED, print_json, say
@@ -177,7 +178,7 @@ def bench_ablations(manifests: tuple[Path, ...], dry_run: bool, as_json: bool, *
 
 @command.command("robustness")
 @data_option
-@click.option("--weights", type=PATH, help="Networks to measure.  [default: the bundled ones]")
+@weights_option
 @click.option("--split", default="test", show_default=True, help="Part of the data set that is scored.")
 @limit_option("At most N photos, at equal steps through all.  [default: 120]")
 @json_option

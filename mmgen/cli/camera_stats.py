@@ -63,7 +63,7 @@ def command(
 
     Exit codes: 0 all good, 3 some items were left out, 4 nothing could be done.
     """
-    from mmgen.bundled import bundled_weights_path
+    from mmgen.bundled import bundled_weights_path, required_weights
     from mmgen.cli.progress import progress
     from mmgen.reconstruction.camera_stats import known_prototypes, rows_of_meshes, rows_of_photos, summary
 
@@ -73,7 +73,8 @@ def command(
         if as_json:
             print_json({"schema": "mmgen.camera_stats/1", "dry_run": True, "n": len(glbs) or len(photos)})
         return 0
-    prototypes = known_prototypes([path for path in (weights, bundled_weights_path()) if path is not None])
+    named = None if weights is None else required_weights(weights)
+    prototypes = known_prototypes([path for path in {named, bundled_weights_path()} if path is not None])
     failures: list[ItemError] = []
     with progress("cameras", len(glbs) or len(photos)) as reporter:
 
@@ -108,10 +109,11 @@ def _contents(source: Path, limit: int | None) -> "tuple[list[GlbFile], list[Inp
 
 
 def _reconstructor(weights: Path | None, masks: str, device: str) -> Any:
+    from mmgen.bundled import required_weights
     from mmgen.core.devices import resolve_device
-    from mmgen.reconstruction.choose import build_reconstructor, default_options
+    from mmgen.reconstruction.options import build_reconstructor, default_options
 
-    chosen = {} if weights is None else {"weights": weights}
+    chosen = {} if weights is None else {"weights": required_weights(weights)}
     return build_reconstructor(default_options(masks=masks, device=resolve_device(device), **chosen))
 
 

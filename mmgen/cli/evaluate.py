@@ -16,6 +16,7 @@ from mmgen.cli.options import (
     report_options,
     seed_option,
     spread_options,
+    weights_option,
 )
 from mmgen.cli.output import print_json, say
 from mmgen.cli.run_report import Remark, RunConsole, failed, nothing_written, say_ending
@@ -24,7 +25,6 @@ from mmgen.core.listing import display_name
 if TYPE_CHECKING:
     from mmgen.evaluation.running import EvaluateConfig, Evaluation
     from mmgen.evaluation.scoring import ItemScore
-    from mmgen.evaluation.sources import SourceSpec
     from mmgen.work.callbacks import RunCallbacks
 
 SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
@@ -36,7 +36,7 @@ SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
     "--split",
     help="Part of the data set: train, validation, test, query, gallery, all.  [default: test; all where there is one]",
 )
-@click.option("--weights", type=PATH, help="Score the networks of this weights file (.safetensors).")
+@weights_option
 @click.option(
     "--refine",
     type=click.IntRange(0, 10_000),
@@ -57,9 +57,10 @@ SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
 @seed_option()
 @report_options
 def command(out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> int:
-    """Score weights, meshes or masks on the photos and masks of a data set.
+    """Score weights, meshes or masks on the photos and masks of a data set; the bundled weights where none are named.
 
     DATA is what `mmgen synth` or `mmgen prepare` wrote, or any folder with photos, masks/ and, where known, truth/.
+    Networks see every person cut out as `mmgen reconstruct` does, and are scored in that crop.
 
     MaskIoU and SSIM of the photo's own view are printed always. They say nothing about the other sides of a body:
     where truth is known, camera errors, views from the side and from behind, Chamfer distance (share of the height) and
@@ -75,32 +76,36 @@ def command(out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> i
         return _run(order, out, as_json)
 
 
-def _source(options: dict[str, Any]) -> "SourceSpec":
-    from mmgen.evaluation.sources import SourceSpec
+def _source(options: dict[str, Any]) -> tuple[str, str]:
+    """Kind and value of what is scored; wrong usage is told before anything slow is loaded."""
+    from mmgen.bundled import BUNDLED
 
     given = [name for name in SOURCES if options[name.replace("-", "_")] is not None]
-    if len(given) != 1:
-        names = ", ".join(f"--{name}" for name in SOURCES)
-        raise click.UsageError(f"give exactly one of {names}; there are {len(given)}")
-    if options["refine"] and given != ["weights"]:
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join('--' + name for name in given)} exclude each other")
+    kind = given[0] if given else "weights"
+    if options["refine"] and kind != "weights":
         raise click.UsageError("--refine is for --weights; meshes were refined, or not, when they were made")
-    value = str(options[given[0].replace("-", "_")])
-    return SourceSpec(given[0], value, options["refine"])  # type: ignore[arg-type]
+    if kind == "weights" and options["size"]:
+        raise click.UsageError("--size and --weights exclude each other; networks have their own size")
+    return kind, str(options[kind.replace("-", "_")] or BUNDLED)
 
 
 def _order(options: dict[str, Any]) -> "EvaluateConfig":
+    kind, value = _source(options)
+    from mmgen.bundled import required_weights
     from mmgen.core.devices import resolve_device
     from mmgen.core.errors import FatalError
     from mmgen.evaluation.running import EvaluateConfig
     from mmgen.evaluation.scoring import ScoringPlan
+    from mmgen.evaluation.sources import SourceSpec
     from mmgen.work.engine import default_workers
 
-    source = _source(options)
-    if source.kind == "weights" and options["size"]:
-        raise click.UsageError("--size and --weights exclude each other; networks have their own size")
-    if source.kind == "predicted-masks" and not Path(source.value).is_dir():
-        raise FatalError("masks_missing", f"there is no folder {display_name(source.value)}", "Check the path.")
-    device = resolve_device(options["device"])
+    if kind == "weights":
+        value = str(required_weights(value))
+    elif kind == "predicted-masks" and not Path(value).is_dir():
+        raise FatalError("masks_missing", f"there is no folder {display_name(value)}", "Check the path.")
+    source, device = SourceSpec(kind, value, options["refine"]), resolve_device(options["device"])  # type: ignore[arg-type]
     scoring = ScoringPlan(
         source, options["size"], options["seed"], device, options["published_protocol"], options["inception"]
     )

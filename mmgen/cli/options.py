@@ -120,9 +120,9 @@ def limit_option(help_text: str = "Only the first N inputs, in sorted order.") -
 
 
 weights_option = click.option(
-    "--weights", type=PATH, help="Weights file (.safetensors).  [default: the ones that come with mmgen]"
+    "--weights", type=PATH, metavar="FILE", help="Weights file (.safetensors), or bundled.  [default: bundled]"
 )
-"""`--weights FILE` as `weights: Path | None`."""
+"""`--weights FILE|bundled` as `weights: Path | None`, for `mmgen.bundled.required_weights`."""
 
 data_option = click.option("--data", type=PATH, required=True, help="Data set folder.")
 """`--data DIR` as `data: Path`."""

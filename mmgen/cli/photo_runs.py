@@ -110,14 +110,13 @@ def show_plan(batch: "BatchConfig", sources: Sequence[Path], as_json: bool, is_t
     from mmgen.reconstruction.planning import make_plan, measure, precheck
     from mmgen.work.records import read_records
 
-    reconstructor = batch.job.build()
-    plan = make_plan(batch.items, read_records(batch.job.out), batch.job, reconstructor.weights_sha256, batch.redo)
+    plan = make_plan(batch.items, read_records(batch.job.out), batch.job, batch.redo)
     problems = precheck(plan.todo, batch.job)
     bad = {record.input for record in problems}
     good = [item for item in plan.todo if item.name not in bad]
     photos = [photo.path for item in batch.items for photo in item.sources]
     kinds = file_kinds(sources, photos, batch.job.out)
-    forecast = measure(good, batch.job, reconstructor, batch.workers) if is_timed else None
+    forecast = measure(good, batch.job, batch.workers) if is_timed else None
     if as_json:
         data: dict[str, Any] = {
             "schema": f"mmgen.{batch.label}.plan/1",

@@ -20,6 +20,7 @@ from mmgen.cli.options import (
     report_options,
     seed_option,
     spread_options,
+    weights_option,
 )
 from mmgen.cli.output import say
 from mmgen.cli.photo_runs import photo_remarks, run_photos, say_end, say_mask_sources, show_plan
@@ -40,7 +41,7 @@ DEFAULT_TEXTURE_SIZE = "512x256"
 @click.argument("sources", type=PATH, nargs=-1, required=True)
 @out_option("meshes", "Folder for the GLBs and the run record; mirrors the inputs' folders.")
 @masks_option(f"{MASK_SOURCES}; auto looks for alpha, a mask file, then guesses.")
-@click.option("--weights", type=PATH, help="Trained networks (.safetensors).  [default: the bundled ones, if any]")
+@weights_option
 @click.option(
     "--method",
     type=click.Choice(["network", "fit"]),
@@ -112,9 +113,6 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
     from mmgen.core.startup import gc_frozen
 
     with gc_frozen():
-        from mmgen.core.devices import resolve_device
-
-        options["device"] = resolve_device(options["device"])
         batch = _batch(sources, out, redo, options)
     if dry_run:
         return show_plan(batch, sources, as_json, is_timed=True)
@@ -122,34 +120,26 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
         return _run(batch, as_json)
 
 
-def _batch(sources: tuple[Path, ...], out: Path, redo: Any, options: Mapping[str, Any]) -> "BatchConfig":
-    from functools import partial
-
+def _batch(sources: tuple[Path, ...], out: Path, redo: Any, options: dict[str, Any]) -> "BatchConfig":
+    """What to run; wrong usage is told before anything slow is loaded."""
+    from mmgen.core.devices import resolve_device
     from mmgen.masks import MaskSource
     from mmgen.photos.inputs import list_inputs, select
     from mmgen.reconstruction.batch import BatchConfig
-    from mmgen.reconstruction.choose import build_reconstructor
     from mmgen.reconstruction.identities import by_identity
-    from mmgen.reconstruction.job import Job
+    from mmgen.reconstruction.options import ReconstructOptions, job_of
     from mmgen.work.engine import default_workers
-    from mmgen.work.locks import STATE_FOLDER
 
+    chosen = _chosen(options)
     masks = MaskSource.parse(options["masks"])
-    method = _method_options(options)
-    arranged = by_identity if method.by_identity else list
+    arranged = by_identity if options["by_identity"] else list
     items = list_inputs(sources, out, [masks.folder] if masks.folder else [], arranged)
+    options["device"] = resolve_device(options["device"])
     shard: Shard = options["shard"]
-    job = Job(
-        out=out,
-        build=partial(build_reconstructor, method),
-        options=method.result_options(),
-        masks=masks,
-        min_iou=options["min_iou"],
-        log=out / STATE_FOLDER / f"errors-{shard}.log",
-    )
+    method = ReconstructOptions(**chosen, device=options["device"])
     return BatchConfig(
         items=select(items, shard, options["limit"]),
-        job=job,
+        job=job_of(method, out, options["min_iou"], f"errors-{shard}.log"),
         shard=shard,
         workers=options["workers"] or default_workers(options["device"]),
         redo=redo,
@@ -178,10 +168,11 @@ def _run(batch: "BatchConfig", as_json: bool) -> int:
     return summary.exit_code
 
 
-def _method_options(options: Mapping[str, Any]) -> Any:
-    from mmgen.reconstruction.result import ReconstructOptions
-
-    height = options["height"]
+def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `ReconstructOptions` that differ from its defaults, the device apart."""
+    weights, height = _weights(options["method"], options["weights"], options["template"]), options["height"]
+    if options["by_identity"] and weights is None:
+        raise click.UsageError("--by-identity needs networks: a template fitted to masks knows no side of anybody")
     chosen = {
         "texture_size": options["texture_size"],
         "texture_codec": options["texture_codec"],
@@ -189,17 +180,13 @@ def _method_options(options: Mapping[str, Any]) -> Any:
         "height_m": height or DEFAULT_HEIGHT_M,
         "height_source": "given" if height else "assumed",
         "seed": options["seed"],
-        "device": options["device"],
         "template": options["template"],
         "masks": options["masks"],
         "by_identity": options["by_identity"],
         "facing": options["facing"],
-        "weights": _weights(options["method"], options["weights"], options["template"]),
+        "weights": weights,
     }
-    method = ReconstructOptions(**{name: value for name, value in chosen.items() if value is not None})
-    if method.by_identity and method.method == "fit":
-        raise click.UsageError("--by-identity needs networks: a template fitted to masks knows no side of anybody")
-    return method
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _weights(method: str | None, weights: Path | None, template: str | None) -> Path | None:
@@ -212,4 +199,4 @@ def _weights(method: str | None, weights: Path | None, template: str | None) -> 
         raise click.UsageError("--template is for --method fit; networks bring their own")
     if method == "fit" or template is not None:
         return None
-    return required_weights(weights) if method == "network" else weights or bundled_weights_path()
+    return required_weights(weights) if method == "network" or weights is not None else bundled_weights_path()

@@ -1,5 +1,8 @@
 """Which device `--device` means."""
 
+import os
+import sys
+
 from mmgen.core.errors import FatalError
 
 
@@ -9,8 +12,8 @@ def resolve_device(name: str) -> str:
     Raises:
         FatalError: `device_missing`: the GPU that was asked for is not there.
     """
-    if name == "cpu":
-        return name
+    if name == "cpu" or (name == "auto" and not _may_have_gpu()):
+        return "cpu"
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -24,3 +27,11 @@ def resolve_device(name: str) -> str:
             "Use --device cpu, or see `mmgen doctor` for what is missing.",
         )
     return f"cuda:{index}"
+
+
+def _may_have_gpu() -> bool:
+    """Whether it is worth loading torch, which takes seconds, to look: on Linux, drivers have left their devices."""
+    if not sys.platform.startswith("linux"):
+        return True
+    devices = os.listdir("/dev") if os.path.isdir("/dev") else []
+    return any(name.startswith(("nvidia", "nvhost", "nvmap")) or name in ("dxg", "kfd") for name in devices)

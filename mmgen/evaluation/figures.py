@@ -54,7 +54,7 @@ GROUPS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table: a group's heading, or a measure with a cell per column of `HEADINGS`."""
+    """One line of the table: a group's heading, or a measure with a cell per column."""
 
     label: str
     cells: tuple[str, ...] = ()
@@ -65,18 +65,37 @@ class Line:
         return not self.cells
 
 
-def lines_of(metrics: Mapping[str, float]) -> list[Line]:
-    """The table of all figures there are; groups without any are left out."""
+@dataclass(frozen=True)
+class FigureTable:
+    """All figures there are; groups, lines and columns without any are left out.
+
+    Attributes:
+        headings: of the columns, that of the measures first.
+        lines: from top to bottom.
+    """
+
+    headings: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def table_of(metrics: Mapping[str, float]) -> FigureTable:
+    """The table of the metrics of an evaluation."""
+    known = [name for measures in GROUPS.values() for name in measures]
+    columns = [
+        (prefix, heading)
+        for prefix, heading in zip(PREFIXES, HEADINGS[1:], strict=True)
+        if prefix == "" or any(prefix + name in metrics for name in known)
+    ]
     lines: list[Line] = []
     for heading, measures in GROUPS.items():
         rows = [
-            Line(label, tuple(shown(name, metrics.get(prefix + name)) for prefix in PREFIXES))
+            Line(label, tuple(shown(name, metrics.get(prefix + name)) for prefix, _ in columns))
             for name, label in measures.items()
             if name in metrics
         ]
         if rows:
             lines += [Line(heading), *rows]
-    return lines
+    return FigureTable((HEADINGS[0], *(heading for _, heading in columns)), tuple(lines))
 
 
 def shown(name: str, value: float | None) -> str:

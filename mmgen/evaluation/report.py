@@ -12,7 +12,7 @@ from mmgen.core.listing import display_name
 from mmgen.core.pictures import image_bytes
 from mmgen.evaluation.azimuth_plot import azimuth_plot
 from mmgen.evaluation.cases import TURNS_DEG, Case, chosen_cases, draw_case
-from mmgen.evaluation.figures import HEADINGS, lines_of, shown
+from mmgen.evaluation.figures import shown, table_of
 from mmgen.evaluation.running import Evaluation
 from mmgen.evaluation.scoring import ItemScore, Scorer
 from mmgen.gallery.pages import data_uri, render
@@ -55,7 +55,6 @@ def write_report(path: Path, evaluation: Evaluation) -> None:
 
 def render_report(evaluation: Evaluation) -> str:
     """The page as text, to be written as UTF-8. Every name in it is escaped; it may load nothing and run nothing."""
-    lines = lines_of(evaluation.metrics)
     measure, groups = chosen_cases(evaluation.scored)
     failed = evaluation.failed
     return render(
@@ -63,9 +62,7 @@ def render_report(evaluation: Evaluation) -> str:
         ["evaluation/report.css"],
         title="Evaluation",
         summary=_summary(evaluation),
-        headings=HEADINGS,
-        lines=lines,
-        columns=[index for index in range(3) if any(line.cells and line.cells[index] for line in lines)],
+        figures=table_of(evaluation.metrics),
         azimuths=azimuth_plot([score.row for score in evaluation.scored]),
         cases=_cases(evaluation, groups),
         measure=CASE_FIGURES.get(measure, measure),

@@ -12,7 +12,7 @@ from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.mesh_predictions import MeshFolder
 from mmgen.evaluation.photos import Loaded, load, load_person
 from mmgen.reconstruction.network import PhotoPredictor
-from mmgen.reconstruction.result import ReconstructOptions
+from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.templates import named_template
 from recon.evaluation.baselines import billboard_answer, template_answer
 from recon.evaluation.predictions import Prediction

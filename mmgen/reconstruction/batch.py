@@ -11,7 +11,7 @@ from pathlib import Path
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.conversion import Converter
-from mmgen.reconstruction.job import Job, ReconstructorLike, failure_record
+from mmgen.reconstruction.job import Job, failure_record
 from mmgen.reconstruction.planning import Plan, Redo, make_plan
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, Work, into_chunks, run_chunks
@@ -32,7 +32,7 @@ class BatchConfig:
         items: This part's inputs, sorted.
         chunk_items: Most items that one worker takes at once.
         label: What the progress display calls the work.
-        worker: Makes what a process does with its chunks, from the job and perhaps a reconstructor; picklable.
+        worker: Makes what a process does with its chunks, from the job; picklable.
     """
 
     items: Sequence[InputItem]
@@ -41,7 +41,7 @@ class BatchConfig:
     workers: int = 1
     redo: Redo = "changed"
     chunk_items: int = CHUNK_ITEMS
-    worker: Callable[..., Work[InputItem, Record]] = Converter
+    worker: Callable[[Job], Work[InputItem, Record]] = Converter
     label: str = "reconstruct"
 
 
@@ -107,8 +107,8 @@ def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
     with run_lock(out, batch.shard):
         records = read_records(out)
         items = [_with_choices(item, records.get(item.name)) for item in batch.items]
-        reconstructor = batch.job.build()
-        plan = make_plan(items, records, batch.job, reconstructor.weights_sha256, batch.redo)
+        plan = make_plan(items, records, batch.job, batch.redo)
+        ready = batch.worker(batch.job) if plan.todo else None
         people = [item for item in plan.todo if item.photos]
         if people:
             listener.note(f"{sum(len(item.photos) for item in people)} photos of {len(people)} people")
@@ -116,7 +116,7 @@ def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
             listener.note(f"{len(plan.done)} of {len(plan.done) + len(plan.todo) + len(plan.moves)} are done already")
         listener.stage(batch.label, len(plan.todo) + len(plan.moves))
         run = _Run(batch, listener, records)
-        ending = run.work(plan, reconstructor)
+        ending = run.work(plan, ready)
         _compact(out / batch.shard.manifest_name, ending)
     return run.summary(plan, ending, time.monotonic() - started)
 
@@ -128,7 +128,7 @@ class _Run:
         self._before = before
         self._records: list[Record] = []
 
-    def work(self, plan: Plan, reconstructor: ReconstructorLike) -> Ending:
+    def work(self, plan: Plan, ready: Work[InputItem, Record] | None) -> Ending:
         batch = self._batch
         with MANIFEST.writer(batch.job.out / batch.shard.manifest_name) as writer:
             deliver = partial(self._deliver, writer)
@@ -137,7 +137,8 @@ class _Run:
                 deliver(new)
             chunks = into_chunks(plan.todo, batch.workers, batch.chunk_items)
             callbacks = Callbacks(deliver, partial(self._lose, deliver), self._listener.stopping)
-            ready = batch.worker(batch.job, reconstructor)
+            if ready is None:
+                return FINISHED
             return run_chunks(chunks, partial(batch.worker, batch.job), batch.workers, callbacks, ready)
 
     def summary(self, plan: Plan, ending: Ending, seconds: float) -> Summary:

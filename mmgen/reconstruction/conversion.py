@@ -19,7 +19,6 @@ from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.job import (
     Job,
     ReconstructedLike,
-    ReconstructorLike,
     failure_record,
     stamped,
     success_record,
@@ -39,9 +38,9 @@ Outcomes = Sequence[ReconstructedLike | ItemError]
 class Converter:
     """Turns chunks into files and records. An item's error never touches its neighbours."""
 
-    def __init__(self, job: Job, reconstructor: ReconstructorLike | None = None) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
-        self._reconstructor = reconstructor or job.build()
+        self._reconstructor = job.build()
 
     def __call__(self, chunk: Sequence[InputItem]) -> Iterator[tuple[int, Record]]:
         """Yield (position, record) for every item; the file of a record is whole before the record is yielded.
@@ -103,7 +102,7 @@ class Converter:
         codec = self._job.options.get("texture_codec", "png")
         files = [glb_bytes(result.asset, codec) for result in results]
         made = [(result, sha256_bytes(data)) for result, data in zip(results, files, strict=True)]
-        record = success_record(self._job, item, made, self._reconstructor.weights_sha256)
+        record = success_record(self._job, item, made)
         return replace(record, notes=record.notes + notes), files
 
     def _stored(self, item: InputItem, encoded: "_Encoded") -> Record:

@@ -12,8 +12,9 @@ import torch
 from mmgen.core.errors import ItemError
 from mmgen.masks import MaskSource
 from mmgen.photos.inputs import InputItem
+from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.prepare import Framing, Prepared, as_unit, prepare_people
-from mmgen.reconstruction.result import Body, Reconstructed, ReconstructOptions, RunContext, finish
+from mmgen.reconstruction.result import Body, Reconstructed, RunContext, finish
 from mmgen.templates import named_template
 from recon.fitting.fit_mask import FitConfig, SurfaceSmoother, fit_silhouette
 from recon.predict import photo_fit

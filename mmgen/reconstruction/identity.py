@@ -14,11 +14,11 @@ from mmgen.core.listing import display_name
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.job import photos_digest, rounded_quality
 from mmgen.reconstruction.network import NetworkReconstructor
+from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared
 from mmgen.reconstruction.result import (
     Body,
     Reconstructed,
-    ReconstructOptions,
     RunContext,
     asset_of,
     provenance_of,

@@ -20,6 +20,9 @@ from mmgen.masks.structures import LOW_CONFIDENCE_QUALITY
 from mmgen.photos.inputs import REJECTED_FOLDER, InputItem, with_person
 from mmgen.work.records import NO_CHOICES, Facing, PersonRecord, PhotoRecord, Record
 
+NO_WEIGHTS = "none"
+"""In place of the hash of the weights where no networks are asked."""
+
 POOR_FIT_IOU = 0.75
 """A guessed outline that the body meets worse than this may not be that of a whole person."""
 
@@ -78,10 +81,6 @@ class ReconstructedLike(Protocol):
 class ReconstructorLike(Protocol):
     """Turns photos into assets; see `fit.FitReconstructor`. A result must not depend on its batch."""
 
-    @property
-    def weights_sha256(self) -> str:
-        """Of the weights file, or `none`."""
-
     def prepare(self, item: InputItem) -> Sequence[Any]:
         """Read the photo and its mask; one for each person, from left to right; raises ItemError."""
 
@@ -98,6 +97,8 @@ class Job:
         options: The options that change the bytes, JSON values only; `texture_codec` among them says how textures are
             stored, png where it is missing.
         min_iou: Assets whose MaskIoU is below go to `rejected/`.
+        log: File for the tracebacks of unexpected errors.
+        weights_sha256: Of the weights file, or `NO_WEIGHTS`.
     """
 
     out: Path
@@ -106,21 +107,21 @@ class Job:
     masks: MaskSource
     min_iou: float
     log: Path
+    weights_sha256: str = NO_WEIGHTS
 
     @property
     def options_sha256(self) -> str:
         """Hash of the options that change the bytes."""
         return options_digest(self.options)
 
-    def content_key(self, item: InputItem, input_sha256: str, weights_sha256: str) -> str:
+    def content_key(self, item: InputItem, input_sha256: str) -> str:
         """Hash of all that decides the item's bytes; the mask files are read for it.
 
         Args:
             input_sha256: of the photo's bytes, or `photos_digest`.
-            weights_sha256: of the weights file, or `none`.
         """
         if item.photos:
-            keys = [self.content_key(photo, "", weights_sha256) for photo in item.photos]
+            keys = [self.content_key(photo, "") for photo in item.photos]
             return _hash_json({"photos": input_sha256, "keys": keys})
         mask, masker = self._mask_file(item), masker_title(self.masks)
         return _hash_json(
@@ -131,7 +132,7 @@ class Job:
                 "mask": sha256_file(mask) if mask else None,
                 "mask_network": network_sha256() if mask is None and self.masks.may_ask_network else None,
                 "facing_network": network_sha256() if self._asks_facing else None,
-                "weights": weights_sha256,
+                "weights": self.weights_sha256,
                 "options": self.options_sha256,
                 **({} if masker is None else {"masker": masker}),
                 **({} if item.height_m is None else {"height_m": item.height_m}),
@@ -164,9 +165,7 @@ def failure_record(job: Job, item: InputItem, error: ItemError, seconds: float |
     return stamped(record, seconds)
 
 
-def success_record(
-    job: Job, item: InputItem, made: Sequence[tuple[ReconstructedLike, str]], weights_sha256: str
-) -> Record:
+def success_record(job: Job, item: InputItem, made: Sequence[tuple[ReconstructedLike, str]]) -> Record:
     """The record of finished assets, with their places as `job.min_iou` decides; not yet stamped.
 
     Args:
@@ -178,10 +177,10 @@ def success_record(
         input=item.name,
         status="ok",
         mask_source=first.mask_source,
-        key=job.content_key(item, _input_digest(item, first), weights_sha256),
+        key=job.content_key(item, _input_digest(item, first)),
         input_sha256=first.input_sha256,
         options_sha256=job.options_sha256,
-        weights_sha256=weights_sha256,
+        weights_sha256=job.weights_sha256,
         notes=tuple(dict.fromkeys(note for result, _ in made for note in result.notes)),
         people=people if first.person[1] > 1 else (),
         root=display_name(item.root),

@@ -20,7 +20,7 @@ from mmgen.photos.images import read_image
 from mmgen.photos.inputs import InputItem, list_inputs, refuse_collisions, select
 from mmgen.reconstruction.batch import WHOLE, BatchConfig
 from mmgen.reconstruction.conversion import guarded
-from mmgen.reconstruction.job import Job, failure_record, rounded_quality, stamped
+from mmgen.reconstruction.job import Job, ReconstructorLike, failure_record, rounded_quality, stamped
 from mmgen.reconstruction.planning import Redo
 from mmgen.work.locks import STATE_FOLDER
 from mmgen.work.records import Record, Shard, read_records
@@ -54,13 +54,11 @@ class MaskMaker:
     """Turns chunks of photos into mask files and records. An item's error never touches its neighbours.
 
     Args:
-        ready: not needed; there is nothing to prepare.
+        job: what the items have in common.
         replaces_corrected: write over files that are not as they were written.
     """
 
-    weights_sha256 = "none"
-
-    def __init__(self, job: Job, ready: object = None, replaces_corrected: bool = False) -> None:
+    def __init__(self, job: Job, replaces_corrected: bool = False) -> None:
         self._job = job
         self._replaces_corrected = replaces_corrected
         self._written = {name: record.output_sha256 for name, record in read_records(job.out).items()}
@@ -106,7 +104,7 @@ class MaskMaker:
         return replace(self._blank(item), mask_source=CORRECTED, output_sha256=digest, mask_sha256=digest, notes=notes)
 
     def _key(self, item: InputItem, input_sha256: str) -> str:
-        return self._job.content_key(item, input_sha256, self.weights_sha256)
+        return self._job.content_key(item, input_sha256)
 
     def _blank(self, item: InputItem) -> Record:
         return Record(
@@ -131,7 +129,7 @@ def mask_batch(order: MaskOrder) -> BatchConfig:
     options: dict[str, Any] = {"result": "mask"}
     return BatchConfig(
         items=select(items, order.shard, order.limit),
-        job=Job(order.out, _NoNetworks, options, order.method, 0.0, log),
+        job=Job(order.out, _no_networks, options, order.method, 0.0, log),
         shard=order.shard,
         workers=order.workers,
         redo=order.redo,
@@ -141,18 +139,8 @@ def mask_batch(order: MaskOrder) -> BatchConfig:
     )
 
 
-class _NoNetworks:
-    """In the place of a reconstructor: a run asks for its weights, masks have their own in their content key."""
-
-    weights_sha256 = MaskMaker.weights_sha256
-
-    def prepare(self, item: InputItem) -> tuple[()]:
-        """Nothing to prepare."""
-        return ()
-
-    def reconstruct(self, batch: list[Any]) -> list[Any]:
-        """Nothing to reconstruct."""
-        return []
+def _no_networks() -> ReconstructorLike:
+    raise AssertionError("masks ask no reconstructor")
 
 
 def _as_png(item: InputItem) -> InputItem:

@@ -9,16 +9,9 @@ from mmgen.core.files import sha256_file
 from mmgen.masks import MaskSource
 from mmgen.models.weights import Weights, load_weights, read_config
 from mmgen.photos.inputs import InputItem
+from mmgen.reconstruction.options import FacingChoice, ReconstructOptions, with_choices
 from mmgen.reconstruction.prepare import Framing, Prepared, prepare_people
-from mmgen.reconstruction.result import (
-    Body,
-    FacingChoice,
-    Reconstructed,
-    ReconstructOptions,
-    RunContext,
-    finish,
-    with_choices,
-)
+from mmgen.reconstruction.result import Body, Reconstructed, RunContext, finish
 from recon.predict import PredictedPerson, PredictOptions, Predictor
 
 

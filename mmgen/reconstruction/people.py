@@ -23,8 +23,9 @@ from mmgen.photos.inputs import InputItem, UsageError
 from mmgen.photos.memory import mask_from_memory, photo_from_memory
 from mmgen.reconstruction.job import low_confidence_reason
 from mmgen.reconstruction.network import NetworkReconstructor
+from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared, prepare_photo
-from mmgen.reconstruction.result import Reconstructed, ReconstructOptions
+from mmgen.reconstruction.result import Reconstructed
 from mmgen.work.pool import one_thread
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from mmgen.core.files import sha256_file, sha256_or_none
 from mmgen.core.listing import display_name
 from mmgen.masks import lookup
 from mmgen.photos.inputs import InputItem, UsageError
-from mmgen.reconstruction.conversion import Converter
-from mmgen.reconstruction.job import Job, ReconstructorLike, apply_quality_gate, failure_record, photos_digest, stamped
+from mmgen.reconstruction.job import Job, apply_quality_gate, failure_record, photos_digest, stamped
 from mmgen.work.records import Record
 
 Redo = Literal["changed", "failed", "all"]
@@ -57,9 +56,7 @@ class Forecast:
     memory_bytes: int
 
 
-def make_plan(
-    items: Sequence[InputItem], records: Mapping[str, Record], job: Job, weights_sha256: str, redo: Redo
-) -> Plan:
+def make_plan(items: Sequence[InputItem], records: Mapping[str, Record], job: Job, redo: Redo) -> Plan:
     """Decide by content: an item is done if its key is the recorded one and its file has the recorded hash.
 
     Raises:
@@ -72,7 +69,7 @@ def make_plan(
         record = records.get(item.name)
         if redo == "failed" and (record is None or record.status != "failed"):
             continue
-        if redo == "all" or record is None or not _is_up_to_date(item, record, job, weights_sha256):
+        if redo == "all" or record is None or not _is_up_to_date(item, record, job):
             todo.append(item)
             continue
         new = apply_quality_gate(record, item, job.min_iou)
@@ -83,7 +80,7 @@ def make_plan(
     return Plan(tuple(todo), tuple(done), tuple(moves))
 
 
-def _is_up_to_date(item: InputItem, record: Record, job: Job, weights_sha256: str) -> bool:
+def _is_up_to_date(item: InputItem, record: Record, job: Job) -> bool:
     if record.status == "failed" or record.output is None or not (item.photos or item.path.is_file()):
         return False
     try:
@@ -96,7 +93,7 @@ def _is_up_to_date(item: InputItem, record: Record, job: Job, weights_sha256: st
                 f"{record.input} in {record.root}",
                 "Choose another --out, or allow it with --overwrite.",
             )
-        return outputs_are_right and job.content_key(item, input_sha256, weights_sha256) == record.key
+        return outputs_are_right and job.content_key(item, input_sha256) == record.key
     except OSError:
         return False  # the work itself says what cannot be read
 
@@ -159,11 +156,13 @@ def _mask_problem(item: InputItem, job: Job) -> ItemError | None:
     return ItemError("mask_missing", what, "The folder mirrors the photos' tree; names differ only in their suffix.")
 
 
-def measure(todo: Sequence[InputItem], job: Job, reconstructor: ReconstructorLike, workers: int) -> Forecast:
+def measure(todo: Sequence[InputItem], job: Job, workers: int) -> Forecast:
     """Do a few items for real, in a temporary folder, and scale up; the first pays for starting and is not timed."""
+    from mmgen.reconstruction.conversion import Converter
+
     seconds, sizes = [], []
     with tempfile.TemporaryDirectory(prefix="mmgen-forecast-") as folder:
-        converter = Converter(replace(job, out=Path(folder), log=Path(folder, "log")), reconstructor)
+        converter = Converter(replace(job, out=Path(folder), log=Path(folder, "log")))
         for item in todo[:SAMPLE_ITEMS]:
             started = time.perf_counter()
             for _, record in converter([item]):

@@ -29,11 +29,10 @@ from mmgen.core.version import __version__
 from mmgen.masks import MaskResult
 from mmgen.masks.maskers import installed_maskers
 from mmgen.photos.inputs import InputItem, with_person
-from mmgen.reconstruction.choose import build_reconstructor
 from mmgen.reconstruction.identity import PreparedPerson
 from mmgen.reconstruction.job import ReconstructorLike
+from mmgen.reconstruction.options import ReconstructOptions, build_reconstructor
 from mmgen.reconstruction.prepare import Prepared
-from mmgen.reconstruction.result import ReconstructOptions
 from mmgen.templates import TEMPLATE_NAMES, template_digest
 from mmgen.work.pool import one_thread
 from mmgen.work.records import PhotoRecord, Record, manifest_files, read_records

@@ -1,101 +1,21 @@
-"""What every way of reconstructing shares: its options, and the step from a textured body to an asset with a record."""
+"""What every way of reconstructing shares: the step from a textured body to an asset with its provenance."""
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset, place_on_ground
-from mmgen.assets.textures import TextureCodec
 from mmgen.core.version import __version__
 from mmgen.reconstruction.job import options_digest
+from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared
-from mmgen.templates import template_digest
-from mmgen.work.records import Choices, Facing, PhotoRecord
+from mmgen.work.records import Facing, PhotoRecord
 from recon.facing import faces
 from recon.predict import PhotoFit
 from recon.structures import Camera, TexturedMesh
-
-Method = Literal["network", "fit"]
-FacingChoice = Literal["auto"] | Facing
-
-DEFAULT_REFINE_STEPS: dict[Method, int] = {"network": 0, "fit": 75}
-
-
-@dataclass(frozen=True)
-class ReconstructOptions:
-    """What a user can choose.
-
-    Attributes:
-        texture_size: (height, width), texels.
-        height_m: height of the body in the asset.
-        height_source: `assumed` or `given`.
-        refine_steps: steps through the renderer; None takes the method's own number. 0 stops after the networks'
-            answer, or after the alignment by distances.
-        seed: recorded; no way of reconstructing draws random numbers.
-        device: `cpu` or `cuda:N`.
-        template: `person`, `ellipsoid`, or the path of a closed mesh; what is fitted where there are no networks.
-        masks: `--masks` as typed.
-        weights: file of the networks; None fits the template instead.
-        texture_codec: of the texture in the file.
-        by_identity: all photos of a person make one asset.
-        facing: where all people face; `auto` leaves it to the person network, and to the networks where that is unsure.
-    """
-
-    texture_size: tuple[int, int] = (512, 256)
-    height_m: float = 1.70
-    height_source: str = "assumed"
-    refine_steps: int | None = None
-    seed: int = 0
-    device: str = "cpu"
-    template: str = "person"
-    masks: str = "auto"
-    weights: Path | None = None
-    texture_codec: TextureCodec = "jpeg"
-    by_identity: bool = False
-    facing: FacingChoice = "auto"
-
-    @property
-    def method(self) -> Method:
-        """Networks, or a fit of the template."""
-        return "fit" if self.weights is None else "network"
-
-    @property
-    def steps(self) -> int:
-        """Refinement steps to do."""
-        return DEFAULT_REFINE_STEPS[self.method] if self.refine_steps is None else self.refine_steps
-
-    def result_options(self) -> dict[str, Any]:
-        """The options that change the bytes, as JSON values; the weights have a hash of their own."""
-        start = {"template": template_digest(self.template)} if self.method == "fit" else {}
-        together = {"by_identity": True} if self.by_identity else {}
-        return {
-            "method": self.method,
-            "texture_size": list(self.texture_size),
-            "texture_codec": self.texture_codec,
-            "height_m": self.height_m,
-            "height_source": self.height_source,
-            "refine_steps": self.steps,
-            "seed": self.seed,
-            "device": self.device.split(":")[0],
-            **start,
-            **together,
-            **({} if self.facing == "auto" else {"facing": self.facing}),
-        }
-
-
-def with_choices(options: ReconstructOptions, choices: Choices) -> ReconstructOptions:
-    """A run's options with what a person chose for one photo."""
-    rows = choices.texture_rows
-    return replace(
-        options,
-        facing=choices.facing or options.facing,
-        refine_steps=options.refine_steps if choices.refine_steps is None else choices.refine_steps,
-        texture_size=options.texture_size if rows is None else (rows, rows // 2),
-    )
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,18 @@
 
 import os
 import signal
+from dataclasses import replace
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path, PurePath
 
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.masks import MaskSource
 from mmgen.photos.inputs import InputItem, UsageError, item_of
 from mmgen.reconstruction.batch import BatchConfig, RunCallbacks, run_batch
-from mmgen.reconstruction.choose import build_reconstructor, default_options
 from mmgen.reconstruction.identities import person_of
-from mmgen.reconstruction.job import Job as RunJob
 from mmgen.reconstruction.job import ReconstructorLike
+from mmgen.reconstruction.options import build_reconstructor, default_options, job_of
 from mmgen.review.jobs import Job, Setting
-from mmgen.work.locks import STATE_FOLDER
 
 
 def worker_main(pipe: Connection, setting: Setting) -> None:
@@ -42,13 +40,9 @@ def _reconstruct(job: Job, setting: Setting) -> None:
     """
     by_identity = len(job.relatives) > 1
     options = default_options(device=setting.device, by_identity=by_identity)
-    run = RunJob(
-        out=setting.meshes,
+    run = replace(
+        job_of(options, setting.meshes, log_name="errors-review.log"),
         build=lambda: _reconstructor(setting.device, by_identity),
-        options=options.result_options(),
-        masks=MaskSource.parse(options.masks),
-        min_iou=0.0,
-        log=setting.meshes / STATE_FOLDER / "errors-review.log",
     )
     summary = run_batch(BatchConfig([_item(job)], run), RunCallbacks())
     if summary.ending.fatal is not None:

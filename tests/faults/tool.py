@@ -5,26 +5,25 @@ Environment: FAULT_SECONDS, what each photo takes; FAULT_NOW, what the clock say
 
 import os
 import sys
-from types import SimpleNamespace
 
-from fakes import FakeOptions, FakeReconstructor
+from fakes import FakeReconstructor
 
 import mmgen.reconstruction.job
+import mmgen.reconstruction.options
 from mmgen.cli.main import main
+from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.planning import peak_memory_bytes
 
 
-def build(options: FakeOptions) -> FakeReconstructor:
-    """In the place of `mmgen.reconstruction.choose.build_reconstructor`."""
+def build(options: ReconstructOptions) -> FakeReconstructor:
+    """In the place of `mmgen.reconstruction.options.build_reconstructor`."""
     if now := os.environ.get("FAULT_NOW"):
         mmgen.reconstruction.job.utc_now = lambda: now
     return FakeReconstructor(float(os.environ.get("FAULT_SECONDS", "0")))
 
 
 if __name__ == "__main__":
-    stand_in = SimpleNamespace(ReconstructOptions=FakeOptions, build_reconstructor=build)
-    for name in ("mmgen.reconstruction.choose", "mmgen.reconstruction.result"):
-        sys.modules[name] = stand_in  # type: ignore[assignment]
+    mmgen.reconstruction.options.build_reconstructor = build
     code = main()
     if sys.argv[-1] == "--json":
         sys.stderr.write(f"peak memory {peak_memory_bytes()}\n")

@@ -21,7 +21,7 @@ def make_job(
     out: Path, options: Mapping[str, Any] | None = None, min_iou: float = 0.0, fake: FakeReconstructor | None = None
 ) -> Job:
     fake = fake or FakeReconstructor()
-    build = partial(FakeReconstructor, fake.seconds, fake.marks, fake.weights_sha256)
+    build = partial(FakeReconstructor, fake.seconds, fake.marks)
     return Job(out, build, options or {}, MaskSource("auto"), min_iou, out / ".mmgen" / "errors.log")
 
 

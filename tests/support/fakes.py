@@ -4,9 +4,8 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -48,7 +47,6 @@ class FakeReconstructor:
 
     seconds: float = 0.0
     marks: Path | None = None
-    weights_sha256: str = "none"
 
     def prepare(self, item: InputItem) -> tuple[Prepared, ...]:
         """Read the photo."""
@@ -97,30 +95,3 @@ def make_photos(folder: Path, names: Sequence[str]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (20, 40), ((index * 37) % 256, (index * 91) % 256, 7)).save(path)
-
-
-@dataclass(frozen=True)
-class FakeOptions:
-    """The fields of `mmgen.reconstruction.result.ReconstructOptions`."""
-
-    masks: str
-    seed: int
-    device: str
-    height_m: float
-    height_source: str
-    texture_size: tuple[int, int] = (64, 32)
-    refine_steps: int | None = None
-    template: str = "person"
-    weights: Path | None = None
-    texture_codec: str = "jpeg"
-    by_identity: bool = False
-    facing: str = "auto"
-
-    @property
-    def method(self) -> str:
-        """As the real one says."""
-        return "fit" if self.weights is None else "network"
-
-    def result_options(self) -> dict[str, Any]:
-        """Everything that changes the bytes."""
-        return {name: value for name, value in asdict(self).items() if name not in ("device", "masks", "weights")}

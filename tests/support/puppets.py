@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from mmgen.reconstruction.result import ReconstructOptions
+from mmgen.reconstruction.options import ReconstructOptions
 
 OPTIONS = ReconstructOptions(texture_size=(32, 16), refine_steps=2, masks="alpha", height_m=1.6, height_source="given")
 

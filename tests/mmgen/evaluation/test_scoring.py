@@ -17,7 +17,7 @@ from mmgen.core.errors import FatalError, ItemError
 from mmgen.evaluation.azimuth_plot import azimuth_plot
 from mmgen.evaluation.cases import chosen_cases
 from mmgen.evaluation.features import colour_edge_features, inception_features
-from mmgen.evaluation.figures import lines_of
+from mmgen.evaluation.figures import table_of
 from mmgen.evaluation.mesh_predictions import MeshFolder
 from mmgen.evaluation.photos import list_items
 from mmgen.evaluation.running import EvaluateConfig, evaluate, plan, summed_up, write_results
@@ -26,7 +26,7 @@ from mmgen.evaluation.sources import SourceSpec
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruction.fit import FitReconstructor
-from mmgen.reconstruction.result import ReconstructOptions
+from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.work.records import MANIFEST, Record
 from recon.encoders import AttributeEncoder, small_config
 
@@ -254,7 +254,7 @@ def test_the_plot_shows_every_photo_with_truth() -> None:
 
 
 def test_the_table_leaves_out_what_is_not_there() -> None:
-    text = plain(lines_of({"mask_iou": 0.5, "chamfer": 0.0123456, "template_chamfer": 0.02, "unknown": 1.0}))
+    text = plain(table_of({"mask_iou": 0.5, "chamfer": 0.0123456, "template_chamfer": 0.02, "unknown": 1.0}))
     assert text.splitlines()[1:] == [
         "The photo's own view",
         "MaskIoU                             0.500",

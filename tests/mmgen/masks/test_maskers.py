@@ -115,7 +115,7 @@ def test_a_changed_masker_remakes_the_item_and_a_broken_one_spoils_only_it(tmp_p
     def run(code: str, version: str) -> tuple[int, str]:
         source = install(code, version)
         job = Job(tmp_path / "out", FakeReconstructor, {}, source, 0.0, tmp_path / "out" / "log")
-        return run_batch(BatchConfig(items, job), RunCallbacks()).skipped, job.content_key(items[0], "1" * 64, "none")
+        return run_batch(BatchConfig(items, job), RunCallbacks()).skipped, job.content_key(items[0], "1" * 64)
 
     first, again, newer, broken = run(GOOD, "1"), run(GOOD, "1"), run(GOOD, "2"), run("import nothing_there", "2")
     assert [skipped for skipped, _ in (first, again, newer, broken)] == [0, 1, 0, 0]

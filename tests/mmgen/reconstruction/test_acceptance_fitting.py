@@ -12,7 +12,7 @@ from PIL import Image
 from mmgen.assets.glb import glb_bytes
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruction.fit import FitReconstructor
-from mmgen.reconstruction.result import ReconstructOptions
+from mmgen.reconstruction.options import ReconstructOptions
 
 PEOPLE = 20
 REAL = Path(__file__).parents[3].parent / "shared" / "real"

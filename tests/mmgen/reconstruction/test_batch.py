@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,10 +123,8 @@ def test_what_changed_is_done_again_and_nothing_else(photos: Path, tmp_path: Pat
 @pytest.mark.parametrize("change", ["options", "weights"])
 def test_other_options_and_weights_redo_everything(photos: Path, tmp_path: Path, change: str) -> None:
     run(photos, make_job(tmp_path / "out"))
-    other = {"options": make_job(tmp_path / "out", {"refine": 5})}.get(
-        change, make_job(tmp_path / "out", fake=FakeReconstructor(weights_sha256="ab"))
-    )
-    assert len(run(photos, other)[1]) == 5
+    changed = {"options": {"options": {"refine": 5}}, "weights": {"weights_sha256": "ab"}}[change]
+    assert len(run(photos, replace(make_job(tmp_path / "out"), **changed))[1]) == 5
 
 
 def test_overwrite_redoes_all_and_retry_failed_only_failures(tmp_path: Path) -> None:
@@ -271,8 +270,8 @@ def test_what_shows_without_decoding(photos: Path, tmp_path: Path) -> None:
 
 
 def test_the_forecast_scales_the_second_item_and_writes_nothing(photos: Path, tmp_path: Path) -> None:
-    job = make_job(tmp_path / "out")
-    forecast = measure(list_inputs([photos], job.out), job, FakeReconstructor(seconds=0.2), workers=2)
+    job = make_job(tmp_path / "out", fake=FakeReconstructor(seconds=0.2))
+    forecast = measure(list_inputs([photos], job.out), job, workers=2)
     assert forecast.sampled == 2
     assert 0.5 <= forecast.seconds < 1.5
     assert not (tmp_path / "out").exists()
@@ -280,4 +279,4 @@ def test_the_forecast_scales_the_second_item_and_writes_nothing(photos: Path, tm
     written = sum((job.out / name).stat().st_size for name in tree(job.out))
     assert forecast.disk_bytes == pytest.approx(written, rel=0.02)
     assert forecast.memory_bytes > 2e7 and forecast.free_disk_bytes > 0
-    assert measure([], job, FakeReconstructor(), workers=2).seconds == 0
+    assert measure([], job, workers=2).seconds == 0

@@ -3,35 +3,32 @@
 import json
 import os
 import signal
-import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from bad_files import KINDS
 from click.testing import CliRunner, Result
-from fakes import FakeOptions, FakeReconstructor, make_photos
+from fakes import FakeReconstructor, make_photos
 
 from mmgen.cli import cli
 from mmgen.masks import maskers
+from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.work.records import read_records
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[FakeOptions]:
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[ReconstructOptions]:
     """Puts the fake in the place of the real module; collects the options that reconstructors were made with."""
-    options: list[FakeOptions] = []
+    options: list[ReconstructOptions] = []
 
-    def build(method: FakeOptions) -> FakeReconstructor:
+    def build(method: ReconstructOptions) -> FakeReconstructor:
         options.append(method)
         return FakeReconstructor()
 
-    module = SimpleNamespace(ReconstructOptions=FakeOptions, build_reconstructor=build)
-    for name in ("mmgen.reconstruction.choose", "mmgen.reconstruction.result"):
-        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("mmgen.reconstruction.options.build_reconstructor", build)
     monkeypatch.setattr("mmgen.bundled.PEOPLE_FILE", tmp_path / "people.safetensors")
     monkeypatch.chdir(tmp_path)
     make_photos(tmp_path / "in", ["a.png", "s/b.png"])
@@ -42,7 +39,7 @@ def call(*words: str) -> Result:
     return CliRunner().invoke(cli, ["reconstruct", *words, "--workers", "1", "--device", "cpu"])
 
 
-def test_the_line_that_everyone_types(made: list[FakeOptions], tmp_path: Path) -> None:
+def test_the_line_that_everyone_types(made: list[ReconstructOptions], tmp_path: Path) -> None:
     result = call("in/", "--out", "meshes/")
     assert result.exit_code == 0, result.stderr
     assert (tmp_path / "meshes" / "s" / "b.glb").read_bytes()[:4] == b"glTF"
@@ -57,17 +54,18 @@ def test_the_line_that_everyone_types(made: list[FakeOptions], tmp_path: Path) -
     assert again.exit_code == 0 and "2 ok (2 were there already)" in again.stderr
 
 
-def test_options_reach_the_method(made: list[FakeOptions]) -> None:
+def test_options_reach_the_method(made: list[ReconstructOptions]) -> None:
     words = ("--refine", "3", "--texture-size", "128x64", "--height", "1.82", "--seed", "5", "--masks", "alpha")
     assert call("in", *words).exit_code == 0
-    assert made[-1] == FakeOptions("alpha", 5, "cpu", 1.82, "given", (128, 64), 3)
+    assert made[-1] == ReconstructOptions((128, 64), 1.82, "given", 3, 5, masks="alpha")
     assert call("in").exit_code == 0
-    assert made[-1] == FakeOptions("auto", 0, "cpu", 1.70, "assumed")
+    assert made[-1] == ReconstructOptions()
 
 
-def test_which_method_is_taken(made: list[FakeOptions], tmp_path: Path) -> None:
+def test_which_method_is_taken(made: list[ReconstructOptions], tmp_path: Path) -> None:
     """Bundled weights are the default where there are any; a template or `--method fit` asks for the fit."""
     bundled, own = tmp_path / "people.safetensors", tmp_path / "own.safetensors"
+    own.write_bytes(b"own")
     taken = []
     for words in ((), ("--weights", str(own)), ("--method", "fit"), ("--template", "ellipsoid")):
         assert call("in", *words).exit_code == 0
@@ -89,23 +87,22 @@ def test_which_method_is_taken(made: list[FakeOptions], tmp_path: Path) -> None:
         ("--weights", "w", "--template", "person"),
     ],
 )
-def test_methods_that_exclude_each_other(made: list[FakeOptions], words: tuple[str, ...]) -> None:
+def test_methods_that_exclude_each_other(made: list[ReconstructOptions], words: tuple[str, ...]) -> None:
     result = call("in", *words)
     assert result.exit_code == 2 and ("exclude each other" in result.stderr or "bring their own" in result.stderr)
 
 
 def test_the_help_tells_the_methods_own_defaults() -> None:
     from mmgen.cli import reconstruct
-    from mmgen.reconstruction.result import DEFAULT_REFINE_STEPS, ReconstructOptions
+    from mmgen.reconstruction.options import DEFAULT_REFINE_STEPS
 
     method = ReconstructOptions()
     assert reconstruct.DEFAULT_REFINE_STEPS == DEFAULT_REFINE_STEPS
     assert reconstruct.DEFAULT_TEXTURE_SIZE == "{}x{}".format(*method.texture_size)
     assert (reconstruct.DEFAULT_HEIGHT_M, method.height_source) == (method.height_m, "assumed")
-    assert {field.name for field in fields(FakeOptions)} == {field.name for field in fields(ReconstructOptions)}
 
 
-def test_bad_photos_cost_a_line_each_and_exit_3(made: list[FakeOptions], tmp_path: Path) -> None:
+def test_bad_photos_cost_a_line_each_and_exit_3(made: list[ReconstructOptions], tmp_path: Path) -> None:
     names = ["empty.jpg", "text.jpg", "phone.jpg", "tiny.png"]
     for name in names:
         (tmp_path / "in" / name).write_bytes(KINDS[name][1]())
@@ -122,7 +119,7 @@ def test_bad_photos_cost_a_line_each_and_exit_3(made: list[FakeOptions], tmp_pat
     assert lines[0] == "failed: empty.jpg: image in/empty.jpg has no bytes (image_empty). Copy or download it again."
 
 
-def test_weak_assets_are_set_aside(made: list[FakeOptions], tmp_path: Path) -> None:
+def test_weak_assets_are_set_aside(made: list[ReconstructOptions], tmp_path: Path) -> None:
     make_photos(tmp_path / "in", ["weak.png"])
     result = call("in", "--min-iou", "0.6")
     assert result.exit_code == 3
@@ -130,7 +127,7 @@ def test_weak_assets_are_set_aside(made: list[FakeOptions], tmp_path: Path) -> N
     assert (tmp_path / "meshes" / "rejected" / "weak.glb").exists()
 
 
-def test_a_dry_run_tells_and_writes_nothing(made: list[FakeOptions], tmp_path: Path) -> None:
+def test_a_dry_run_tells_and_writes_nothing(made: list[ReconstructOptions], tmp_path: Path) -> None:
     (tmp_path / "in" / "empty.jpg").touch()
     result = call("in", "--dry-run", "--json")
     assert result.exit_code == 3
@@ -146,7 +143,7 @@ def test_a_dry_run_tells_and_writes_nothing(made: list[FakeOptions], tmp_path: P
     assert done.exit_code == 0 and "to do 0, done already 2" in done.stderr and done.stdout == ""
 
 
-def test_a_dry_run_tells_what_happens_to_each_kind_of_file(made: list[FakeOptions], tmp_path: Path) -> None:
+def test_a_dry_run_tells_what_happens_to_each_kind_of_file(made: list[ReconstructOptions], tmp_path: Path) -> None:
     make_photos(tmp_path / "in", ["c.JPG", "c_mask.png", "masks/x.png"])
     for name in ("notes.TXT", "d.heic", "e.mp4", "README", ".hidden.png", "meshes/old.glb"):
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
@@ -160,7 +157,7 @@ def test_a_dry_run_tells_what_happens_to_each_kind_of_file(made: list[FakeOption
 
 
 def test_a_masker_that_is_not_installed_stops_the_run_at_once(
-    made: list[FakeOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: list[ReconstructOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maskers._loaded.cache_clear()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -170,13 +167,13 @@ def test_a_masker_that_is_not_installed_stops_the_run_at_once(
     assert result.stderr == 'error: rembg is not installed\nhint: pip install "mmgen[rembg]"\n'
 
 
-def test_where_every_photo_failed_nothing_could_be_done(made: list[FakeOptions], tmp_path: Path) -> None:
+def test_where_every_photo_failed_nothing_could_be_done(made: list[ReconstructOptions], tmp_path: Path) -> None:
     make_photos(tmp_path / "bad", ["refused.png", "refused too.png"])
     result = call("bad", "--json")
     assert result.exit_code == 4 and json.loads(result.stdout)["exit_code"] == 4
 
 
-def test_parts_and_limits(made: list[FakeOptions], tmp_path: Path) -> None:
+def test_parts_and_limits(made: list[ReconstructOptions], tmp_path: Path) -> None:
     make_photos(tmp_path / "in", ["c.png", "d.png"])
     assert call("in", "--limit", "3", "--shard", "0/2").exit_code == 0
     assert sorted(read_records(tmp_path / "meshes")) == ["a.png", "d.png"]
@@ -185,7 +182,7 @@ def test_parts_and_limits(made: list[FakeOptions], tmp_path: Path) -> None:
     assert (tmp_path / "meshes" / "manifest-1-of-2.jsonl").exists()
 
 
-def test_retry_failed_and_overwrite(made: list[FakeOptions], tmp_path: Path) -> None:
+def test_retry_failed_and_overwrite(made: list[ReconstructOptions], tmp_path: Path) -> None:
     (tmp_path / "in" / "late.png").touch()
     assert call("in").exit_code == 3
     make_photos(tmp_path / "in", ["late.png", "new.png"])
@@ -213,7 +210,7 @@ def test_retry_failed_and_overwrite(made: list[FakeOptions], tmp_path: Path) -> 
     ],
 )
 def test_bad_command_lines(
-    made: list[FakeOptions], tmp_path: Path, words: Sequence[str], code: int, message: str
+    made: list[ReconstructOptions], tmp_path: Path, words: Sequence[str], code: int, message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
     make_photos(tmp_path / "other", ["a.jpg", "s/b.png"])
@@ -223,13 +220,15 @@ def test_bad_command_lines(
     assert not (tmp_path / "meshes").exists()
 
 
-def test_an_absent_gpu_is_exit_4(made: list[FakeOptions]) -> None:
+def test_an_absent_gpu_is_exit_4(made: list[ReconstructOptions]) -> None:
     result = CliRunner().invoke(cli, ["reconstruct", "in", "--device", "cuda:99"])
     assert result.exit_code == 4
     assert "error: device cuda:99 is not there" in result.stderr and "--device cpu" in result.stderr
 
 
-def test_low_confidence_is_told(made: list[FakeOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_confidence_is_told(
+    made: list[ReconstructOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_photos(tmp_path / "in", ["good.png", "weak.png"])
     guessed = {"good": 0.62, "weak": 0.9}
     plain = FakeReconstructor._one
@@ -245,7 +244,7 @@ def test_low_confidence_is_told(made: list[FakeOptions], tmp_path: Path, monkeyp
 
 
 def test_an_interrupt_keeps_what_is_finished(
-    made: list[FakeOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: list[ReconstructOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_photos(tmp_path / "in", [f"{index:02}.png" for index in range(20)])
     calls = []
@@ -266,7 +265,7 @@ def test_an_interrupt_keeps_what_is_finished(
     monkeypatch.undo()
 
 
-def test_odd_names_are_printable_everywhere(made: list[FakeOptions], tmp_path: Path) -> None:
+def test_odd_names_are_printable_everywhere(made: list[ReconstructOptions], tmp_path: Path) -> None:
     make_photos(tmp_path / "in", ["x\udcff.png", "y\nz.png"])
     (tmp_path / "in" / "broken\udcfe.png").touch()
     result = call("in", "--json")

@@ -17,7 +17,7 @@ from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_file
 from mmgen.photos.crops import CropBox
 from mmgen.reconstruction.fit import FIT_SIZE, FitReconstructor
-from mmgen.reconstruction.result import ReconstructOptions
+from mmgen.reconstruction.options import ReconstructOptions
 from recon.camera import project
 from recon.metrics import mask_iou
 from recon.render import RenderSettings, render, render_silhouette

@@ -21,11 +21,10 @@ from mmgen.masks import MaskSource
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import InputItem, UsageError, list_inputs
 from mmgen.reconstruction.batch import BatchConfig, Summary, run_batch
-from mmgen.reconstruction.choose import build_reconstructor
 from mmgen.reconstruction.identities import by_identity
 from mmgen.reconstruction.job import Job
+from mmgen.reconstruction.options import ReconstructOptions, build_reconstructor
 from mmgen.reconstruction.rerun import Rerunner, Whereabouts
-from mmgen.reconstruction.result import ReconstructOptions
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import read_records
 from recon.encoders import AttributeEncoder, aligned_config

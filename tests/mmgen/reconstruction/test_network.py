@@ -15,9 +15,8 @@ from mmgen.core.files import sha256_file
 from mmgen.evaluation.mesh_predictions import answer_of
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import InputItem
-from mmgen.reconstruction.choose import build_reconstructor, default_options
 from mmgen.reconstruction.network import NetworkReconstructor
-from mmgen.reconstruction.result import ReconstructOptions
+from mmgen.reconstruction.options import ReconstructOptions, build_reconstructor, default_options
 from mmgen.work.records import Choices
 from recon.encoders import AttributeEncoder, aligned_config
 from recon.evaluation.predictions import draw_prediction

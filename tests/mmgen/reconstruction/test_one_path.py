@@ -15,7 +15,7 @@ from mmgen.evaluation.scoring import Scorer, ScoringPlan
 from mmgen.evaluation.sources import SourceSpec
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruction.network import NetworkReconstructor
-from mmgen.reconstruction.result import ReconstructOptions
+from mmgen.reconstruction.options import ReconstructOptions
 
 STEPS = 2
 PHOTOS = 6

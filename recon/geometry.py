@@ -128,15 +128,25 @@ def uniform_laplacian(x: Float[Tensor, "B V C"], topology: MeshTopology) -> Floa
 
 def face_means(faces: Int[Tensor, "F 3"], vertex_count: int, dtype: torch.dtype = torch.float32) -> SparseMap:
     """The map from vertex values to their means over faces."""
-    corner_of = faces.flatten()
-    order = torch.argsort(corner_of, stable=True)
-    uses = torch.bincount(corner_of, minlength=vertex_count)
-    slot = torch.arange(len(order), device=faces.device) - (torch.cumsum(uses, 0) - uses)[corner_of[order]]
-    owner = torch.zeros(vertex_count, int(uses.max()), dtype=torch.long, device=faces.device)
-    weights = torch.zeros_like(owner, dtype=dtype)
-    owner[corner_of[order], slot] = order // 3
-    weights[corner_of[order], slot] = 1 / 3
-    return SparseMap(faces, torch.full_like(faces, 1 / 3, dtype=dtype), owner, weights)
+    return _row_map(faces, torch.full_like(faces, 1 / 3, dtype=dtype), vertex_count)
+
+
+def edge_vectors(edges: Int[Tensor, "E 2"], vertex_count: int, dtype: torch.dtype = torch.float32) -> SparseMap:
+    """The map from vertices to the vectors along edges."""
+    return _row_map(edges, torch.tensor([-1.0, 1.0], dtype=dtype, device=edges.device).expand(len(edges), 2), vertex_count)
+
+
+def _row_map(index: Int[Tensor, "N K"], weights: Float[Tensor, "N K"], count: int) -> SparseMap:
+    """The map whose rows are weighted sums of K of `count` rows, with its transpose."""
+    used = index.flatten()
+    order = torch.argsort(used, stable=True)
+    uses = torch.bincount(used, minlength=count)
+    slot = torch.arange(len(order), device=index.device) - (torch.cumsum(uses, 0) - uses)[used[order]]
+    owner = torch.zeros(count, int(uses.max()), dtype=torch.long, device=index.device)
+    back = torch.zeros_like(owner, dtype=weights.dtype)
+    owner[used[order], slot] = order // index.shape[1]
+    back[used[order], slot] = weights.flatten()[order]
+    return SparseMap(index, weights.contiguous(), owner, back)
 
 
 def face_corners(vertices: Float[Tensor, "B V C"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "B F 3 C"]:

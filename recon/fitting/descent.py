@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from recon.template import Template
 
 _NEGLIGIBLE = 0.003
+_COLUMNS = 24
+"""Of eight images, three coordinates each."""
 
 
 class SurfaceSmoother:
@@ -37,12 +40,15 @@ class SurfaceSmoother:
     def __call__(self, field: Float[Tensor, "B V 3"], share: float) -> Float[Tensor, "B V 3"]:
         """Smoothed copy; `share` of the fit that is done, 0..1, picks the strength."""
         factors = self._factors[min(int(share * len(self._factors)), len(self._factors) - 1)]
+        columns = field.transpose(0, 1).flatten(1)
         smoothed = []
-        for image in field:  # One product per image: a joint one would round differently in another batch.
+        # Products always have the same shape, because others round differently: one image's result knows no company.
+        for part in columns.split(_COLUMNS, dim=1):
+            whole = functional.pad(part, (0, _COLUMNS - part.shape[1]))
             for factor in factors:
-                image = factor @ image
-            smoothed.append(image)
-        return torch.stack(smoothed)
+                whole = factor @ whole
+            smoothed.append(whole[:, : part.shape[1]])
+        return torch.cat(smoothed, dim=1).unflatten(1, (len(field), 3)).transpose(0, 1).contiguous()
 
 
 def _filter(modes: Tensor, gains: Tensor) -> tuple[Tensor, ...]:

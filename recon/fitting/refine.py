@@ -25,6 +25,7 @@ from recon.fitting.outline import (
     silhouettes,
     uncovered_pull,
 )
+from recon.fitting.stretch import EdgeStretch
 from recon.geometry import uniform_laplacian
 from recon.metrics import mask_iou
 from recon.render import RenderSettings
@@ -49,18 +50,20 @@ class RefineConfig:
         camera_step: step of the camera at the start, as a share of its reach; falls to a tenth.
         smoothing: strengths of the gradient smoother over equal shares of the steps.
         roughness: weight of the squared Laplacian of what the vertices moved.
+        stretching: weight of edges that are far longer than the prototype's: skin between a raised arm and the trunk.
         turn_deg, tilt_deg: furthest that azimuth and elevation may move.
         stretch: furthest that the distance may move, as a share of it.
         slide: furthest that the offset may move, template units.
     """
 
-    steps: int = 50
-    camera_share: float = 0.1
+    steps: int = 60
+    camera_share: float = 0.08
     softness: tuple[tuple[float, float], ...] = ((3000.0, 0.035), (7000.0, 0.02), (17000.0, 0.014))
-    step_size: float = 0.025
+    step_size: float = 0.035
     camera_step: float = 0.08
-    smoothing: tuple[float, ...] = (8.0, 3.0, 1.2, 0.5, 0.2, 0.1)
+    smoothing: tuple[float, ...] = (6.0, 1.5, 0.4, 0.1, 0.05)
     roughness: float = 0.5
+    stretching: float = 0.001
     turn_deg: float = 4.0
     tilt_deg: float = 3.0
     stretch: float = 0.15
@@ -91,6 +94,7 @@ def refine_shape(
     drift, descent, vertices = _Drift.start(attributes.camera, config), Descent.start(start), start
     best = _Best.start(start, drift.moved)
     pull = even_pull(target)
+    stretch = EdgeStretch(prototype)
     for step in range(config.steps):
         share = step / config.steps
         vertices, moved = vertices.detach().requires_grad_(), drift.moved.detach().requires_grad_()
@@ -101,7 +105,8 @@ def refine_shape(
             pull = uncovered_pull(target, covered)
             nearest = nearest_vertices(ndc, pull.points, target)
         rough = uniform_laplacian(vertices - start, prototype.topology).square().sum(dim=(1, 2))
-        energy = _energy(ndc, soft, _Pulled(pull, nearest), target) + config.roughness * rough
+        energy = _energy(ndc, soft, _Pulled(pull, nearest), target)
+        energy = energy + config.roughness * rough + config.stretching * stretch.energy(vertices)
         on_vertices, on_camera = torch.autograd.grad(energy.sum(), (vertices, moved))
         drift = drift.after(on_camera, share)
         if share >= config.camera_share:
@@ -110,8 +115,8 @@ def refine_shape(
     with torch.no_grad():
         _, covered = silhouettes(*_project(vertices, drift.cameras(drift.moved), target.size), target, RenderSettings())
         best = best.updated(vertices.detach(), drift.moved, mask_iou(covered, target.mask))
-        cameras = drift.cameras(best.moved)
-    return replace(attributes, camera=Camera.joined(cameras), offsets=best.vertices - prototype.vertices)
+        cameras = _rounded(drift.cameras(best.moved), vertices)
+    return replace(attributes, camera=cameras, offsets=best.vertices - prototype.vertices)
 
 
 @dataclass(frozen=True)
@@ -173,12 +178,13 @@ class _Drift:
         zeros = base.offset.new_zeros(len(base), 5)
         return _Drift(base, config, zeros, zeros, zeros)
 
-    def cameras(self, moved: Tensor) -> list[Camera]:
-        """One by one: vectorised and single elements of tanh, sine and cosine are rounded differently."""
-        return [self._camera(self.base.at(index), by) for index, by in enumerate(moved.split(1))]
+    def cameras(self, moved: Tensor) -> Camera:
+        """Cameras in double precision.
 
-    def _camera(self, base: Camera, moved: Tensor) -> Camera:
-        by, config = torch.tanh(moved), self.config
+        Vectorised and single elements of tanh, sine and cosine differ in the last bits; those of a double are gone
+        once what follows from them is rounded to single precision, so that no camera knows its company.
+        """
+        by, base, config = torch.tanh(moved.double()), self.base, self.config
         return replace(
             base,
             azimuth_deg=base.azimuth_deg + config.turn_deg * by[:, 0],
@@ -198,9 +204,20 @@ class _Drift:
         return replace(self, moved=moved, mean=mean, square=square, taken=taken)
 
 
-def _project(vertices: Tensor, cameras: list[Camera], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    in_camera = transform_points(vertices, torch.cat([world_to_camera(camera) for camera in cameras]))
-    return project_camera(in_camera, cameras[0].focal, *size), in_camera
+def _project(vertices: Tensor, cameras: Camera, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    in_camera = transform_points(vertices, world_to_camera(cameras).to(vertices))
+    return project_camera(in_camera, cameras.focal, *size), in_camera
+
+
+def _rounded(cameras: Camera, like: Tensor) -> Camera:
+    """Cameras of double precision in that of a tensor."""
+    return replace(
+        cameras,
+        azimuth_deg=cameras.azimuth_deg.to(like),
+        elevation_deg=cameras.elevation_deg.to(like),
+        distance=cameras.distance.to(like),
+        offset=cameras.offset.to(like),
+    )
 
 
 def _softness(config: RefineConfig, step: int) -> RenderSettings:

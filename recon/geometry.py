@@ -133,7 +133,9 @@ def face_means(faces: Int[Tensor, "F 3"], vertex_count: int, dtype: torch.dtype 
 
 def edge_vectors(edges: Int[Tensor, "E 2"], vertex_count: int, dtype: torch.dtype = torch.float32) -> SparseMap:
     """The map from vertices to the vectors along edges."""
-    return _row_map(edges, torch.tensor([-1.0, 1.0], dtype=dtype, device=edges.device).expand(len(edges), 2), vertex_count)
+    return _row_map(
+        edges, torch.tensor([-1.0, 1.0], dtype=dtype, device=edges.device).expand(len(edges), 2), vertex_count
+    )
 
 
 def _row_map(index: Int[Tensor, "N K"], weights: Float[Tensor, "N K"], count: int) -> SparseMap:

@@ -143,6 +143,7 @@ def _describe(container: Container, asset: Asset) -> dict[str, Any]:
         },
         "extensions": listing(container.document, "extensionsUsed"),
         "seen": None if asset.seen is None else round(float(asset.seen.mean()), 4),
+        "stretched_triangles": asset.provenance.get("stretched_triangles"),
         "provenance": asset.provenance,
     }
 

@@ -20,7 +20,7 @@ from mmgen.core.files import sha256_file
 from mmgen.core.version import __version__
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruction.batch import CHUNK_ITEMS, BatchConfig, Summary, run_batch
-from mmgen.reconstruction.options import default_options, job_of
+from mmgen.reconstruction.options import ReconstructOptions, default_options, job_of
 from mmgen.reconstruction.planning import peak_memory_bytes
 from mmgen.synth.crowd import CrowdOptions, people
 from mmgen.work.callbacks import RunCallbacks
@@ -93,7 +93,7 @@ def measure(photos: Sequence[int], workers: int, device: str = "cpu") -> dict[st
         "mmgen": __version__,
         "photos": photos[0],
         "photo_size": PHOTO_SIZE,
-        "options": dict(default_options(device=device, texture_size=TEXTURE_SIZE).result_options()),
+        "options": dict(_options(device).result_options()),
         "warm_up": f"the first {CHUNK_ITEMS} photos of each process",
         "start_up_seconds": alone.wall[0] - alone.started,
         "cpu_ms_per_photo": _spread([1e3 * seconds for seconds in alone.chunk_seconds()]),
@@ -122,8 +122,13 @@ def write_photos(folder: Path, count: int) -> None:
         shutil.copyfile(folder / f"{number % DIFFERENT_PEOPLE:05}.png", folder / f"{number:05}.png")
 
 
+def _options(device: str) -> ReconstructOptions:
+    """One pass of the networks, as measured from the beginning."""
+    return default_options(device=device, masks="alpha", texture_size=TEXTURE_SIZE, refine_steps=0)
+
+
 def _run(photos: Path, out: Path, workers: int, device: str) -> Run:
-    options = default_options(device=device, masks="alpha", texture_size=TEXTURE_SIZE)
+    options = _options(device)
     run = Run()
     items = list_inputs([photos], out)
     batch = BatchConfig(items if workers == 1 else items[::-1], job_of(options, out), workers=workers)

@@ -114,7 +114,7 @@ def _reconstructor(weights: Path | None, masks: str, device: str) -> Any:
     from mmgen.reconstruction.options import build_reconstructor, default_options
 
     chosen = {} if weights is None else {"weights": required_weights(weights)}
-    return build_reconstructor(default_options(masks=masks, device=resolve_device(device), **chosen))
+    return build_reconstructor(default_options(masks=masks, device=resolve_device(device), refine_steps=0, **chosen))
 
 
 def _finish(rows: "list[CameraRow]", figures: "Mapping[str, Any]", out: Path, source: Path, as_json: bool) -> None:

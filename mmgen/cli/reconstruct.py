@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mmgen.work.records import Shard
 
 DEFAULT_HEIGHT_M = 1.70
-DEFAULT_REFINE_STEPS = {"network": 0, "fit": 75}
+DEFAULT_REFINE_STEPS = {"network": 60, "fit": 75}
 DEFAULT_TEXTURE_SIZE = "512x256"
 
 
@@ -52,7 +52,7 @@ DEFAULT_TEXTURE_SIZE = "512x256"
     "--refine",
     type=click.IntRange(0, 10_000),
     metavar="N",
-    help="Steps that fit each photo further through the renderer.  [default: "
+    help="Steps that fit each photo further through the renderer; 0 is the fast way, a sketch.  [default: "
     + ", ".join(f"{method} {steps}" for method, steps in DEFAULT_REFINE_STEPS.items())
     + "]",
 )

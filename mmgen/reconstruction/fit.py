@@ -17,6 +17,7 @@ from mmgen.reconstruction.prepare import Framing, Prepared, as_unit, prepare_peo
 from mmgen.reconstruction.result import Body, Reconstructed, RunContext, finish
 from mmgen.templates import named_template
 from recon.fitting.fit_mask import FitConfig, SurfaceSmoother, fit_silhouette
+from recon.fitting.stretch import stretched_triangles
 from recon.predict import photo_fit
 from recon.structures import Camera, TexturedMesh
 from recon.texturing.bake import bake_texture
@@ -81,5 +82,13 @@ class FitReconstructor:
         mesh = TexturedMesh(vertices, template.faces, template.face_uv, baked.texture[None])
         source = "fitted to the silhouette; depth is a guess"
         fit = photo_fit(mesh, camera, person.image, person.mask)
-        body = Body(mesh, camera, baked.seen_fraction, baked.vertex_seen, source, fit)
+        body = Body(
+            mesh,
+            camera,
+            baked.seen_fraction,
+            baked.vertex_seen,
+            source,
+            fit,
+            stretched_triangles=stretched_triangles(vertices[0], template),
+        )
         return finish(item, body, RunContext(self.options, self.weights_sha256))

@@ -24,6 +24,7 @@ from mmgen.reconstruction.result import (
     provenance_of,
 )
 from mmgen.work.records import PhotoRecord
+from recon.fitting.stretch import stretched_triangles
 from recon.predict import PhotoFit, PredictedPerson, photo_fit
 from recon.structures import Camera, TexturedMesh
 from recon.texturing.fuse import FusedShape, TextureFuser, fuse_shapes
@@ -126,6 +127,7 @@ class IdentityReconstructor:
                 seen=baked.vertex_seen,
                 offsets_source=words,
                 fit=_fit(mesh, one.camera, photo),
+                stretched_triangles=stretched_triangles(mesh.vertices[0], prototype),
             )
             for photo, one in zip(person.photos, alone, strict=True)
         ]

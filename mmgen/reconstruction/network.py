@@ -12,6 +12,7 @@ from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.options import FacingChoice, ReconstructOptions, with_choices
 from mmgen.reconstruction.prepare import Framing, Prepared, prepare_people
 from mmgen.reconstruction.result import Body, Reconstructed, RunContext, finish
+from recon.fitting.stretch import stretched_triangles
 from recon.predict import PredictedPerson, PredictOptions, Predictor
 
 
@@ -111,6 +112,7 @@ class NetworkReconstructor:
             person.fit,
             () if light is None else tuple(light[0].tolist()),
             person.is_turned,
+            stretched_triangles(person.mesh.vertices[0], self.predict.weights.encoder.prototype),
         )
 
     @property

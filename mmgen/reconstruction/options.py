@@ -21,7 +21,7 @@ from mmgen.work.records import Choices, Facing
 Method = Literal["network", "fit"]
 FacingChoice = Literal["auto"] | Facing
 
-DEFAULT_REFINE_STEPS: dict[Method, int] = {"network": 0, "fit": 75}
+DEFAULT_REFINE_STEPS: dict[Method, int] = {"network": 60, "fit": 75}
 
 
 @dataclass(frozen=True)

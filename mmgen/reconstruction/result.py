@@ -31,6 +31,7 @@ class Body:
         fit: how well it explains its photo.
         light: spherical harmonics that the networks read from the photo; empty without networks.
         is_turned: whether the networks' first camera had the person face another way.
+        stretched_triangles: see `recon.fitting.stretch`.
     """
 
     mesh: TexturedMesh
@@ -41,6 +42,7 @@ class Body:
     fit: PhotoFit
     light: tuple[float, ...] = ()
     is_turned: bool = False
+    stretched_triangles: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def provenance_of(item: Prepared, body: Body, origin: RunContext) -> dict[str, A
         "mask_iou": round(body.fit.mask_iou, 6),
         "ssim": round(body.fit.ssim, 6),
         "seen_fraction": round(body.seen_fraction, 6),
+        "stretched_triangles": body.stretched_triangles,
     }
 
 

@@ -69,7 +69,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> ReconstructOptions:
     encoder = AttributeEncoder(aligned_config(height=128, width=64, shape_space="free"), template).eval()
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
     save_weights(path, encoder, template, {})
-    return ReconstructOptions(texture_size=(64, 32), masks="alpha", weights=path, by_identity=True)
+    return ReconstructOptions(texture_size=(64, 32), masks="alpha", weights=path, by_identity=True, refine_steps=0)
 
 
 def run(folder: Path, options: ReconstructOptions, chunk_items: int = 8) -> Summary:

@@ -56,7 +56,7 @@ def weights(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def options(weights: Path) -> ReconstructOptions:
-    return ReconstructOptions(texture_size=(128, 64), masks="alpha", weights=weights, facing="back")
+    return ReconstructOptions(texture_size=(128, 64), masks="alpha", weights=weights, facing="back", refine_steps=0)
 
 
 @pytest.fixture(scope="module")

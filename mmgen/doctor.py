@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mmgen.core.errors import ItemError
+from mmgen.core.version import installed_version
 
 Status = Literal["ok", "missing", "broken"]
 
@@ -104,7 +105,7 @@ def _core_module(module: str) -> Check:
         importlib.import_module(module)
     except Exception as error:  # a broken wheel may raise anything
         return Check(distribution, "broken", True, _one_line(error), "core", f"{REINSTALL} {distribution}")
-    return Check(distribution, "ok", True, _version(distribution), "core")
+    return Check(distribution, "ok", True, installed_version(distribution) or "version unknown", "core")
 
 
 def _guarded(name: str, look: Callable[[], Check]) -> Check:
@@ -274,14 +275,7 @@ def _find_validator() -> str | None:
 
 def _version_of_module(module: str) -> str:
     distributions = metadata.packages_distributions().get(module, [])
-    return _version(distributions[0]) if distributions else "version unknown"
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "version unknown"
+    return (installed_version(distributions[0]) if distributions else None) or "version unknown"
 
 
 def _one_line(error: Exception) -> str:

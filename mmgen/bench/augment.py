@@ -9,7 +9,7 @@ from mmgen.augment.options import AugmentOptions
 from mmgen.augment.plan import Plan
 from mmgen.augment.running import AugmentConfig, Outcome, run_augmentation
 from mmgen.augment.sources import find_sources
-from mmgen.bench.timing import machine, versions
+from mmgen.bench.timing import file_hashes, machine, versions
 from mmgen.bundled import required_weights
 from mmgen.core.files import sha256_file
 from mmgen.core.version import __version__
@@ -22,26 +22,6 @@ from mmgen.work.callbacks import RunCallbacks
 VIEWS = 4
 SAMPLES_PER_SHARD = 64
 """Small shards, so that every process has some."""
-
-
-class Clock:
-    """CPU seconds of this process per stage; they count where it does the work itself."""
-
-    def __init__(self) -> None:
-        self.marks: dict[str, float] = {}
-        self._stage = ""
-        self._since = time.process_time()
-
-    def started(self, stage: str, total: int) -> None:
-        """A stage begins, and with it the one before ends."""
-        self.stop()
-        self._stage, self._since = stage, time.process_time()
-
-    def stop(self) -> None:
-        """The last stage ends."""
-        if self._stage:
-            self.marks[self._stage] = time.process_time() - self._since
-        self._stage = ""
 
 
 def measure(identities: int, workers: int, device: str = "cpu") -> dict[str, Any]:
@@ -59,9 +39,9 @@ def measure(identities: int, workers: int, device: str = "cpu") -> dict[str, Any
         _people(folder / "warm", 2)
         _augment(folder / "warm", folder / "warm-3d", 1, device)
         _people(folder / "market", identities)
-        alone, clock = _augment(folder / "market", folder / "one", 1, device)
+        alone, cpu_seconds = _augment(folder / "market", folder / "one", 1, device)
         together, _ = _augment(folder / "market", folder / "many", workers, device)
-        same = _hashes(folder / "one") == _hashes(folder / "many")
+        same = file_hashes(folder / "one", ".tar") == file_hashes(folder / "many", ".tar")
         size = sum(path.stat().st_size for path in (folder / "one").rglob("*.tar"))
     return {
         "bench": "augment",
@@ -70,8 +50,8 @@ def measure(identities: int, workers: int, device: str = "cpu") -> dict[str, Any
         "views": alone.views_done,
         "warm_up": "a run of two people",
         "stages": {str(count): _rates(outcome) for count, outcome in ((1, alone), (workers, together))},
-        "cpu_ms_per_photo": 1e3 * clock.marks["reconstruct"] / alone.photos_done,
-        "cpu_ms_per_view": 1e3 * clock.marks["shards"] / alone.views_done,
+        "cpu_ms_per_photo": 1e3 * cpu_seconds["reconstruct"] / alone.photos_done,
+        "cpu_ms_per_view": 1e3 * cpu_seconds["shards"] / alone.views_done,
         "bytes_per_view": size / alone.views_done,
         "same_bytes": same,
         "machine": machine(),
@@ -87,11 +67,12 @@ def _people(folder: Path, identities: int) -> None:
     write_index(folder, plan)
 
 
-def _augment(market: Path, out: Path, workers: int, device: str) -> tuple[Outcome, Clock]:
+def _augment(market: Path, out: Path, workers: int, device: str) -> tuple[Outcome, dict[str, float]]:
+    """How it went, and CPU seconds of this process per stage; they count where it does the work itself."""
     options = AugmentOptions(samples_per_shard=SAMPLES_PER_SHARD)
     sources = find_sources(market)
     weights = required_weights(None)
-    clock = Clock()
+    started: dict[str, float] = {}
     request = AugmentConfig(
         plan=Plan(options, sources.photos),
         root=sources.root,
@@ -101,9 +82,13 @@ def _augment(market: Path, out: Path, workers: int, device: str) -> tuple[Outcom
         device=device,
         workers=workers,
     )
-    outcome = run_augmentation(request, RunCallbacks(stage=clock.started))
-    clock.stop()
-    return outcome, clock
+
+    def note(stage: str, total: int) -> None:
+        started[stage] = time.process_time()
+
+    outcome = run_augmentation(request, RunCallbacks(stage=note))
+    ends = [*list(started.values())[1:], time.process_time()]
+    return outcome, {stage: end - start for (stage, start), end in zip(started.items(), ends, strict=True)}
 
 
 def _rates(outcome: Outcome) -> dict[str, float]:
@@ -112,7 +97,3 @@ def _rates(outcome: Outcome) -> dict[str, float]:
         "photos_per_second": outcome.photos_done / seconds["reconstruct"],
         "views_per_second": outcome.views_done / seconds["shards"],
     }
-
-
-def _hashes(out: Path) -> dict[str, str]:
-    return {path.name: sha256_file(path) for path in sorted(out.rglob("*.tar"))}

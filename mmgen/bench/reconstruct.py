@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmgen.bench.timing import machine, versions
-from mmgen.core.files import sha256_file
+from mmgen.bench.timing import file_hashes, machine, versions
 from mmgen.core.version import __version__
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruction.batch import CHUNK_ITEMS, BatchConfig, Summary, run_batch
@@ -80,7 +79,7 @@ def measure(photos: Sequence[int], workers: int, device: str = "cpu") -> dict[st
         write_photos(folder / "photos", photos[0])
         alone = _run(folder / "photos", folder / "one", 1, device)
         together = _run(folder / "photos", folder / "many", workers, device)
-        same = _hashes(folder / "one") == _hashes(folder / "many")
+        same = file_hashes(folder / "one", ".glb") == file_hashes(folder / "many", ".glb")
         sizes = [path.stat().st_size for path in (folder / "one").rglob("*.glb")]
         curve = [_point(together, workers)]
         for count in photos[1:]:
@@ -151,10 +150,6 @@ def _point(run: Run, workers: int) -> dict[str, Any]:
 def _worker_peak_memory_bytes() -> int:
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _hashes(out: Path) -> dict[str, str]:
-    return {path.name: sha256_file(path) for path in sorted(out.rglob("*.glb"))}
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:

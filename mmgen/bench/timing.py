@@ -7,10 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import torch
+
+from mmgen.core.files import sha256_file
+from mmgen.core.version import installed_version
 
 Task = Callable[[], object]
 
@@ -66,13 +69,12 @@ def machine() -> dict[str, Any]:
 
 def versions(*packages: str) -> dict[str, str | None]:
     """Versions of Python and of packages; None where one is not installed."""
-    found: dict[str, str | None] = {"python": sys.version.split()[0]}
-    for package in packages:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+    return {"python": sys.version.split()[0]} | {package: installed_version(package) for package in packages}
+
+
+def file_hashes(folder: Path, suffix: str) -> dict[str, str]:
+    """SHA-256 of all files of a kind below a folder, by name."""
+    return {path.name: sha256_file(path) for path in sorted(folder.rglob(f"*{suffix}"))}
 
 
 def _cpu_name() -> str:

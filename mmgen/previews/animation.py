@@ -76,23 +76,10 @@ def _shared_palette(images: Sequence[Image.Image]) -> Image.Image:
 def _mp4_bytes(frames: Sequence[Image8], fps: float) -> bytes:
     height, width = frames[0].shape[0] // 2 * 2, frames[0].shape[1] // 2 * 2  # the codec takes even sides only
     raw = b"".join(np.ascontiguousarray(frame[:height, :width]).tobytes() for frame in frames)
-    read = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps}", "-i", "-"]
+    read = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {fps} -i -"
+    write = "-c:v libx264 -crf 18 -bf 0 -pix_fmt yuv420p -threads 1 -fflags +bitexact"
     # fragments: the file can then be written to a pipe, so nothing half-written ever has the final name
-    write = [
-        "-c:v",
-        "libx264",
-        "-crf",
-        "18",
-        "-bf",
-        "0",
-        "-pix_fmt",
-        "yuv420p",
-        "-threads",
-        "1",
-        "-fflags",
-        "+bitexact",
-    ]
-    command = ["ffmpeg", "-v", "error", *read, *write, "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
+    command = f"ffmpeg -v error {read} {write} -movflags frag_keyframe+empty_moov -f mp4 -".split()
     done = subprocess.run(command, input=raw, capture_output=True, check=False)
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]

@@ -100,6 +100,21 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
             quilt(out, q[1], style.quilted)
             return 1.2 * style.crease_outer
         return 1.2 * style.crease_top
+    worn = _paint_accessory(region, bone, q, around, style, materials, out)
+    if worn >= 0.0:
+        return worn
+    if bone == CHEST and q[2] < 0 and q[1] < style.shoulder_y + COLLAR_M * style.scale:
+        paint_upper(out, q[0], q[1] + style.chest_y, q[2], style, materials)
+        return 0.5 * style.crease_top
+    _paint_skin(out, bone, q, style, materials)
+    return 0.05
+
+
+@njit(cache=True, error_model="numpy")
+def _paint_accessory(
+    region: int, bone: int, q: np.ndarray, around: float, style: Style, materials: np.ndarray, out: np.ndarray
+) -> float:
+    """What is carried or stands off: as `albedo`, -1 for other regions."""
     if region == PROP:
         put(out, 0.12, 0.12, 0.13)
         if style.variation % 2.0 < 1.0:
@@ -120,11 +135,7 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
         if abs(q[1] - 0.078 * style.head_scale) < 0.011 and (style.headwear == 3 or style.headwear == 5):
             scale(out, 0.4)
         return 0.3
-    if bone == CHEST and q[2] < 0 and q[1] < style.shoulder_y + COLLAR_M * style.scale:
-        paint_upper(out, q[0], q[1] + style.chest_y, q[2], style, materials)
-        return 0.5 * style.crease_top
-    _paint_skin(out, bone, q, style, materials)
-    return 0.05
+    return -1.0
 
 
 @njit(cache=True, error_model="numpy")

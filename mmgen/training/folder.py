@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +16,7 @@ from mmgen.core.errors import FatalError
 from mmgen.core.files import write_bytes_atomic, write_text_atomic
 from mmgen.core.listing import display_name
 from mmgen.core.settings import to_toml
-from mmgen.core.version import __version__
+from mmgen.core.version import __version__, installed_version
 from mmgen.work.record_file import RecordFile
 
 CONFIG, ENVIRONMENT, METRICS, CHECKPOINTS, PICTURES = (
@@ -99,7 +98,7 @@ class RunFolder:
         found = {
             "mmgen": __version__,
             "python": sys.version.split()[0],
-            "packages": {name: _version(name) for name in PACKAGES},
+            "packages": {name: installed_version(name) for name in PACKAGES},
             "platform": platform.platform(),
             "cpu_count": os.cpu_count(),
             "threads": torch.get_num_threads(),
@@ -151,13 +150,6 @@ def _assignments(text: str) -> list[tuple[str, str]]:
             key, _, value = line.partition(" = ")
             found.append((section + key, value))
     return found
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 class MetricsLog:

@@ -1,7 +1,7 @@
 """How the terms add up: effective factors of the plain terms, with the published sub-factors multiplied in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 
 
@@ -51,52 +51,25 @@ class LossWeights:
     texels: float = 0.0
 
 
+_SMALL = LossWeights(adversarial=0.0, flatten=0.002, edge=0.0, depth_rim=0.15)
+_TRUTH = LossWeights(
+    **{field.name: 0.0 for field in fields(LossWeights) if field.name != "gradient_penalty"}
+    | {"image": 4.0, "structure": 0.5, "camera": 1.0, "correction": 0.1, "vertices": 10.0, "texels": 4.0}
+)
+
 LOSS_PRESETS: Mapping[str, LossWeights] = MappingProxyType(
     {
         "market": LossWeights(flatten=0.002, depth_rim=0.15),
         "atr": LossWeights(depth_rim=0.15),
         "cub": LossWeights(contour=0.2, depth_quadratic=0.1),
         # Few-minute trainings on a CPU: no critic, published regularisers.
-        "small": LossWeights(adversarial=0.0, flatten=0.002, edge=0.0, depth_rim=0.15),
+        "small": _SMALL,
         # The same with several views per person, an independent back and a left/right mirror plane.
-        "people": LossWeights(
-            adversarial=0.0, flatten=0.002, edge=0.0, depth_rim=0.15, mirror=0.0, symmetry=0.05, identity=2.0
-        ),
+        "people": replace(_SMALL, mirror=0.0, symmetry=0.05, identity=2.0),
         # Generated people with truth.
-        "truth": LossWeights(
-            adversarial=0.0,
-            consistency=0.0,
-            mirror=0.0,
-            laplacian=0.0,
-            flatten=0.0,
-            edge=0.0,
-            deformation=0.0,
-            image=4.0,
-            iou=0.0,
-            structure=0.5,
-            camera=1.0,
-            correction=0.1,
-            vertices=10.0,
-            texels=4.0,
-        ),
+        "truth": _TRUTH,
         # Photos without labels beside generated people with truth.
-        "adapt": LossWeights(
-            adversarial=0.0,
-            image=4.0,
-            iou=2.0,
-            structure=0.5,
-            consistency=0.5,
-            mirror=0.0,
-            symmetry=0.02,
-            laplacian=0.01,
-            flatten=0.0,
-            edge=0.0,
-            deformation=0.0,
-            camera=1.0,
-            correction=0.1,
-            vertices=10.0,
-            texels=4.0,
-        ),
+        "adapt": replace(_TRUTH, iou=2.0, consistency=0.5, symmetry=0.02, laplacian=0.01),
     }
 )
 """market, atr, cub: the published training runs. small, people, truth, adapt: ours."""

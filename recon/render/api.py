@@ -90,9 +90,7 @@ def dibr_soft_mask(
     Returns:
         Mask in 0..1, exactly 1 on covered pixels.
 
-    Raises:
-        ValueError: unknown backend or dtype.
-        BackendUnavailable: the backend cannot run here.
+    Errors are those of `rasterize`.
     """
     return load_backend(backend, face_vertices_image).soft_mask(
         face_vertices_image,
@@ -125,14 +123,10 @@ def dibr_rasterization(
     Args:
         face_normals_z: z of the camera-frame face normals; negative ones are culled from the hard pass.
 
-    The other arguments are those of the two functions. The signature is kaolin's.
+    The other arguments and the errors are those of the two functions. The signature is kaolin's.
 
     Returns:
         Features (a tuple when a sequence was given), soft mask, face index.
-
-    Raises:
-        ValueError: unknown backend or dtype.
-        BackendUnavailable: the backend cannot run here.
     """
     features, face_index = rasterize(
         height, width, face_vertices_z, face_vertices_image, face_features,

@@ -171,7 +171,7 @@ def read_reid(folder: str | os.PathLike[str], layout: Literal["auto", "market", 
 
     Args:
         folder: a data set, or what `augment_reid` wrote.
-        layout: of a data set; "auto" finds out.
+        layout: layout of a data set; "auto" finds out.
 
     Returns:
         `train`, `query` and `gallery`, each a tuple of photos with `identity`, `camera`, `path`, `kind` and `parents`.

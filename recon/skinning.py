@@ -22,7 +22,7 @@ class Skin(TensorRecord):
     """A skeleton and what it moves.
 
     Attributes:
-        names: of the J joints.
+        names: names of the J joints.
         parents: row of each joint's parent, -1 for the first; joints of one depth stand together, nearest first.
         joints: [J, 3] places at rest, world frame, template units.
         bones: [V, K] rows of the joints that move a vertex, K at most `MOST_WEIGHTS`.
@@ -118,7 +118,7 @@ def skinned(
         vertices: at rest, world frame.
         skin: skeleton and weights.
         joints: places at rest, of each body its own.
-        rotations: of each joint against its parent.
+        rotations: rotation of each joint against its parent.
     """
     maps = joint_transforms(skin, joints, rotations).transpose(2, 3).flatten(2).transpose(1, 2)
     shares = skin.dense().T.to(vertices)

@@ -15,9 +15,9 @@ class LossConfig:
     """Losses.
 
     Attributes:
-        smoothing: of the class labels; 0 is plain cross entropy.
+        smoothing: label smoothing; 0 is plain cross entropy.
         triplet: weight of the batch-hard triplet loss; needs batch.per_identity.
-        margin: of the triplet loss.
+        margin: margin of the triplet loss.
         divergence: weight of the divergence from the averaged network on unlabeled virtual photos.
         divergence_start: share of the run after which it begins.
     """
@@ -41,7 +41,7 @@ class OptimiserConfig:
 
     Attributes:
         kind: "sgd" with Nesterov momentum 0.9, or "adam".
-        learning_rate: of embedding, neck and classifier.
+        learning_rate: learning rate of embedding, neck and classifier.
         backbone_factor: the backbone's rate as a share of it.
         weight_decay: on everything.
         schedule: the rate over the run.

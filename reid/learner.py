@@ -28,7 +28,7 @@ class Learner:
     Attributes:
         network: in place.
         optimiser: two groups: head, backbone.
-        scaler: of the loss, for float16.
+        scaler: scales the loss for float16.
     """
 
     network: ReidNetwork

@@ -115,7 +115,7 @@ def buffer_length(view: View) -> Iterator[str]:
 
 
 def version(view: View) -> Iterator[str]:
-    """glTF 2.0 and an extras object."""
+    """The document says that it is glTF 2.0."""
     stated = child(view.container.document, "asset").get("version")
     if stated != "2.0":
         yield f"asset.version is {stated!r:.40}, not '2.0'"

@@ -40,7 +40,7 @@ class Wearer:
     Attributes:
         name: unique among those that take part, without suffix; names outputs.
         asset: shape and clothing.
-        sha256: of the GLB's bytes.
+        sha256: SHA-256 of the GLB's bytes.
     """
 
     name: str

@@ -11,7 +11,7 @@ class Accounting:
     """Counts that belong together: every set has all views, and every image is real or a view.
 
     Attributes:
-        pairs: of a photo and a drawn partner.
+        pairs: pairs of a photo and a partner that was drawn for it.
         same_identity: pairs of one person, skipped; None: known once the hardest half is chosen.
         unusable: pairs without a usable photo on one side, skipped.
         virtual_identities: distinct ordered pairs of people (the paper counts a pair once in either order); None as

@@ -26,9 +26,9 @@ class AugmentForecast:
 
     Attributes:
         samples_todo: samples to write, as if none were there.
-        shards_seconds: of the second.
-        views_per_second: of the second, all workers together.
-        store_bytes: of the reconstructed photos kept beside them.
+        shards_seconds: seconds that the shards take.
+        views_per_second: views drawn and written per second, all workers together.
+        store_bytes: bytes of the store of reconstructed photos beside the shards.
         milliseconds: per photo (reconstruct) or per view (draw, jpeg, describe), on one core.
     """
 

@@ -18,7 +18,7 @@ class MixOptions:
     """Who is mixed with whom, and how.
 
     Attributes:
-        seed: of all randomness.
+        seed: random seed of all randomness.
         partners: `image` mixes with the texture of one other photo, as published; `identity` with the mean texture of
             all photos of another person.
         selection: `all` takes one partner per photo; `hardest-half` draws two and keeps, of every 64 photos in sorted

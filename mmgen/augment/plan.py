@@ -43,7 +43,7 @@ class Outfit:
 
     Attributes:
         mode: as `MixOptions.mix`.
-        own_weight: of a blend: weight of the first parent's texture, 0..1.
+        own_weight: own weight of a blend: weight of the first parent's texture, 0..1.
         swapped: of regions: "upper" or "lower", the half that the second parent lends.
     """
 
@@ -62,7 +62,7 @@ class VirtualSet:
 
     Attributes:
         partners: indices of the photos whose textures are averaged and mixed in.
-        key: of its samples, without the turn.
+        key: key of its samples, without the turn.
     """
 
     number: int

@@ -43,9 +43,9 @@ class PhotoNote:
         path: below the data set folder.
         error: class of what made it unusable, or None.
         message: what is wrong with it.
-        image_sha256: of the photo's bytes; None if it could not be read.
+        image_sha256: SHA-256 of the photo's bytes; None if it could not be read.
         mask_source: where its mask came from.
-        mask_sha256: of the mask.
+        mask_sha256: SHA-256 of the mask.
     """
 
     path: str
@@ -70,7 +70,7 @@ def block_type(vertices: int, texture: tuple[int, int], image: tuple[int, int]) 
     out.
 
     Args:
-        vertices: of the mesh.
+        vertices: vertices of the mesh.
         texture: rows and columns of its map.
         image: height and width of the background, pixels.
     """
@@ -98,8 +98,8 @@ class Store:
     """Where the blocks of a plan are.
 
     Attributes:
-        folder: of the blocks.
-        names: of the blocks, in order of the photos.
+        folder: folder of the blocks.
+        names: names of the blocks, in order of the photos.
         photos: number of photos.
     """
 

@@ -14,7 +14,7 @@ def image_bytes(picture: NDArray[np.uint8] | NDArray[np.bool_] | Image.Image, ki
     Args:
         picture: what to encode.
         kind: Pillow's name of the format: `PNG`, `JPEG` or `WEBP`.
-        options: of Pillow's writer, such as `quality`.
+        options: options of Pillow's writer, such as `quality`.
     """
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()

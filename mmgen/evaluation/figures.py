@@ -70,7 +70,7 @@ class FigureTable:
     """All figures there are; groups, lines and columns without any are left out.
 
     Attributes:
-        headings: of the columns, that of the measures first.
+        headings: headings of the columns, that of the measures first.
         lines: from top to bottom.
     """
 

@@ -34,7 +34,7 @@ class ReportCard:
     """What the page shows of one photo: its figures and pictures, or what is wrong with it.
 
     Attributes:
-        name: of the photo.
+        name: name of the photo.
         problem: error, code and cure; empty where there is none.
         figures: (label, value) pairs.
         photos: (caption, address) of the pictures in the photo's frame.

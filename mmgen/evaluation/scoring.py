@@ -39,7 +39,7 @@ class ScoringPlan:
 
     Attributes:
         size: (height, width) of scoring; None leaves it to the source.
-        seed: of the random views and of the surface samples.
+        seed: random seed of the random views and of the surface samples.
         published: draw through 8-bit JPEG files of quality 100, as the paper's code does.
         inception: weights file for FIDs; None takes colour-edge features.
     """

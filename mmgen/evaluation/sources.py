@@ -64,7 +64,7 @@ def open_source(spec: SourceSpec, device: str, size: tuple[int, int] | None = No
 
     Args:
         spec: which one.
-        device: of the networks.
+        device: device of the networks.
         size: (height, width) of scoring; None leaves it to the photo. Networks have their own.
 
     Raises:

@@ -16,7 +16,7 @@ class PersonManifest:
     Attributes:
         about: one line.
         stages: one after the other.
-        seed: of scenes, poses and first weights.
+        seed: random seed of scenes, poses and first weights.
         views: drawn of every avatar.
         held_out_avatars: beginnings of the names of avatars that are not trained on but measured.
     """

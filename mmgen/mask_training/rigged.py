@@ -46,7 +46,7 @@ class RiggedPerson:
 
     Attributes:
         parts: one per mesh.
-        names: of all nodes.
+        names: names of all nodes.
         parents: node numbers, -1 for roots.
         local: [N, 4, 4] of every node, relative to its parent.
     """
@@ -124,9 +124,9 @@ def draw_rigged(
     Args:
         person: who.
         pose: as for `RiggedPerson.globals`.
-        azimuth_deg: of the camera; 0 sees the front, 90 the person's left side.
-        elevation_deg: of the camera; positive looks down.
-        height: of the box, pixels.
+        azimuth_deg: azimuth of the camera; 0 sees the front, 90 the person's left side.
+        elevation_deg: elevation of the camera; positive looks down.
+        height: height of the box, pixels.
     """
     world = person.globals(pose)
     corners = [_skinned(part, world) for part in person.parts]

@@ -83,7 +83,7 @@ class Run:
         checkpoint: written with every report, read at the start where it is there.
         report: told every `report_steps` steps.
         report_steps: steps between.
-        seed: of scenes and first weights.
+        seed: random seed of scenes and first weights.
     """
 
     checkpoint: Path

@@ -25,7 +25,7 @@ class MaskSource:
             `network` and `grabcut` are that one source and nothing else; `masker` and `onnx` ask what `name` and `file`
             name; `none` forbids masks.
         folder: root of a tree that mirrors the photos; only with kind `folder`.
-        name: of a masker, see `mmgen.masks.maskers`; only with kind `masker`.
+        name: name of a masker, see `mmgen.masks.maskers`; only with kind `masker`.
         file: an ONNX file, see `mmgen.masks.onnx_file`; only with kind `onnx`.
     """
 
@@ -69,7 +69,7 @@ class Signs:
     Attributes:
         person: chance that there is a person, 0..1.
         back: chance that they are seen from behind, 0..1.
-        azimuth_deg: of the camera around them, 0 from the front; a rough guess.
+        azimuth_deg: azimuth of the camera around them, 0 from the front; a rough guess.
         count: how many people of a size are seen, 4 for more than three.
         cut: where the picture's lower edge cuts them, one of `recon.segmentation.CUTS`.
     """
@@ -102,7 +102,7 @@ class MaskResult:
     Attributes:
         mask: uint8 [H, W] of the upright photo, 255 = person, soft at the edges; 0 outside the parts that were kept.
         source: `alpha`, `sibling`, `folder`, `network`, `grabcut`, `onnx`, or a masker's name.
-        sha256: of that file's bytes; for all others of the mask's own bytes.
+        sha256: SHA-256 of that file's bytes; for all others of the mask's own bytes.
         area_fraction: share of the photo's pixels at 128 or more, 0..1.
         parts: connected parts before cleaning, specks below 1 % of the largest not counted.
         quality: 0..1 for a guessed mask (see the module that guessed); None for a given one.

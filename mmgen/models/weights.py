@@ -47,7 +47,7 @@ class Weights:
         encoder: in evaluation mode, prototype included.
         template: the first template; its topology and coordinates are the prototype's.
         header: everything else: `schema`, `encoder`, `template`, `versions`, `metrics`, `training`.
-        sha256: of the file's bytes.
+        sha256: SHA-256 of the file's bytes.
     """
 
     encoder: AttributeEncoder

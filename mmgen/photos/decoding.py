@@ -56,7 +56,7 @@ class Decoded:
         image: all pixels loaded, turned upright, in the mode that Pillow chose.
         orientation: the EXIF tag, 1 (upright) to 8.
         stored_size: (width, height) before it was turned, as decoded.
-        sha256: of the file's bytes.
+        sha256: SHA-256 of the file's bytes.
         notes: what a user should know, such as "first of 12 frames".
     """
 

@@ -24,7 +24,7 @@ class Photo:
     Attributes:
         rgb: uint8 [H, W, 3].
         alpha: uint8 [H, W], 255 = opaque; None where the file is opaque everywhere.
-        sha256: of the file's bytes.
+        sha256: SHA-256 of the file's bytes.
         stored_size: (width, height) in the file, before the EXIF orientation was applied.
         orientation: the EXIF orientation, 1 (upright) to 8.
         notes: what a user should know, such as "first of 12 frames".

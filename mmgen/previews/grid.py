@@ -28,7 +28,7 @@ def exchange_grid(
     """A table of pictures: who is in the row, whose clothes are in the column; framed where both are one.
 
     Args:
-        names: of the assets, 1 to `LARGEST_GRID`.
+        names: names of the assets, 1 to `LARGEST_GRID`.
         pair: (row, column) to the asset to draw.
         azimuths_deg: views that share a cell, side by side.
 

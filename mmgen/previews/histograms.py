@@ -23,7 +23,7 @@ class Histogram:
 
     Attributes:
         title: what is counted, with its unit.
-        edges: of the bins, one more than counts; empty where nothing is known.
+        edges: edges of the bins, one more than counts; empty where nothing is known.
         middle: value to mark, such as the median; None marks nothing.
     """
 

@@ -98,7 +98,7 @@ class Job:
             stored, png where it is missing.
         min_iou: Assets whose MaskIoU is below go to `rejected/`.
         log: File for the tracebacks of unexpected errors.
-        weights_sha256: Of the weights file, or `NO_WEIGHTS`.
+        weights_sha256: SHA-256 of the weights file, or `none`.
     """
 
     out: Path
@@ -118,7 +118,7 @@ class Job:
         """Hash of all that decides the item's bytes; the mask files are read for it.
 
         Args:
-            input_sha256: of the photo's bytes, or `photos_digest`.
+            input_sha256: SHA-256 of the photo's bytes, or `photos_digest`.
         """
         if item.photos:
             keys = [self.content_key(photo, "") for photo in item.photos]

@@ -21,7 +21,7 @@ class PhotoPredictor:
 
     Attributes:
         framing: the crops that photos have to be prepared with.
-        weights_sha256: of the file.
+        weights_sha256: SHA-256 of the file.
 
     Raises:
         FatalError: the weights file is missing, damaged, or none of ours.

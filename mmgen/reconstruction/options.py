@@ -39,7 +39,7 @@ class ReconstructOptions:
         template: `person`, `ellipsoid`, or the path of a closed mesh; what is fitted where there are no networks.
         masks: `--masks` as typed.
         weights: file of the networks; None fits the template instead.
-        texture_codec: of the texture in the file.
+        texture_codec: file format of the texture in the file.
         by_identity: all photos of a person make one asset.
         facing: where all people face; `auto` leaves it to the person network, and to the networks where that is unsure.
     """

@@ -52,7 +52,7 @@ class Person:
         warnings: what to look at before trusting it.
         photo: position of the photo among those that were given.
         number: (k, n): the k-th of n people in the photo, counted from the left, from 1.
-        texture_codec: of the texture in GLB files.
+        texture_codec: file format of the texture in GLB files.
     """
 
     asset: Asset
@@ -142,7 +142,7 @@ class Reconstructor:
         refine: steps that fit each photo further through the renderer; None takes the default of `mmgen reconstruct`.
         device: "auto", "cpu" or "cuda:N".
         masks: where masks come from that are not given, as `--masks` of `mmgen reconstruct`.
-        height_m: of the people, metres; None assumes 1.70.
+        height_m: height m of the people, metres; None assumes 1.70.
         texture_size: (height, width), texels.
 
     Raises:

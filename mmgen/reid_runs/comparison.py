@@ -29,7 +29,7 @@ class ComparisonOrder:
 
     Attributes:
         manifest: arms, protocols, seeds, updates.
-        folder: of the manifest; arms' manifests are relative to it.
+        folder: folder of the manifest; arms' manifests are relative to it.
         data: data set folder.
         shards: of every protocol's name to its folder of virtual people; "" for all others.
         cross: further data sets that trained networks are tested on, by name.

@@ -43,7 +43,7 @@ class Protocol:
     Attributes:
         name: key of its table.
         identity_share: share of the training identities; virtual people only where both parents are among them.
-        identity_seed: of that choice, the same for all arms.
+        identity_seed: random seed of that choice, the same for all arms.
     """
 
     name: str

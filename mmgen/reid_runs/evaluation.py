@@ -125,7 +125,7 @@ def search(
 
     Args:
         network: on `device`.
-        size: of photos, height and width.
+        size: size of photos, height and width.
         reranking: k-reciprocal re-ranking instead of plain cosine distances.
 
     Raises:

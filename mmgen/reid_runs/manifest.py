@@ -31,7 +31,7 @@ class DataSection:
             class of the one parent whose texture is their "own", are "uniform" over all classes (LSRO), or are
             "unlabeled" and only have to look the same to the averaged network.
         identity_share: share of the training identities that take part; virtual people only where both parents do.
-        identity_seed: of that choice.
+        identity_seed: random seed of that choice.
         lowest_mask_area: virtual people who cover less of their image are left out, 0..1.
         largest_folded_share: likewise with more folded faces, 0..1.
         lowest_view_consistency: likewise with less consistent views, 0..1.

@@ -20,7 +20,7 @@ class Subset:
 
     Attributes:
         source: folder that holds `bounding_box_train/`.
-        photos: of the chosen identities.
+        photos: photos of the chosen identities.
         identities: sorted.
     """
 
@@ -34,7 +34,7 @@ def choose_subset(data: Path, share: float, seed: int) -> Subset:
 
     Args:
         data: Market-1501, or a folder in its layout.
-        share: of the training identities, 0..1.
+        share: share of the training identities, 0..1.
 
     Raises:
         ReidError: as from `read_market`.

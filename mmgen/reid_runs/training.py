@@ -35,7 +35,7 @@ class TrainOrder:
 
     Attributes:
         shards: folder of virtual people, or None.
-        seed: of weights, order, augmentation and dropout.
+        seed: random seed of weights, order, augmentation and dropout.
         device: `cpu` or `cuda:N`.
         resume: go on with the run in `out`.
         limit_steps: stop after so many steps in all; the schedule stays that of the whole run.
@@ -64,9 +64,9 @@ class Outcome:
         finished: whether the run is complete.
         interrupted: whether a signal ended it; the state is saved.
         steps: done in all.
-        steps_in_all: of the whole run.
+        steps_in_all: number of steps of the whole run.
         losses: means since the last line of the log.
-        photos_per_second: of this and earlier sessions, wall-clock.
+        photos_per_second: photos per second of this and earlier sessions, wall-clock.
     """
 
     finished: bool

@@ -151,7 +151,7 @@ class Desk:
         """Compute an asset again with what a person chose; the old result is kept.
 
         Args:
-            key: of the asset.
+            key: key of the asset.
             version: the person saw.
             choices: facing, steps, size; what is None stays as it was.
             corrected: what was corrected, in a word, for the record.

@@ -21,7 +21,7 @@ class Entry:
     Attributes:
         key: short hash of input and person; stands in addresses in place of names.
         name: shown and searched.
-        state: of the record, or `waiting` and `working` while a job is at it.
+        state: status of the record, or `waiting` and `working` while a job is at it.
         record: the run's record; None for a photo that has none yet.
         person: number from the left where the photo shows several.
         item: figures, files and words as in the gallery.
@@ -119,7 +119,7 @@ def entries_of(
 
     Args:
         meshes: the run folder.
-        records: of it, by input.
+        records: records of it, by input.
         waiting: names of photos without a record.
         doing: by input: the state that a job gives it, and words.
     """

@@ -37,7 +37,7 @@ class Access:
     Attributes:
         token: secret of this run of the desk, in the address that the command prints.
         hosts: host names with port that belong to it; others are DNS rebinding.
-        port: of the server.
+        port: TCP port of the server.
     """
 
     token: str

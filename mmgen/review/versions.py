@@ -20,7 +20,7 @@ class Version:
 
     Attributes:
         number: counts up.
-        record: of the run at that time.
+        record: record of the run at that time.
         folder: where its files are.
         mask: the corrected mask of that time; None where there was none.
     """
@@ -68,8 +68,8 @@ def bring_back(meshes: Path, key: str, number: int, mask_file: Path | None) -> R
 
     Args:
         meshes: run folder.
-        key: of the asset.
-        number: of the version.
+        key: key of the asset.
+        number: number of the version.
         mask_file: where the asset's corrected mask stands; removed where the version had none.
 
     Raises:

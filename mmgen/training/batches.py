@@ -28,7 +28,7 @@ class PhotoStore:
         packed: [N, H, W, 4] uint8.
         identity: [N] numbers of identities; a photo of nobody known has one of its own.
         clean: [N] whether the prototype may follow it.
-        truth: of the photos, where they are to be learned with it.
+        truth: truth of the photos, where they are to be learned with it.
     """
 
     packed: Packed

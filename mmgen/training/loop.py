@@ -31,7 +31,7 @@ class Outcome:
     Attributes:
         interrupted: whether a signal ended it; the state is saved.
         progress: share of the run, 0..1.
-        figures: of the last validation; empty without held-out photos.
+        figures: figures of the last validation; empty without held-out photos.
         best: weights that validation chose: `last`, `best` or `averaged`.
         images_per_second: over the whole run, wall-clock, all processes.
         images_per_cpu_second: likewise over the processor time of this process.

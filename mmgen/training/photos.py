@@ -39,7 +39,7 @@ def hold_out(photos: Sequence[DataSetPhoto], share: float, fixed: Sequence[DataS
     """Hold a share of the identities out, always the same ones; a photo of nobody known is an identity of its own.
 
     Args:
-        share: of the identities, 0..1.
+        share: share of the identities, 0..1.
         fixed: photos that the data set itself holds out; nothing else is, then.
     """
     if fixed or share == 0:

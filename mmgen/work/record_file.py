@@ -221,7 +221,7 @@ def write_state(path: Path, key: str, value: Any) -> None:
     """Note in a file of its own that something with this content key is finished.
 
     Args:
-        path: of the file.
+        path: path of the file.
         key: hash of all that decides the result.
         value: plain JSON values.
     """

@@ -113,9 +113,9 @@ class PhotoRecord:
     Attributes:
         input: Path relative to its input folder, as `mmgen.core.listing.display_name` writes it.
         root: That folder, as an absolute path.
-        input_sha256: Of the photo's bytes; None if it could not be read.
+        input_sha256: SHA-256 of the photo's bytes; None if it could not be read.
         mask_source: Where the mask came from; None where the photo was left out.
-        mask_sha256: Of the mask that was used.
+        mask_sha256: SHA-256 of the mask that was used.
         mask_quality: How far to trust a guessed mask, 0..1; None for a given one.
         mask_iou: Overlap of the asset's silhouette with this photo's mask.
         ssim: Likeness of the rendered asset to this photo.
@@ -159,17 +159,17 @@ class Record:
         ssim: Likeness of the rendered to the real photo inside the crop, 0..1.
         seconds: Time this item took.
         key: Hash of all that decides the result; equal key means equal bytes.
-        input_sha256: Of the photo's bytes; None if it could not be read.
-        mask_sha256: Of the mask that was used.
+        input_sha256: SHA-256 of the photo's bytes; None if it could not be read.
+        mask_sha256: SHA-256 of the mask that was used.
         mask_quality: How far to trust a guessed mask, 0..1; None for a given one.
-        output_sha256: Of the GLB's bytes.
-        options_sha256: Of the options that decide the result.
-        weights_sha256: Of the weights file; `none` where none is used.
+        output_sha256: SHA-256 of the GLB's bytes.
+        options_sha256: SHA-256 of the options that decide the result.
+        weights_sha256: SHA-256 of the weights file; `none` where none is used.
         notes: Remarks, such as `first of 12 frames`.
         people: From left to right; empty where the photo shows one.
         root: Input folder, as an absolute path.
         finished_at: UTC time, ISO 8601.
-        version: Of mmgen.
+        version: Version of mmgen.
         photos: Where several photos make one asset: each of them, the one that says the pose first. Hashes of photo and
             mask are then of the hashes of all that have a part in it, MaskIoU and SSIM their means, weighted as in the
             shape.

@@ -153,7 +153,7 @@ def truth_row(
 
     Args:
         template: mean shape behind the `template_*` measures.
-        seed: of the surface samples behind `chamfer`.
+        seed: random seed of the surface samples behind `chamfer`.
     """
     size = (mask.shape[0], mask.shape[1])
     _, silhouette = true_drawing(truth, size)

@@ -77,8 +77,8 @@ class Registration:
         """Template vertices on a surface that is already in the template's place, size and orientation.
 
         Args:
-            vertices: of the surface, world frame, template units.
-            faces: of the surface, counter-clockwise from outside.
+            vertices: vertices of the surface, world frame, template units.
+            faces: faces of the surface, counter-clockwise from outside.
         """
         points, owner = sample_surface(vertices.double(), faces, self._config.samples, generator)
         normals = face_normals(vertices[None].double(), faces)[0, owner]

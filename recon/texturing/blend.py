@@ -21,7 +21,7 @@ class TextureBlender:
     """Puts photos onto painted textures.
 
     Args:
-        layout: of the template and the size of the blended textures.
+        layout: layout of the template and the size of the blended textures.
     """
 
     def __init__(self, layout: TexelLayout) -> None:

@@ -99,7 +99,7 @@ class TextureFuser:
 
         Args:
             photos: one finished texture each, what it does not show guessed.
-            resolution: of each photo, pixels per length of the body, in any unit.
+            resolution: resolution of each photo, pixels per length of the body, in any unit.
             reference: index of the photo whose light counts, and whose details win where several are as good.
         """
         layout = self._layout

@@ -80,7 +80,7 @@ class OptimiserConfig:
     """Adam and its learning rate over time.
 
     Attributes:
-        learning_rate: of everything but the pretrained shape trunk.
+        learning_rate: learning rate of everything but the pretrained shape trunk.
         trunk_factor: the shape trunk's rate as a share of it; published 0.05.
         betas: Adam's decay rates.
         amsgrad: as published.

@@ -25,7 +25,7 @@ class Learner:
         encoder: the networks that are trained; holds the prototype's vertices too.
         critic: the discriminator, or None without an adversarial term.
         optimiser: of the encoder; its groups carry their share of the learning rate as "factor".
-        critic_optimiser: of the critic, or None.
+        critic_optimiser: optimiser of the critic, or None.
         generator: source of all randomness but dropout, on the CPU.
         prototype: the template now, and what was gathered for its next move.
         average: averaged weights, or None before averaging began.
@@ -107,7 +107,7 @@ def make_learner(
     Seeds torch's own generator too, which dropout draws from.
 
     Args:
-        seed: of initial weights and of all later randomness.
+        seed: random seed of initial weights and of all later randomness.
         with_critic: whether there is an adversarial term.
         offset_smoothing: see `StepConfig`.
         prepare: called with the encoder before the optimiser is made, for instance to load pretrained trunks.

@@ -70,7 +70,7 @@ class StepReport:
     Attributes:
         terms: every loss term that was computed, unweighted.
         loss: their weighted sum.
-        gradient_norm: of the whole encoder, before clipping.
+        gradient_norm: norm of the whole encoder's gradient, before clipping.
         critic_gap: how much better the critic thinks of photos than of drawings, or None without a critic.
         applied: False when the gradient was not finite and the step was left out.
     """

@@ -28,7 +28,7 @@ class BatchPlan:
         per_identity: photos of every identity in a batch (K); 0 draws photos in random order.
         virtual_share: share of virtual people in every batch, photos or identities.
         virtual_extra: virtual photos on top of `photos`; with neither of the two, all photos are in one order.
-        seed: of the order.
+        seed: random seed of the order.
         virtual_first: batches at the start that hold virtual people alone.
         virtual_steps: batches with virtual people; later ones have real photos alone. None: all of them.
         virtual_fades: the number of virtual people falls to nothing until `virtual_steps`, linearly.
@@ -87,7 +87,7 @@ class Shuffled:
 
     Args:
         count: number of items, at least 1.
-        key: of the randomness.
+        key: key of the randomness.
     """
 
     def __init__(self, count: int, key: tuple[int, ...]) -> None:

@@ -24,7 +24,7 @@ class Photo:
         parent_weights: their shares, one each, adding up to 1.
         group: what positives should differ in: the camera of a real photo, the source photos of a virtual one.
         quality: scores of a virtual person, by name.
-        sha256: of the bytes, where known.
+        sha256: SHA-256 of the bytes, where known.
     """
 
     identity: str

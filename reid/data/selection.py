@@ -14,7 +14,7 @@ def identity_subset(photos: Sequence[Photo], share: float, seed: int) -> frozens
 
     Args:
         share: 0..1, 0 excluded.
-        seed: of the draw; the same for every arm of a comparison.
+        seed: random seed of the draw; the same for every arm of a comparison.
     """
     names = identities(photos)
     order = np.random.default_rng((seed, 71)).permutation(len(names))

@@ -50,7 +50,7 @@ def make_backbone(name: str, size: tuple[int, int], last_stride: int = 2) -> Bac
     """Build a backbone with random weights.
 
     Args:
-        name: of `TORCHREID` or `TIMM`, or `timm:NAME`.
+        name: key of `TORCHREID` or `TIMM`, or `timm:NAME`.
         size: height and width of the photos, pixels.
         last_stride: 1 keeps the last stage of a ResNet at twice the resolution (Luo et al. 2019).
 

@@ -17,8 +17,8 @@ class ModelConfig:
 
     Attributes:
         name: backbone; see `reid.models.backbones`.
-        height: of photos, pixels.
-        width: of photos, pixels.
+        height: height of photos, pixels.
+        width: width of photos, pixels.
         last_stride: 1 or 2; see `make_backbone`.
         embedding: length of a linear layer after the backbone; 0 for none.
         dropout: between neck and classifier.

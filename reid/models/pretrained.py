@@ -40,7 +40,7 @@ def load_backbone(backbone: nn.Module, tensors: Mapping[str, Tensor], name: str)
     random without a word; here the count is returned. The IBN-Net release has all of them.
 
     Args:
-        backbone: of `make_backbone`.
+        backbone: network from `make_backbone`.
         tensors: as in the file; prefixes such as `module.` are dropped.
 
     Raises:

@@ -46,7 +46,7 @@ class Scene:
         mask: uint8 [H, W], coverage by the person in the middle, 255 = all.
         is_mask_known: False where it cannot be said who is in the middle.
         person: 1 somebody is in the middle, 0 nobody, -1 unknown.
-        azimuth_deg: of the camera around them; NaN unknown.
+        azimuth_deg: azimuth of the camera around them; NaN unknown.
         count: class of `recon.segmentation.COUNTS`, -1 unknown.
         cut: class of `recon.segmentation.CUTS`, -1 unknown.
         source: kind of the scene.

@@ -17,11 +17,11 @@ class Placement:
     """A place in the frame.
 
     Attributes:
-        height: of the person's box, as a share of the frame's.
+        height: height of the person's box, as a share of the frame's.
         x: middle of the box from the frame's, in widths of the frame.
         y: the same, in heights.
-        stretch: of the person in x.
-        turn_deg: of the person.
+        stretch: scale of the person in x.
+        turn_deg: turn of the person.
     """
 
     height: float

@@ -1,12 +1,15 @@
 """The in-memory asset: one textured mesh in metres, ready for any file format."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmgen.core.errors import ItemError
+
+if TYPE_CHECKING:
+    from mmgen.assets.rig import Rig
 
 FOOT_FRACTION = 0.05
 """The lowest part of the body, as a fraction of its height, that counts as feet when the pivot is placed."""
@@ -32,6 +35,7 @@ class Asset:
         provenance: Where the asset comes from: a JSON object, kept in `asset.extras.mmgen` of GLB files.
         seen: [V] float32, 1 where the photo showed the surface, 0 where texture and shape are a guess; None where
             nobody knows.
+        rig: A skeleton in the mesh's pose, for formats that hold one.
 
     Raises:
         ValueError: An array has the wrong shape or type.
@@ -45,6 +49,7 @@ class Asset:
     texture: NDArray[np.uint8]
     provenance: dict[str, Any] = field(default_factory=dict)
     seen: NDArray[np.float32] | None = None
+    rig: "Rig | None" = None
 
     def __post_init__(self) -> None:
         _require(self.vertices, "vertices", "[V, 3] float32", np.float32, self.vertices.shape[1:] == (3,))

@@ -29,6 +29,7 @@ from mmgen.core.version import __version__
 from mmgen.work.engine import Callbacks, into_chunks, run_chunks
 from mmgen.work.locks import run_lock
 from mmgen.work.records import Shard
+from recon.template import Template
 
 Outcome = Literal["done", "skipped", "failed"]
 CHUNK_JOBS = 16
@@ -78,6 +79,7 @@ class ExportRun:
 
     Attributes:
         overwrite: Write everything again, and replace files that no export wrote.
+        template: Whose skeleton rigged meshes get.
     """
 
     out: Path
@@ -85,6 +87,7 @@ class ExportRun:
     overwrite: bool = False
     table: RecordTable = field(default_factory=dict)
     shard: Shard = field(default_factory=Shard)
+    template: Template | None = None
 
     @property
     def stamp(self) -> dict[str, Any]:
@@ -206,7 +209,7 @@ class Exporter:
             digest = sha256_bytes(data)
             if not run.overwrite and known is not None and is_up_to_date(known, digest, run.stamp, run.out):
                 return Result("skipped", known)
-            files = _convert(job, data, run.options)
+            files = _convert(job, data, run)
             if not run.overwrite:
                 _refuse_foreign(run.out, files, self._ours)
             for name, content in files.items():
@@ -218,10 +221,10 @@ class Exporter:
         return Result("done", record)
 
 
-def _convert(job: Job, data: bytes, options: ExportOptions) -> dict[str, bytes]:
+def _convert(job: Job, data: bytes, run: ExportRun) -> dict[str, bytes]:
     """Output path below the output folder to content."""
     try:
-        files = export_glb(data, job.stem, job.kind, options, job.lod)
+        files = export_glb(data, job.stem, job.kind, run.options, job.lod, run.template)
     except ItemError as error:
         raise ItemError(error.code, f"{display_name(job.source.path)}: {error.message}", error.hint) from error
     return {str(job.outputs[0].parent / name): content for name, content in files.items()}

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mmgen.assets.asset import EXPORT_KEY, ORIGINAL_HEIGHT_KEY, Asset, with_height
 from mmgen.assets.compression import Compression, compressed
@@ -16,10 +16,17 @@ from mmgen.assets.seams import tidy
 from mmgen.assets.textures import SUFFIXES, EncodedTexture, TextureCodec, encode_texture, resize_texture, stored_texture
 from mmgen.assets.usdz import usdz_bytes
 
+if TYPE_CHECKING:
+    from mmgen.assets.rig import Animation
+    from recon.template import Template
+
 ExportFormat = Literal["glb", "gltf", "obj", "ply", "stl", "usdz"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 WITHOUT_WEBP: tuple[ExportFormat, ...] = ("obj", "usdz")
 """Textured formats whose readers know PNG and JPEG only."""
+
+RIGGED: tuple[ExportFormat, ...] = ("glb", "gltf")
+"""Formats that hold skeletons."""
 
 INSIDE: tuple[ExportFormat, ...] = ("glb", "usdz")
 """Formats with the texture inside their one file."""
@@ -37,6 +44,8 @@ class ExportOptions:
             the mesh's own where the texture is inside the file, and takes png where it is a file of its own.
         height_m: Height to scale to, metres; None keeps the asset's.
         compress: Geometry codec for GLBs, by a tool that the user has; None for none.
+        rig: Formats of glTF get a skeleton.
+        animation: A loop for it; needs `rig`.
     """
 
     texture_size: int | None = None
@@ -44,6 +53,8 @@ class ExportOptions:
     height_m: float | None = None
     material: MaterialStyle = "unlit"
     compress: Compression | None = None
+    rig: bool = False
+    animation: "Animation | None" = None
 
     def changes(self) -> dict[str, Any]:
         """What differs from the defaults."""
@@ -56,6 +67,7 @@ def export_files(
     """File name to content, the main file first. The same bytes for the same arguments every time.
 
     Args:
+        asset: With its rig, where one was asked for.
         stored: What the asset's texture was decoded from; kept as it is where nothing is asked of it.
 
     Raises:
@@ -87,21 +99,42 @@ def export_files(
 
 
 def export_glb(
-    data: bytes, stem: str, kind: ExportFormat, options: ExportOptions, lod: int | None = None
+    data: bytes,
+    stem: str,
+    kind: ExportFormat,
+    options: ExportOptions,
+    lod: int | None = None,
+    template: "Template | None" = None,
 ) -> dict[str, bytes]:
     """`export_files` of a GLB that mmgen wrote; its texture stays as it is encoded where nothing is asked of it.
 
     Args:
         lod: level of detail; None or 0 for the whole mesh.
+        template: whose skeleton rigged meshes get.
     """
     container = parse_glb(data)
     asset = asset_from_container(container)
     stored = stored_texture(texture_bytes(container, main_primitive(container)))
+    if options.rig and template is not None and kind in RIGGED:
+        asset = with_rig(asset, template, options)
     if lod:
         from mmgen.assets.lod import exported_level  # scipy takes a while to load
 
         asset = exported_level(asset, lod)
     return export_files(asset, stem, kind, options, stored)
+
+
+def with_rig(asset: Asset, template: "Template", options: ExportOptions) -> Asset:
+    """The asset with the skeleton of a template, and the loop that was asked for; at its final height.
+
+    Raises:
+        ItemError: as from `rig.rigged`.
+    """
+    from mmgen.assets.motions import motion  # the generator of people takes a while to load
+    from mmgen.assets.rig import rigged
+
+    rig = rigged(asset if options.height_m is None else with_height(asset, options.height_m), template)
+    return replace(asset, rig=rig if options.animation is None else replace(rig, motion=motion(rig, options.animation)))
 
 
 def output_names(stem: str, kind: ExportFormat, texture_codec: TextureCodec | None) -> list[str]:

@@ -116,15 +116,18 @@ def asset_from_container(container: Container) -> Asset:
 
 
 def main_primitive(container: Container) -> dict[str, Any]:
-    """The only primitive of the only mesh of the only, unmoved node.
+    """The only primitive of the only mesh of the first node, which is unmoved; other nodes are joints of its skin.
 
     Raises:
         ItemError: `glb_unsupported` for other layouts, `glb_malformed` for broken references.
     """
     nodes = container.document.get("nodes")
-    if not isinstance(nodes, list) or len(nodes) != 1:
-        raise unsupported("it has not exactly one node")
+    if not isinstance(nodes, list) or not nodes:
+        raise unsupported("it has no node")
     node = container.element("nodes", 0)
+    joints = container.element("skins", node["skin"]).get("joints") if "skin" in node else []
+    if joints != list(range(1, len(nodes))):
+        raise unsupported("it has not exactly one node, or one and the joints of its skin")
     if any(key in node for key in ("matrix", "translation", "rotation", "scale")):
         raise unsupported("its node is moved, turned or scaled")
     primitives = container.element("meshes", node.get("mesh")).get("primitives")

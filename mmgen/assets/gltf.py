@@ -27,7 +27,15 @@ MAX_UINT16_VERTICES = 65535
 """Index 65535 restarts a strip in uint16 buffers, so it must not name a vertex."""
 
 
-class _Buffer:
+COMPONENTS = {
+    "<f4": pygltflib.FLOAT,
+    "|u1": pygltflib.UNSIGNED_BYTE,
+    "<u2": pygltflib.UNSIGNED_SHORT,
+    "<u4": pygltflib.UNSIGNED_INT,
+}
+
+
+class Buffer:
     """Collects arrays as 4-byte aligned buffer views of one growing buffer."""
 
     def __init__(self, gltf: pygltflib.GLTF2) -> None:
@@ -41,11 +49,13 @@ class _Buffer:
         return len(self.gltf.bufferViews) - 1
 
     def add_accessor(
-        self, array: NDArray[Any], kind: Literal["SCALAR", "VEC2", "VEC3"], target: int, bounds: bool = False
+        self,
+        array: NDArray[Any],
+        kind: Literal["SCALAR", "VEC2", "VEC3", "VEC4", "MAT4"],
+        target: int | None = None,
+        bounds: bool = False,
     ) -> int:
-        component = {"<f4": pygltflib.FLOAT, "<u2": pygltflib.UNSIGNED_SHORT, "<u4": pygltflib.UNSIGNED_INT}[
-            array.dtype.newbyteorder("<").str
-        ]
+        component = COMPONENTS[array.dtype.newbyteorder("<").str]
         accessor = pygltflib.Accessor(
             bufferView=self.add_view(np.ascontiguousarray(array).tobytes(), target),
             componentType=component,
@@ -53,7 +63,7 @@ class _Buffer:
             type=kind,
         )
         if bounds:
-            accessor.min, accessor.max = array.min(axis=0).tolist(), array.max(axis=0).tolist()
+            accessor.min, accessor.max = ([*np.atleast_1d(edge).tolist()] for edge in (array.min(0), array.max(0)))
         self.gltf.accessors.append(accessor)
         return len(self.gltf.accessors) - 1
 
@@ -82,8 +92,13 @@ def build_gltf(
         scenes=[pygltflib.Scene(nodes=[0], name=name)],
         nodes=[pygltflib.Node(mesh=0, name=name)],
     )
-    buffer = _Buffer(gltf)
-    gltf.meshes = [pygltflib.Mesh(name=name, primitives=[_primitive(buffer, split_wedges(asset))])]
+    buffer, mesh = Buffer(gltf), split_wedges(asset)
+    primitive = _primitive(buffer, mesh)
+    gltf.meshes = [pygltflib.Mesh(name=name, primitives=[primitive])]
+    if asset.rig is not None:
+        from mmgen.assets.gltf_skin import add_skin  # scipy takes a while to load
+
+        add_skin(buffer, asset.rig, primitive, mesh.positions)
     buffer_uri, image_uri = uris or (None, None)
     image = pygltflib.Image(name=name, uri=image_uri)
     if image_uri is None:
@@ -112,7 +127,7 @@ def printable(value: Any) -> Any:
     return value
 
 
-def _primitive(buffer: _Buffer, wedges: SeamSplitMesh) -> pygltflib.Primitive:
+def _primitive(buffer: Buffer, wedges: SeamSplitMesh) -> pygltflib.Primitive:
     index_type = np.uint16 if len(wedges.positions) <= MAX_UINT16_VERTICES else np.uint32
     vertex_target, index_target = pygltflib.ARRAY_BUFFER, pygltflib.ELEMENT_ARRAY_BUFFER
     own = {}

@@ -24,6 +24,7 @@ from mmgen.core.listing import display_name
 if TYPE_CHECKING:
     from mmgen.assets.exporting import ExportRun, Job, Result
     from mmgen.assets.formats import ExportOptions
+    from recon.template import Template
 
 FORMATS = ("glb", "gltf", "obj", "ply", "stl", "usdz")
 
@@ -95,6 +96,16 @@ class TextureSize(click.ParamType):
     help="Compress the geometry of glb with gltf-transform (or gltfpack), which must be on PATH; viewers need the"
     " codec's decoder.",
 )
+@click.option(
+    "--rig",
+    is_flag=True,
+    help="Give glb and gltf a skeleton with the joint names of humanoids; the mesh stays in the photo's pose.",
+)
+@click.option(
+    "--animation",
+    type=click.Choice(("walk", "turn", "idle")),
+    help="Also a loop that viewers and engines can play; implies --rig.",
+)
 @spread_options
 @limit_option("Only the first N meshes, in sorted order.")
 @accepted_option
@@ -122,6 +133,7 @@ def command(
     from mmgen.assets.tree import list_glbs, only_accepted
 
     place = {name: others.pop(name) for name in ("shard", "workers", "engine", "ray_address")}
+    others["rig"] = others["rig"] or others["animation"] is not None
     options = ExportOptions(**others)
     _check_formats(formats, options)
     files = only_accepted(meshes) if accepted_only else list_glbs(meshes)
@@ -131,7 +143,8 @@ def command(
         _show_plan(jobs, out, as_json)
         return 0
     with chosen_engine(place, out):
-        return _run(jobs, ExportRun(out, options, overwrite, shard=place["shard"]), place["workers"], as_json)
+        run = ExportRun(out, options, overwrite, shard=place["shard"], template=_skeleton(options))
+        return _run(jobs, run, place["workers"], as_json)
 
 
 def _run(jobs: "list[Job]", run: "ExportRun", workers: int | None, as_json: bool) -> int:
@@ -152,7 +165,7 @@ def _run(jobs: "list[Job]", run: "ExportRun", workers: int | None, as_json: bool
 
 def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:
     from mmgen.assets.compression import find_tool
-    from mmgen.assets.formats import WITHOUT_WEBP
+    from mmgen.assets.formats import RIGGED, WITHOUT_WEBP
     from mmgen.assets.usdz import require_usd
 
     refusing = [kind for kind in formats if kind in WITHOUT_WEBP]
@@ -160,6 +173,9 @@ def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:
         raise click.UsageError(
             f"--texture-codec webp is not for {' and '.join(refusing)}: their readers know png and jpeg"
         )
+    still = [kind for kind in formats if kind not in RIGGED]
+    if options.rig and still:
+        raise click.UsageError(f"--rig is for {' and '.join(RIGGED)}, not for {' and '.join(still)}")
     others = [kind for kind in formats if kind != "glb"]
     if options.compress is not None and others:
         raise click.UsageError(f"--compress is for glb, not for {' and '.join(others)}")
@@ -167,6 +183,14 @@ def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:
         find_tool(options.compress)
     if "usdz" in formats:
         require_usd()
+
+
+def _skeleton(options: "ExportOptions") -> "Template | None":
+    if not options.rig:
+        return None
+    from mmgen.templates import named_template
+
+    return named_template("person")
 
 
 def _show_plan(jobs: "list[Job]", out: Path, as_json: bool) -> None:

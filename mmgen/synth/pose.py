@@ -3,7 +3,7 @@
 Pairs are (left, right); the person's left is world +x. Angles are degrees, zero is standing at attention.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -200,6 +200,31 @@ def standing_legs(
     if generator.random() < 0.5:
         return legs, (other - roll, out + roll), roll
     return legs[::-1], (out + roll, other - roll), -roll
+
+
+def walking_pose(phase: float, stride: float) -> Pose:
+    """The pose at a phase 0..1 of the gait, arms swinging, nothing left to chance.
+
+    Args:
+        phase: 0 is the left heel's strike.
+        stride: 1 is a brisk adult's.
+    """
+    left, right = (_leg_in_stride((phase + shift) % 1.0, stride) for shift in (0.0, 0.5))
+    swings = [-0.85 * (leg[0] - 6 * stride) for leg in (left, right)]
+    turn = float(9 * stride * np.cos(2 * np.pi * phase))
+    return replace(
+        NEUTRAL,
+        name="walk",
+        trunk_pitch_deg=3.0,
+        trunk_yaw_deg=1.3 * turn,
+        pelvis_yaw_deg=-0.6 * turn,
+        hip_deg=(left[0], right[0]),
+        spread_deg=(1.0, 1.0),
+        knee_deg=(left[1], right[1]),
+        foot_pitch_deg=(left[2], right[2]),
+        arm_deg=(swings[0], swings[1]),
+        elbow_deg=(14.0 + 0.7 * max(0.0, swings[0]), 14.0 + 0.7 * max(0.0, swings[1])),
+    )
 
 
 NEUTRAL = Pose("stand", 0, 0, 0, 0, 0, 0, 0, (0, 0), (5, 5), (2, 2), (0, 0), (8, 8), (0, 0), (9, 9), (10, 10), (8, 8))

@@ -27,10 +27,10 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[masks,reid,upscale,review,dev]"
 	touch $(STAMP)
 
-# Other people's readers for the tests: the Khronos glTF validator. Tests that need it are skipped where npm is missing.
+# Other people's readers for the tests: the Khronos glTF validator, and axe-core for pages. Tests that need them are skipped where npm is missing.
 tools:
-	@if command -v npm >/dev/null && [ ! -d tests/node/node_modules/gltf-validator ]; then \
-		npm install --silent --no-audit --no-fund --prefix tests/node || echo "no glTF validator: its tests will be skipped"; fi
+	@if command -v npm >/dev/null && [ ! -d tests/node/node_modules/axe-core ]; then \
+		npm install --silent --no-audit --no-fund --prefix tests/node || echo "no outside checkers: their tests will be skipped"; fi
 
 clean:
 	rm -rf $(VENV) build *.egg-info demo

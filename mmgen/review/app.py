@@ -1,5 +1,6 @@
 """The desk's routes: thin, typed, bounded. What they do is in `mmgen.review.desk`."""
 
+import asyncio
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -28,8 +29,8 @@ from mmgen.review.stills import KINDS, page_photo, still
 from mmgen.review.takeaway import write_zip
 from mmgen.work.records import Choices, Facing
 
-POLL_S = 20.0
-"""How long a page's question for news stays open."""
+POLL_S, LOOK_S = 20.0, 0.25
+"""How long a page's question for news stays open, and how often it is looked for some."""
 
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
 FRESH = {"cache-control": "no-store"}
@@ -134,7 +135,12 @@ class Views:
     async def changes(self, request: Request) -> Response:
         """News since a revision; waits for some."""
         since = _number(request.query_params.get("since", "0"))
-        return JSONResponse(await run_in_threadpool(self._desk.changes, since, POLL_S), headers=FRESH)
+        for _ in range(round(POLL_S / LOOK_S)):
+            news = await run_in_threadpool(self._desk.changes, since)
+            if news["revision"] > since:
+                break
+            await asyncio.sleep(LOOK_S)  # no thread waits: pages are many, threads are few
+        return JSONResponse(news, headers=FRESH)
 
     async def upload(self, request: Request) -> Response:
         """Photos and zips, one a request."""

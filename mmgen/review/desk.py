@@ -60,7 +60,9 @@ class Desk:
         self.photos = meshes / PHOTO_FOLDER
         self._folder = Folder(meshes)
         self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        self._events = 0
+        self._stamp: tuple[Any, ...] = ()
+        self._entries: dict[str, Entry] = {}
         self._revision = 0
         self._shown: dict[str, tuple[int, dict[str, Any]]] = {}
         self._gone: dict[str, int] = {}
@@ -70,13 +72,10 @@ class Desk:
     # --- looking ---------------------------------------------------------------------------------------------------
 
     def entries(self) -> dict[str, Entry]:
-        """All cards by key, sorted by name."""
+        """All cards by key, sorted by name; built anew only after something happened."""
         with self._lock:
-            records = self._folder.records()
-            doing: dict[str, tuple[State, str]] = {name: (state, "") for name, state in self.workshop.doing().items()}
-            for name, words in self._trouble.items():
-                doing.setdefault(name, (records[name].status if name in records else "failed", words))
-            return entries_of(self.meshes, records, self._unrecorded(records), doing)
+            self._refresh()
+            return self._entries
 
     def entry(self, key: str) -> Entry:
         """One card.
@@ -89,13 +88,10 @@ class Desk:
             raise ItemError("asset_unknown", "there is no such asset", "Load the page again.")
         return found
 
-    def changes(self, since: int, patience_s: float) -> dict[str, Any]:
-        """What changed after revision `since`; waits up to `patience_s` seconds for something."""
-        with self._changed:
+    def changes(self, since: int) -> dict[str, Any]:
+        """What changed after revision `since`; costs next to nothing where nothing happened."""
+        with self._lock:
             self._refresh()
-            if self._revision <= since:
-                self._changed.wait(patience_s)
-                self._refresh()
             items = [shown for revision, shown in self._shown.values() if revision > since]
             gone = [key for key, revision in self._gone.items() if revision > since]
             return {"revision": self._revision, "items": items, "gone": gone, "queue": len(self.workshop.doing())}
@@ -247,8 +243,6 @@ class Desk:
     def close(self) -> None:
         """End the worker; the folder stands as it is."""
         self.workshop.close()
-        with self._changed:
-            self._changed.notify_all()
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -305,21 +299,28 @@ class Desk:
 
     def _append(self, record: Record) -> None:
         append_record(self.meshes, record)
-        self._notify()
 
     def _hear(self, name: str, trouble: str | None) -> None:
         with self._lock:
+            self._events += 1
             if trouble is not None:
                 self._trouble[name] = trouble
-        self._notify()
 
-    def _notify(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+    def _built(self) -> dict[str, Entry]:
+        records = self._folder.records()
+        doing: dict[str, tuple[State, str]] = {name: (state, "") for name, state in self.workshop.doing().items()}
+        for name, words in self._trouble.items():
+            doing.setdefault(name, (records[name].status if name in records else "failed", words))
+        return entries_of(self.meshes, records, self._unrecorded(records), doing)
 
     def _refresh(self) -> None:
-        """Compare what is to be shown with what the pages were told."""
-        now = {key: entry.as_json() for key, entry in self.entries().items()}
+        """Where something happened, build the cards anew and compare them with what the pages were told."""
+        photos = self.photos.stat().st_mtime_ns if self.photos.is_dir() else 0
+        stamp = (*self._folder.stamp(), photos, self._events)
+        if stamp == self._stamp:
+            return
+        self._stamp, self._entries = stamp, self._built()
+        now = {key: entry.as_json() for key, entry in self._entries.items()}
         fresh = {key: shown for key, shown in now.items() if key not in self._shown or self._shown[key][1] != shown}
         gone = self._shown.keys() - now.keys()
         if fresh or gone:

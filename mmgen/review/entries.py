@@ -95,16 +95,16 @@ class Folder:
         Raises:
             FatalError: `manifest_damaged`.
         """
-        stamp = _stamp_of(self.meshes)
+        stamp = self.stamp()
         if stamp != self._stamp:
             self._records = read_records(self.meshes)
             self._stamp = stamp
         return self._records
 
-
-def _stamp_of(meshes: Path) -> tuple[Any, ...]:
-    files = sorted(meshes.glob("manifest*.jsonl"))
-    return tuple((path.name, (status := path.stat()).st_mtime_ns, status.st_size) for path in files)
+    def stamp(self) -> tuple[Any, ...]:
+        """Differs once a record file was written."""
+        files = [(path.name, path.stat()) for path in sorted(self.meshes.glob("manifest*.jsonl"))]
+        return tuple((name, status.st_mtime_ns, status.st_size, status.st_ino) for name, status in files)
 
 
 def key_of(name: str, person: int | None) -> str:

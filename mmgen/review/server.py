@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mmgen.core.errors import FatalError
@@ -53,6 +54,20 @@ def bound_socket(host: str, port: int) -> socket.socket:
         ) from error
 
 
+def configured(app: ASGIApp) -> uvicorn.Config:
+    """The server's settings."""
+    return uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=2,
+        server_header=False,
+    )
+
+
 def serve(meshes: Path, device: str, listening: socket.socket, host: str, ready: Callable[[str], None]) -> None:
     """Serve the desk of a run folder until Ctrl-C.
 
@@ -68,12 +83,8 @@ def serve(meshes: Path, device: str, listening: socket.socket, host: str, ready:
     desk = Desk(meshes, device)
     try:
         desk.resume()
-        config = uvicorn.Config(
-            make_app(desk, access), http=PatientProtocol, log_level="error", access_log=False, lifespan="off",
-            ws="none", timeout_graceful_shutdown=2, server_header=False,
-        )  # fmt: skip
         ready(f"http://{host}:{port}/?token={access.token}")
-        uvicorn.Server(config).run(sockets=[listening])
+        uvicorn.Server(configured(make_app(desk, access))).run(sockets=[listening])
     except KeyboardInterrupt:
         pass
     finally:

@@ -18,6 +18,7 @@ from mmgen.samples import SAMPLES_FOLDER
 from mmgen.work.records import Record, read_records
 
 pytestmark = pytest.mark.slow
+AXE = Path(__file__).parents[2] / "node" / "node_modules" / "axe-core" / "axe.min.js"
 READY = "document.documentElement.dataset.state === 'ready'"
 FRAMES = """new Promise((done) => {
   const box = document.getElementById("wall");
@@ -150,3 +151,18 @@ def made_cards(tmp_path: Path, count: int) -> Path:
     ]
     (meshes / "manifest.jsonl").write_text("".join(record.to_line() for record in records))
     return meshes
+
+
+def test_screen_readers_find_their_way(tmp_path: Path) -> None:
+    """axe-core finds nothing on the wall, in the large view and among the keys."""
+    find_chromium()
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: make tools")
+    with running(made_cards(tmp_path, 3)) as (address, _), driven_page(address) as page:
+        page.wait(READY)
+        page.value(f"{AXE.read_text('utf-8')};0")
+        for step in ("0", "openLarge([...items.keys()][0])", "byId('large').close(); byId('help').click()"):
+            page.value(step)
+            assert page.value("axe.run().then((found) => found.passes.length)") > 10
+            problems = page.value("axe.run().then((found) => found.violations.map((one) => [one.impact, one.id]))")
+            assert problems == [], step

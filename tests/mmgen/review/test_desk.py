@@ -44,13 +44,13 @@ def settled(desk):
 def test_photos_wait_are_made_and_are_told(desk):
     make_photos(desk.photos, ["a.png", "fail.png"])
     assert {entry.state for entry in desk.entries().values()} == {"waiting"}
-    news = desk.changes(0, 0)
+    news = desk.changes(0)
     assert [item["name"] for item in news["items"]] == ["a", "fail"]
     desk.resume()
     settled(desk)
-    later = desk.changes(news["revision"], 0)
+    later = desk.changes(news["revision"])
     assert {item["name"]: item["state"] for item in later["items"]}["a"] == "ok"
-    assert desk.changes(later["revision"], 0)["items"] == []
+    assert desk.changes(later["revision"])["items"] == []
 
 
 def test_a_word_is_written_into_the_record_and_only_on_what_was_seen(filled):

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mmgen.augment.folder import INDEX_NAME, read_plan, read_record
+from mmgen.core.documents import decode, read_document
 from mmgen.core.files import link_or_copy, sha256_bytes, write_text_atomic
+from mmgen.core.places import place_below
 from mmgen.datasets.reading import DataSetPhoto, read_data_set
 from reid.data.layouts import DISTRACTOR, parsed_name
 
@@ -45,7 +47,7 @@ def write_market_folder(out: Path, market: Path, pattern: str = "") -> dict[str,
     for position, photo in enumerate(photos):
         link_or_copy(photo.image, out / FOLDERS[str(photo.split)] / _real_name(photo, number, position))
     camera = {photo["path"]: max(1, photo["camid"]) for photo in plan["plan"]["photos"]}
-    lines = [json.loads(line) for line in (out / INDEX_NAME).read_bytes().splitlines()]
+    lines = [decode(line, dict[str, Any]) for line in (out / INDEX_NAME).read_bytes().splitlines()]
     virtual = [line for line in lines if line["kind"] == "virtual"]
     people = {
         pid: index for index, pid in enumerate(sorted({line["pid"] for line in virtual}), max(number.values()) + 1)
@@ -75,7 +77,7 @@ def drop_market_folder(out: Path) -> None:
 
 def _state(out: Path) -> dict[str, Any] | None:
     try:
-        content: dict[str, Any] = json.loads((out / STATE_NAME).read_text("utf-8"))
+        content = read_document(out / STATE_NAME, dict[str, Any])
         return content if content["schema"] == SCHEMA else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -105,7 +107,7 @@ def _write_virtual(
         view = views[line["set"]] = views.get(line["set"], 0) + 1
         name = _name(people[line["pid"]], camera[line["sources"][0]], line["set"], view)
         offset, size = line["jpg"]
-        with (out / line["shard"]).open("rb") as shard:
+        with place_below(out, line["shard"]).open("rb") as shard:
             shard.seek(offset)
             (folder / name).write_bytes(shard.read(size))
         kept = {key: line[key] for key in ("key", "pid", "parents", "sources", "set", "mix", "view", "quality")}

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from mmgen.core.errors import ItemError
 from mmgen.core.files import write_bytes_atomic
 from mmgen.core.pictures import image_bytes
+from mmgen.core.places import check_relative, place_below
+from mmgen.photos.images import read_image
 
 SHEET_NAME = "contact_sheet.jpg"
 PEOPLE, PEOPLE_PER_ROW = 20, 2
@@ -68,15 +71,15 @@ def _parents(photos: Path | None, line: Mapping[str, Any]) -> Iterator[Image.Ima
         try:
             if photos is None:
                 raise FileNotFoundError(path)
-            with Image.open(photos / path) as file:
-                yield file.convert("RGB")
-        except OSError:  # the photo is not at hand; its place stays empty
+            check_relative(path)
+            yield Image.fromarray(read_image(photos / path).rgb)
+        except (OSError, ValueError, ItemError):  # the photo is not at hand; its place stays empty
             yield Image.new("RGB", (1, 2), PAPER)
 
 
 def _view(out: Path, line: Mapping[str, Any]) -> Image.Image:
     offset, size = line["jpg"]
-    with (out / line["shard"]).open("rb") as file:
+    with place_below(out, line["shard"]).open("rb") as file:
         file.seek(offset)
         return Image.open(io.BytesIO(file.read(size))).convert("RGB")
 

@@ -22,6 +22,7 @@ from mmgen.augment.tar import Member, ReadTar, read_tar
 from mmgen.core.documents import decode
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_bytes
+from mmgen.core.limits import LINE_BYTES
 
 LARGEST_BYTES, LARGEST_STRAY = 1 << 32, 1 << 26
 """Of a file that is read, and of one that has another size than recorded: a sparse tar can claim terabytes."""
@@ -45,7 +46,7 @@ class ShardVerification:
 
     def add(self, rule: str, file: str, message: str, severity: Severity = "error") -> None:
         """Note one finding."""
-        self.findings.append(Finding(severity, rule, file, message))
+        self.findings.append(Finding(severity, rule, file[:200], message[:500]))
 
 
 def is_shard_folder(path: Path) -> bool:
@@ -70,7 +71,7 @@ def verify_shards(path: Path) -> ShardVerification:
 def _check(path: Path, record: Mapping[str, Any], verdict: ShardVerification) -> None:
     origin = _origin(path, record, verdict)
     index = _bytes(path, INDEX_NAME, record["index"], verdict)
-    lines = [decode(line, dict[str, Any]) for line in index.splitlines()]
+    lines = [decode(line, dict[str, Any]) for line in index.splitlines() if _is_short(line)]
     by_shard: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         by_shard.setdefault(line["shard"], []).append(line)
@@ -88,6 +89,12 @@ def _check(path: Path, record: Mapping[str, Any], verdict: ShardVerification) ->
     _check_counts(record, lines, verdict)
     _check_people(lines, origin, verdict)
     _check_strays(path, names, verdict)
+
+
+def _is_short(line: bytes) -> bool:
+    if len(line) > LINE_BYTES:
+        raise ValueError(f"{INDEX_NAME} has a line of {len(line)} bytes; the limit is {LINE_BYTES}")
+    return True
 
 
 @dataclass(frozen=True)

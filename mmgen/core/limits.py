@@ -12,16 +12,16 @@ PHOTO_PIXELS = 80_000_000
 """Width x height of one image. More pixels add nothing to a mesh and cost gigabytes."""
 
 PHOTO_FRAMES = 10_000
-"""Frames, pages or directories of one image file; only the first is used."""
+"""Frames, pages or directories of one image file that are counted; only the first is used."""
+
+PHOTO_SCANNED_PIXELS = 2_000_000_000
+"""Scans of a progressive JPEG times its pixels."""
 
 GLB_BYTES = 512 * MIB
 """One GLB file."""
 
 WEIGHTS_BYTES = 4096 * MIB
 """One weights file; its networks need as much memory again."""
-
-TAR_BYTES = 8192 * MIB
-"""One tar of shards; it is read as a whole."""
 
 ARRAYS_BYTES = 1024 * MIB
 """One `.npz` of truth, features or scores."""
@@ -42,13 +42,13 @@ MANIFEST_BYTES = 1 * MIB
 """One TOML manifest."""
 
 NESTING = 64
-"""Levels of arrays and objects inside each other, in JSON and TOML."""
+"""Levels of arrays and objects inside each other, in JSON."""
 
 DIGITS = 20
 """Digits of one whole number."""
 
-PARTS = 100_000
-"""Parts of one run: the n of `--shard i/n`, also in names of record files."""
+PARTS = 999_999
+"""Parts of one run: the n of `--shard i/n`; record files that name more are not ours."""
 
-COUNT = 10_000_000
-"""A count in the provenance of a mesh that verify acts on, such as refinement steps."""
+REFINE_STEPS = 10_000
+"""Steps through the renderer that `--refine`, or the provenance of a mesh, may ask for."""

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import read_regular
+from mmgen.core.limits import TEXT_BYTES
 from mmgen.core.listing import display_name, photos_among
 from mmgen.datasets.structures import Scan, Skip, SourceImage, wrong_layout
 
@@ -85,7 +87,7 @@ def _read_lists(root: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for split in _SPLITS:
         path = next((root / name for name in (f"{split}.txt", f"{split}_id.txt") if (root / name).is_file()), None)
-        for line in path.read_text(encoding="utf-8").split() if path else ():
+        for line in read_regular(path, TEXT_BYTES).decode().split() if path else ():
             stem = line.removesuffix(".jpg")
             if found.setdefault(stem, split) != split:
                 raise FatalError(

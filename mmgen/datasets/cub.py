@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.files import read_regular
+from mmgen.core.limits import TEXT_BYTES
 from mmgen.core.listing import display_name
 from mmgen.datasets.structures import Scan, Skip, SourceImage, wrong_layout
 from mmgen.photos.crops import CropBox
@@ -58,7 +60,7 @@ def _folder(name: str, root: Path) -> Path | None:
 def _table(path: Path) -> dict[str, list[str]]:
     """Image number to the other columns."""
     rows: dict[str, list[str]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_regular(path, TEXT_BYTES).decode().splitlines(), start=1):
         if not line.strip():
             continue
         key, *values = line.split()

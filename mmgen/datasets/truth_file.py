@@ -1,6 +1,5 @@
 """`truth/<image>.npz` to the truth of a photo: mesh, colours and camera, by any generator, in any unit."""
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mmgen.core.arrays import read_arrays
 from mmgen.core.errors import ItemError
 from mmgen.core.listing import display_name
 from recon.evaluation.surfaces import Surface
@@ -92,9 +92,8 @@ def read_placed_template(path: Path, vertices: int, joints: int) -> PlacedTempla
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        return read_arrays(path)
+    except (OSError, ValueError) as error:
         raise ItemError(
             "truth_unreadable",
             f"truth {display_name(path)} cannot be read: {error or type(error).__name__}",

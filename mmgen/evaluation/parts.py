@@ -6,14 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
+from mmgen.core.arrays import read_arrays
 from mmgen.core.documents import decode
 from mmgen.core.errors import ItemError
-from mmgen.core.files import read_regular, sha256_bytes, sha256_file, write_bytes_atomic
-from mmgen.core.limits import ARRAYS_BYTES
+from mmgen.core.files import sha256_bytes, sha256_file, write_bytes_atomic
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
 from mmgen.datasets.reading import DataSetPhoto
@@ -89,20 +88,20 @@ def _path(out: Path, shard: Shard) -> Path:
 def _read(path: Path, wanted: str) -> list[ItemScore] | None:
     """None where there is no such part of this evaluation."""
     try:
-        with np.load(BytesIO(read_regular(path, ARRAYS_BYTES)), allow_pickle=False) as arrays:
-            header = decode(arrays[HEADER].tobytes(), _Header)
-            if header.order != wanted:
-                return None
-            return [
-                ItemScore(
-                    row.name,
-                    {name: np.nan if value is None else value for name, value in row.row.items()},
-                    {name: arrays[f"{index}.{name}"] for name in row.features},
-                    row.error and ItemError(*row.error),
-                )
-                for index, row in enumerate(header.scores)
-            ]
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile, EOFError):
+        arrays = read_arrays(path)
+        header = decode(arrays[HEADER].tobytes(), _Header)
+        if header.order != wanted:
+            return None
+        return [
+            ItemScore(
+                row.name,
+                {name: np.nan if value is None else value for name, value in row.row.items()},
+                {name: arrays[f"{index}.{name}"] for name in row.features},
+                row.error and ItemError(*row.error),
+            )
+            for index, row in enumerate(header.scores)
+        ]
+    except (OSError, ValueError, KeyError):
         return None
 
 

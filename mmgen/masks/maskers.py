@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.core.files import sha256_bytes, sha256_file
+from mmgen.core.files import read_regular, sha256_bytes, sha256_file
+from mmgen.core.limits import WEIGHTS_BYTES
 from mmgen.core.listing import display_name
 from mmgen.masks.structures import Guess, MaskSource
 
@@ -165,7 +166,7 @@ def _loaded_file(path: Path) -> Masker | ItemError:
     def load() -> Masker:
         from mmgen.masks.onnx_file import OnnxMask
 
-        data = path.read_bytes()
+        data = read_regular(path, WEIGHTS_BYTES)
         return Masker("onnx", f"onnx {sha256_bytes(data)[:16]}", OnnxMask(data, display_name(path)))
 
     return _tried(display_name(path), load)

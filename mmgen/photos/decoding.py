@@ -1,9 +1,9 @@
 """From untrusted bytes to an upright Pillow image, or to one error that says what is wrong with which file."""
 
+import errno
 import hashlib
 import logging
 import os
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,12 +15,10 @@ from pathlib import Path
 from PIL import Image
 
 from mmgen.core.errors import ItemError
+from mmgen.core.files import read_regular
+from mmgen.core.limits import PHOTO_BYTES, PHOTO_FRAMES, PHOTO_PIXELS, PHOTO_SCANNED_PIXELS
 from mmgen.core.listing import UNREAD_PHOTO_SUFFIXES, display_name
-
-MAX_PIXELS = 80_000_000
-"""Default limit on width x height. More pixels than this add nothing to a mesh and cost gigabytes."""
-
-MAX_FILE_BYTES = 256 * 2**20
+from mmgen.photos.frames import count_frames, jpeg_scans
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM", "JPEG2000")
 # Formats that Pillow reads by running another program (EPS) or by guessing (TGA) are left out on purpose.
@@ -67,7 +65,7 @@ class Decoded:
     notes: tuple[str, ...]
 
 
-def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS, kind: str = "image") -> Decoded:
+def decode_file(path: Path, *, max_pixels: int = PHOTO_PIXELS, kind: str = "image") -> Decoded:
     """Read the file once, hash it and decode it from memory.
 
     Args:
@@ -86,8 +84,9 @@ def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS, kind: str = "image"
         image = _open(data, name, kind)
         notes = _drafted(image, max_pixels)
         _check_header(image, name, kind, max_pixels)
+        _check_scans(data, image, name, kind)
         stored_size, early_orientation = _stored(image)
-        notes += _frame_notes(image)
+        notes += _frame_notes(image, data)
         _load(image, name, kind)
         orientation = _orientation(image)
     if orientation in _TURNS:
@@ -98,31 +97,29 @@ def decode_file(path: Path, *, max_pixels: int = MAX_PIXELS, kind: str = "image"
 def _read_bytes(path: Path, kind: str) -> bytes:
     name = f"{kind} {display_name(path)}"
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise _folder_error(path, kind)
-        if not stat.S_ISREG(status.st_mode):
-            raise ItemError(f"{kind}_not_a_file", f"{name} is a device or a pipe", "Give a file or a folder of files.")
-        if status.st_size > MAX_FILE_BYTES:
-            limit = MAX_FILE_BYTES // 2**20
-            raise ItemError(
-                f"{kind}_too_large",
-                f"{name} has {status.st_size // 2**20} MiB; the limit is {limit}",
-                "Save it smaller.",
-            )
-        data = path.read_bytes()
+        data = read_regular(path, PHOTO_BYTES)
     except FileNotFoundError as error:
         raise ItemError(
             f"{kind}_missing", f"{name} does not exist", "Check the path; it may be a broken link."
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        cause = getattr(error, "strerror", None) or str(error)
-        raise ItemError(
-            f"{kind}_unreadable", f"{name} cannot be read: {cause}", "Check its path and its rights (chmod u+r)."
-        ) from error
+        raise _unread(path, name, kind, error) from error
     if not data:
         raise ItemError(f"{kind}_empty", f"{name} has no bytes", "Copy or download it again.")
     return data
+
+
+def _unread(path: Path, name: str, kind: str, error: OSError | ValueError) -> ItemError:
+    cause = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, IsADirectoryError):
+        return _folder_error(path, kind)
+    if getattr(error, "errno", None) == errno.EINVAL:
+        return ItemError(f"{kind}_not_a_file", f"{name}: {cause}", "Give a file or a folder of files.")
+    if getattr(error, "errno", None) == errno.EFBIG:
+        return ItemError(f"{kind}_too_large", f"{name}: {cause}", "Save it smaller.")
+    return ItemError(
+        f"{kind}_unreadable", f"{name} cannot be read: {cause}", "Check its path and its rights (chmod u+r)."
+    )
 
 
 def _folder_error(path: Path, kind: str) -> ItemError:
@@ -257,9 +254,19 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _TURNS else 1
 
 
-def _frame_notes(image: Image.Image) -> tuple[str, ...]:
+def _check_scans(data: bytes, image: Image.Image, name: str, kind: str) -> None:
+    scans = jpeg_scans(data)
+    if scans * image.width * image.height > PHOTO_SCANNED_PIXELS:
+        cause = f"{scans} scans of {image.width} x {image.height} pixels"
+        raise ItemError(f"{kind}_too_large", f"{name} would take minutes to decode: {cause}", "Save it again.")
+
+
+def _frame_notes(image: Image.Image, data: bytes) -> tuple[str, ...]:
     if image.format == "MPO":  # a phone's photo with its own preview or depth map behind it
         return ()
+    if image.format in ("GIF", "TIFF"):
+        count = count_frames(data, PHOTO_FRAMES)
+        return (f"first of {count}{' or more' if count == PHOTO_FRAMES else ''} frames",) if count > 1 else ()
     try:
         count = getattr(image, "n_frames", 1)
         image.seek(0)

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmgen.core.errors import ItemError
+from mmgen.core.limits import PHOTO_PIXELS
 from mmgen.core.listing import ImageFile, display_name, list_images
-from mmgen.photos.decoding import MAX_PIXELS, decode_file
+from mmgen.photos.decoding import decode_file
 from mmgen.photos.pixels import to_rgb_and_alpha
 
-__all__ = ["MAX_PIXELS", "MIN_SIDE", "ImageFile", "Photo", "display_name", "list_images", "read_image"]
+__all__ = ["MIN_SIDE", "ImageFile", "Photo", "display_name", "list_images", "read_image"]
 
 MIN_SIDE = 16
 MAX_ASPECT = 20.0
@@ -44,7 +45,7 @@ class Photo:
         return self.rgb.shape[1], self.rgb.shape[0]
 
 
-def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_image(path: Path, *, max_pixels: int = PHOTO_PIXELS) -> Photo:
     """Read one photo.
 
     16-bit, integer and float images are scaled (never clipped), CMYK, palette and grey ones become RGB, an embedded

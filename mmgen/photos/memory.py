@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from mmgen.core.errors import ItemError
-from mmgen.photos.decoding import MAX_PIXELS
+from mmgen.core.limits import PHOTO_PIXELS
 from mmgen.photos.images import Photo, check_shape
 from mmgen.photos.pixels import to_rgb_and_alpha
 
@@ -31,8 +31,8 @@ def photo_from_memory(value: Any, name: str) -> Photo:
     image = ImageOps.exif_transpose(value) if isinstance(value, Image.Image) else _as_image(value, name, "image")
     title = f"image {name}"
     check_shape(image.size, title)
-    if image.width * image.height > MAX_PIXELS:
-        what = f"{title} has {image.width} x {image.height} pixels; the limit is {MAX_PIXELS / 1e6:g} megapixels"
+    if image.width * image.height > PHOTO_PIXELS:
+        what = f"{title} has {image.width} x {image.height} pixels; the limit is {PHOTO_PIXELS / 1e6:g} megapixels"
         raise ItemError("image_too_large", what, "Scale it down; 2000 pixels high is plenty.")
     rgb, alpha, notes = to_rgb_and_alpha(image, title)
     digest = hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes() + (b"" if alpha is None else alpha.tobytes()))

@@ -22,7 +22,7 @@ from mmgen.bundled import required_weights
 from mmgen.core.devices import resolve_device
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_file, sha256_or_none
-from mmgen.core.limits import PHOTO_BYTES
+from mmgen.core.limits import PHOTO_BYTES, REFINE_STEPS
 from mmgen.core.listing import display_name, path_of_name
 from mmgen.core.places import check_relative
 from mmgen.core.version import __version__
@@ -147,7 +147,8 @@ def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
         rows = _photo_rows(made)
         if not all(isinstance(row[name], str) for row in rows for name in ("input", "input_sha256", "mask_sha256")):
             raise TypeError("photos are named, and known by their hashes")
-        if not all(type(value) is int and 0 <= value < 2**31 for value in sizes) or max(sizes[:2]) > MAX_TEXTURE_SIDE:
+        counted = all(type(value) is int and 0 <= value < 2**31 for value in sizes)
+        if not counted or max(sizes[:2]) > MAX_TEXTURE_SIDE or sizes[2] > REFINE_STEPS:
             raise TypeError("sizes and counts must be whole numbers that reconstruct would take")
         options = ReconstructOptions(
             texture_size=tuple(stated["texture_size"]),

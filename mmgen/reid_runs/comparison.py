@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmgen.core.arrays import read_arrays
 from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import write_bytes_atomic, write_text_atomic
@@ -215,9 +216,8 @@ def scored_runs(order: ComparisonOrder) -> Iterator[ScoredRun]:
             continue
         try:
             data = read_document(run.order.out / SCORES, dict[str, Any])
-            with np.load(run.order.out / QUERIES, allow_pickle=False) as file:
-                columns = {name: file[name] for name in file.files}
-        except (OSError, ValueError, KeyError) as error:
+            columns = read_arrays(run.order.out / QUERIES)
+        except (OSError, ValueError) as error:
             raise FatalError(
                 "scores_unreadable",
                 f"{display_name(run.order.out)}: its scores cannot be read: {error}"[:300],

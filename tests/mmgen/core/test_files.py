@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from mmgen.core import files
+from mmgen.core import arrays, files
 
 
 def test_atomic_write_makes_folders_and_leaves_only_the_file(tmp_path: Path) -> None:
@@ -180,3 +181,17 @@ def test_a_file_that_grows_while_it_is_read_stays_bounded(tmp_path: Path, monkey
     monkeypatch.setattr(os, "fstat", grow_after)
     with pytest.raises(OSError, match="more than 100 bytes"):
         files.read_regular(path, 100)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4", b"x" * 100, "bomb", "pipe"])
+def test_archives_of_strangers(tmp_path: Path, content: bytes | str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.npz"
+    if content == "pipe":
+        os.mkfifo(path)
+    elif content == "bomb":
+        np.savez_compressed(path, zeros=np.zeros(3_000_000, np.uint8))
+        monkeypatch.setattr(arrays, "ARRAYS_BYTES", 2**20)
+    else:
+        path.write_bytes(content)  # type: ignore[arg-type]
+    with pytest.raises((OSError, ValueError)):
+        arrays.read_arrays(path)

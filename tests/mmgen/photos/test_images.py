@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import struct
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from mmgen.core.errors import ItemError
-from mmgen.photos.decoding import MAX_FILE_BYTES
+from mmgen.core.limits import PHOTO_BYTES, PHOTO_FRAMES
+from mmgen.photos.frames import count_frames
 from mmgen.photos.images import Photo, read_image
 
 
@@ -201,10 +204,10 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.jpg").write_bytes(b"x")
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, flags: int) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(ItemError, match=r"a\.jpg cannot be read: Permission denied") as caught:
         read_image(tmp_path / "a.jpg")
     assert caught.value.code == "image_unreadable"
@@ -231,7 +234,7 @@ def test_undecodable_name_is_read_and_named(tmp_path: Path) -> None:
 
 def test_huge_files_are_not_read(tmp_path: Path) -> None:
     with (tmp_path / "a.jpg").open("wb") as file:
-        file.truncate(MAX_FILE_BYTES + 1)
+        file.truncate(PHOTO_BYTES + 1)
     with pytest.raises(ItemError, match="256 MiB") as caught:
         read_image(tmp_path / "a.jpg")
     assert caught.value.code == "image_too_large"
@@ -306,3 +309,45 @@ def test_the_decoder_sees_memory_only(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Image, "open", spy)
     saved(tmp_path, noise())
     assert [type(source) for source in opened] == [BytesIO]
+
+
+def endless_tiff(directories: int) -> bytes:
+    """One pixel, described again and again; the last directory points at the first."""
+    tags = ((256, 1), (257, 1), (258, 8), (259, 1), (262, 1), (273, 0), (277, 1), (278, 1), (279, 1))
+    rows = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags)
+    size = 6 + len(rows)
+    starts = [8 + size * number for number in range(directories)]
+    follow = [*starts[1:], 8]
+    return (
+        b"II*\0"
+        + struct.pack("<I", 8)
+        + b"".join(struct.pack("<H", len(tags)) + rows + struct.pack("<I", at) for at in follow)
+    )
+
+
+def many_framed_gif(frames: int) -> bytes:
+    one = encoded(Image.new("P", (32, 32)), "GIF")
+    start = one.index(b"\x2c", 13)
+    return one[:start] + one[start:-1] * frames + b";"
+
+
+@pytest.mark.parametrize(("data", "count"), [(endless_tiff(3), "10000 or more"), (many_framed_gif(12), "12")])
+def test_pictures_behind_the_first_are_counted_without_looking_into_them(data: bytes, count: str) -> None:
+    assert str(count_frames(data, PHOTO_FRAMES)) == count.split()[0]
+    for cut in range(0, len(data), 7):
+        assert count_frames(data[:cut], 50) >= 1
+
+
+def test_a_file_of_endless_frames_takes_no_time(tmp_path: Path) -> None:
+    started = time.monotonic()
+    assert read_bytes(tmp_path, many_framed_gif(200_000)).notes == ("first of 10000 or more frames",)
+    with pytest.raises(ItemError, match="1 x 1 pixels"):
+        read_bytes(tmp_path, endless_tiff(90_000))
+    assert time.monotonic() - started < 5  # minutes by Pillow's own counting
+
+
+def test_a_jpeg_of_endless_scans_is_refused(tmp_path: Path) -> None:
+    plain = encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
+    scan = plain.rindex(b"\xff\xda")
+    with pytest.raises(ItemError, match=r"would take minutes to decode: 1[0-9]+ scans of 4000 x 4000 pixels"):
+        read_bytes(tmp_path, plain[:-2] + plain[scan:-2] * 130 + plain[-2:])

@@ -102,8 +102,8 @@ def signs_of(rgb: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Signs:
 
 
 def facing_said(signs: Signs) -> Literal["front", "back"] | None:
-    """Where a person faces, if the network is sure."""
-    if abs(signs.back - BACK_CHANCE) < _FACING_DOUBT:
+    """Where a person faces, if the network sees one and is sure."""
+    if signs.person < PERSON_CHANCE or abs(signs.back - BACK_CHANCE) < _FACING_DOUBT:
         return None
     return "back" if signs.back > BACK_CHANCE else "front"
 

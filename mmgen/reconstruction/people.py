@@ -23,7 +23,7 @@ from mmgen.photos.inputs import InputItem, UsageError
 from mmgen.photos.memory import mask_from_memory, photo_from_memory
 from mmgen.reconstruction.job import low_confidence_reason
 from mmgen.reconstruction.network import NetworkReconstructor
-from mmgen.reconstruction.options import ReconstructOptions
+from mmgen.reconstruction.options import FacingChoice, ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared, prepare_photo
 from mmgen.reconstruction.result import Reconstructed
 from mmgen.work.pool import one_thread
@@ -86,6 +86,11 @@ class Person:
         camera: Mapping[str, Any] = self.asset.provenance["camera"]
         return camera
 
+    @property
+    def facing(self) -> str:
+        """`front` where the photo shows the person from the front, else `back`."""
+        return str(self.asset.provenance["facing"]["side"])
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write a mesh file in the format of the path's suffix: glb, gltf, obj, ply, stl or usdz; returns the path.
 
@@ -144,6 +149,7 @@ class Reconstructor:
         masks: where masks come from that are not given, as `--masks` of `mmgen reconstruct`.
         height_m: height m of the people, metres; None assumes 1.70.
         texture_size: (height, width), texels.
+        facing: where all people face: "front" or "back"; "auto" looks at each photo.
 
     Raises:
         FatalError: the weights or the device cannot be used.
@@ -158,6 +164,7 @@ class Reconstructor:
         masks: str = "auto",
         height_m: float | None = None,
         texture_size: tuple[int, int] = ReconstructOptions.texture_size,
+        facing: FacingChoice = "auto",
     ) -> None:
         self.options = ReconstructOptions(
             texture_size=texture_size,
@@ -167,6 +174,7 @@ class Reconstructor:
             weights=required_weights(weights),
             height_m=ReconstructOptions.height_m if height_m is None else height_m,
             height_source="assumed" if height_m is None else "given",
+            facing=facing,
         )
         self._masks = MaskSource.parse(masks)
         self._reconstruct = NetworkReconstructor(self.options)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mmgen.core.listing import display_name
 from mmgen.masks import MaskResult, MaskSource, find_people
 from mmgen.masks.network import PERSON_CHANCE, facing_said, signs_of
+from mmgen.masks.structures import Signs
 from mmgen.photos.crops import CropBox, apply_crop, person_crop
 from mmgen.photos.images import Photo, read_image
 from mmgen.photos.inputs import InputItem, with_person
@@ -59,6 +60,7 @@ class Prepared:
         photo_size: (height, width).
         person: number, from the left, of how many people; (1, 1) for the only one.
         facing: where the person faces, if anybody said.
+        signs: what the person network says of them; None where it was not asked.
     """
 
     item: InputItem
@@ -74,6 +76,7 @@ class Prepared:
     notes: tuple[str, ...]
     person: tuple[int, int] = (1, 1)
     facing: Facing | None = None
+    signs: Signs | None = None
 
     @property
     def name(self) -> str:
@@ -126,7 +129,7 @@ def cut_out(
     size = _crop_size(box, framing)
     width, height = photo.size
     outline_size = framing.outline_size
-    facing, doubts = _facing(photo, found, framing)
+    signs = (found.signs or signs_of(photo.rgb, found.mask)) if framing.facing == "auto" else None
     return Prepared(
         item=item,
         crop=apply_crop(_person_only(photo.rgb, found.mask, box, size), box, size),
@@ -138,21 +141,20 @@ def cut_out(
         photo_size=(height, width),
         input_sha256=photo.sha256,
         found=found,
-        notes=photo.notes + found.notes + doubts,
+        notes=photo.notes + found.notes + (() if signs is None else _remarks(signs)),
         person=person,
-        facing=facing,
+        facing=framing.facing if framing.facing != "auto" else facing_said(signs) if signs else None,
+        signs=signs,
     )
 
 
-def _facing(photo: Photo, found: MaskResult, framing: Framing) -> tuple[Facing | None, tuple[str, ...]]:
-    """Where the person faces, as somebody chose or as the person network says, and notes."""
-    chosen = framing.facing
-    if chosen != "auto":
-        return chosen, ()
-    signs = found.signs or signs_of(photo.rgb, found.mask)
+def _remarks(signs: Signs) -> tuple[str, ...]:
+    """What a user should know of a photo that shows nobody, or not all of somebody."""
     if signs.person < PERSON_CHANCE:
-        return None, ("no person is seen in this photo; the given mask says that there is one",)
-    return facing_said(signs), ()
+        return ("no person is seen in this photo; the given mask says that there is one",)
+    return (
+        () if signs.cut == "none" else (f"the photo cuts the person off at the {signs.cut}: what is below is a guess",)
+    )
 
 
 def as_unit(image: NDArray[np.uint8]) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """What every way of reconstructing shares: the step from a textured body to an asset with its provenance."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset, place_on_ground
 from mmgen.core.version import __version__
+from mmgen.masks.structures import Signs
 from mmgen.reconstruction.job import options_digest
 from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared
@@ -143,6 +144,7 @@ def provenance_of(item: Prepared, body: Body, origin: RunContext) -> dict[str, A
             "focal": camera.focal,
         },
         "facing": {"side": facing_of(_rounded(camera.azimuth_deg[0])), "asked": item.facing, "turned": body.is_turned},
+        **({} if item.signs is None else {"signs": signs_as_json(item.signs)}),
         "crop_px": {name: round(getattr(item.box, name), 3) for name in ("left", "top", "width", "height")},
         "photo_size_px": list(item.photo_size),
         "height_m": height_m,
@@ -152,6 +154,11 @@ def provenance_of(item: Prepared, body: Body, origin: RunContext) -> dict[str, A
         "seen_fraction": round(body.seen_fraction, 6),
         "stretched_triangles": body.stretched_triangles,
     }
+
+
+def signs_as_json(signs: Signs) -> dict[str, Any]:
+    """What the person network says, chances in thousandths."""
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(signs).items()}
 
 
 def facing_of(azimuth_deg: float) -> Facing:

@@ -13,8 +13,11 @@ from mmgen.assets.rules import check_glb
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_file
 from mmgen.evaluation.mesh_predictions import answer_of
+from mmgen.masks import MaskSource
+from mmgen.masks.structures import Signs
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import InputItem
+from mmgen.reconstruction import prepare
 from mmgen.reconstruction.network import NetworkReconstructor
 from mmgen.reconstruction.options import ReconstructOptions, build_reconstructor, default_options
 from mmgen.work.records import Choices
@@ -120,6 +123,26 @@ def test_who_faces_the_camera_is_turned_round(options, items):
     assert result.asset.provenance["facing"] == {"side": "front", "asked": "front", "turned": True}
     assert (result.facing, other.facing) == ("front", "back")
     assert other.asset.provenance["facing"] == {"side": "back", "asked": "back", "turned": False}
+
+
+@pytest.mark.parametrize(
+    ("signs", "facing", "note"),
+    [
+        (Signs(0.9, 0.05, 10.0, 1, "none"), "front", None),
+        (Signs(0.9, 0.95, 170.0, 1, "waist"), "back", "the photo cuts the person off at the waist"),
+        (Signs(0.9, 0.5, 90.0, 1, "none"), None, None),
+        (Signs(0.1, 0.9, 180.0, 1, "none"), None, "no person is seen in this photo"),
+    ],
+)
+def test_what_the_person_network_says_is_heard(items, monkeypatch, signs, facing, note):
+    """A mask that is given overrules it."""
+    monkeypatch.setattr(prepare, "signs_of", lambda *_: signs)
+    (one,) = prepare.prepare_people(items[0], MaskSource("alpha"), prepare.Framing(SIZE, None, 128, "auto"))
+    assert (one.facing, one.tensors().facing, one.signs) == (facing, facing, signs)
+    assert [said for said in one.notes if note is None or said.startswith(note)] == list(one.notes)
+    assert bool(one.notes) == (note is not None)
+    (given,) = prepare.prepare_people(items[0], MaskSource("alpha"), prepare.Framing(SIZE, None, 128, "back"))
+    assert (given.facing, given.signs) == ("back", None)
 
 
 def test_the_asset_lies_in_its_photo_where_the_figures_say(results, items):

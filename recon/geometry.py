@@ -201,6 +201,24 @@ def mirror_partners(vertices: Float[Tensor, "V 3"], axis: int) -> Int[Tensor, " 
     return torch.cat([torch.cdist(chunk, vertices).argmin(dim=1) for chunk in reflected.split(2048)])
 
 
+def sample_surface(
+    vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], count: int, generator: torch.Generator
+) -> tuple[Float[Tensor, "N 3"], Int[Tensor, " N"]]:
+    """Points spread uniformly over the surface, and the face each lies on.
+
+    Area is served evenly (one point per equal share of area), so small sets cover the whole surface.
+    """
+    corners = vertices[faces]
+    area = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).norm(dim=1)
+    cumulative = torch.cumsum(area, 0)
+    random = torch.rand(3, count, generator=generator, dtype=torch.float64, device=generator.device).to(vertices)
+    share = (torch.arange(count).to(vertices) + random[0]) / count
+    owner = torch.searchsorted(cumulative, share * cumulative[-1]).clamp(max=len(faces) - 1)
+    root = random[1].sqrt()
+    weights = torch.stack((1 - root, root * (1 - random[2]), root * random[2]), dim=1)
+    return (corners[owner] * weights[:, :, None]).sum(dim=1), owner
+
+
 def subdivide(
     vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]
 ) -> tuple[Float[Tensor, "V2 3"], Int[Tensor, "F4 3"]]:

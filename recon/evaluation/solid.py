@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from recon.geometry import sample_surface
+
 VOXELS_PER_HEIGHT = 48
 CHAMFER_SAMPLES = 600
 """Points per surface: the mean distance of a body then has a standard error near 0.0003 heights."""
@@ -44,24 +46,6 @@ def without_stray_vertices(
     """The mesh without vertices that no face uses, which would stretch its bounding box."""
     used, compact = torch.unique(faces, return_inverse=True)
     return vertices[used], compact
-
-
-def sample_surface(
-    vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], count: int, generator: torch.Generator
-) -> tuple[Float[Tensor, "N 3"], Int[Tensor, " N"]]:
-    """Points spread uniformly over the surface, and the face each lies on.
-
-    Area is served evenly (one point per equal share of area), so small sets cover the whole surface.
-    """
-    corners = vertices[faces]
-    area = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).norm(dim=1)
-    cumulative = torch.cumsum(area, 0)
-    random = torch.rand(3, count, generator=generator, dtype=torch.float64, device=generator.device).to(vertices)
-    share = (torch.arange(count).to(vertices) + random[0]) / count
-    owner = torch.searchsorted(cumulative, share * cumulative[-1]).clamp(max=len(faces) - 1)
-    root = random[1].sqrt()
-    weights = torch.stack((1 - root, root * (1 - random[2]), root * random[2]), dim=1)
-    return (corners[owner] * weights[:, :, None]).sum(dim=1), owner
 
 
 def chamfer(

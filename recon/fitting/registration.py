@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from recon.evaluation.solid import sample_surface
-from recon.geometry import face_normals
+from recon.geometry import face_normals, sample_surface
 from recon.template import Template
 
 Features = NDArray[np.float32]

@@ -10,6 +10,37 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("mmgen", "recon", "reid")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 FORBIDDEN = {"recon": {"mmgen", "reid", "click", "rich"}, "reid": {"mmgen", "recon", "click", "rich"}, "mmgen": set()}
+FLOORS = {
+    "mmgen": (
+        ("__main__",),
+        ("cli",),
+        ("bench", "demo", "doctor", "review"),
+        ("api",),
+        ("evaluation", "reid_runs"),
+        ("augment", "gallery", "mask_training", "training"),
+        ("reconstruction",),
+        ("datasets",),
+        ("masks", "previews", "templates"),
+        ("assets", "bundled", "photos", "samples"),
+        ("models", "synth", "work"),
+        ("core",),
+    ),
+    "recon": (
+        ("evaluation", "predict", "training"),
+        ("adversary", "fitting", "mixing"),
+        ("encoders",),
+        ("texturing",),
+        ("prototype", "render"),
+        ("camera", "facing", "losses", "template"),
+        ("geometry", "skinning", "structures"),
+        ("averaging", "metrics", "records", "segmentation", "torchvision_shim"),
+    ),
+}
+"""Packages and loose modules from the roof down. Imports go downwards only, so there is no circle of packages."""
+
+LOOSE_MODULES = 3
+"""In `mmgen/`, beside `__init__` and `__main__`."""
+
 HEAVY = {
     *("torch", "numpy", "PIL", "trimesh", "numba", "scipy", "skimage", "cv2", "pygltflib", "safetensors", "webdataset"),
     *("jaxtyping", "rich", "recon", "reid", "timm", "torchvision", "torchreid"),
@@ -48,6 +79,28 @@ def test_arrows(path: Path) -> None:
     assert in_cli or "click" not in tops
     if not name_of(path).startswith("recon/render/numba_cuda"):
         assert not any(module == "numba.cuda" or module.startswith("numba.cuda.") for module in modules)
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_rooms_import_from_the_floors_below_them(package: str) -> None:
+    floor_of = {room: floor for floor, rooms in enumerate(FLOORS[package]) for room in rooms}
+    climbs = []
+    for path in SOURCES:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if parts[0] != package or parts[1] == "__init__":
+            continue
+        assert parts[1] in floor_of, f"{name_of(path)}: say on which floor of {package} it is"
+        for module in imports(ast.parse(path.read_text("utf-8"))):
+            room = f"{module}.".split(".")[1]
+            is_below = room == parts[1] or room not in floor_of or floor_of[room] > floor_of[parts[1]]
+            if module.startswith(f"{package}.") and not is_below:
+                climbs.append(f"{name_of(path)} imports {module}")
+    assert not climbs
+
+
+def test_few_modules_lie_loose() -> None:
+    loose = {path.stem for path in (ROOT / "mmgen").glob("*.py")} - {"__init__", "__main__"}
+    assert len(loose) <= LOOSE_MODULES, sorted(loose)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recon.evaluation import solid
 from recon.evaluation.solid import VoxelGrid
-from recon.geometry import signed_volume, subdivide
+from recon.geometry import sample_surface, signed_volume, subdivide
 from recon.template import icosphere
 
 BOX_FACES = torch.tensor(
@@ -59,7 +59,7 @@ def test_canonical_frame_refuses_what_has_no_height():
 
 def test_samples_are_uniform_by_area_and_lie_on_their_face():
     vertices = box((0, 0, 0), (1, 1, 4))
-    points, owner = solid.sample_surface(vertices, BOX_FACES, 3000, generator())
+    points, owner = sample_surface(vertices, BOX_FACES, 3000, generator())
     on_ends = ((points[:, 2] < 1e-9) | (points[:, 2] > 4 - 1e-9)).double().mean()
     assert on_ends.item() == pytest.approx(2 / 18, abs=0.002)
     assert solid.triangle_distance(points, vertices[BOX_FACES[owner]]).max() < 1e-12
@@ -70,7 +70,7 @@ def test_samples_are_uniform_by_area_and_lie_on_their_face():
 
 def test_samples_depend_on_the_generator_alone():
     vertices = box((0, 0, 0), (1, 1, 1))
-    first, again, other = (solid.sample_surface(vertices, BOX_FACES, 50, generator(seed))[0] for seed in (1, 1, 2))
+    first, again, other = (sample_surface(vertices, BOX_FACES, 50, generator(seed))[0] for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 

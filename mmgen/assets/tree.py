@@ -25,6 +25,16 @@ class GlbFile:
     path: Path
 
 
+def check_meshes(meshes: Path) -> None:
+    """Raise the FatalError `meshes_missing` where there is nothing of that name."""
+    if not meshes.exists():
+        raise FatalError(
+            "meshes_missing",
+            f"there is no {display_name(meshes)}",
+            f"Make meshes first: mmgen reconstruct photos/ --out {display_name(meshes)}",
+        )
+
+
 def list_glbs(meshes: Path, with_rejected: bool = False) -> list[GlbFile]:
     """Find GLB files, sorted by relative path; hidden files and folders are passed over.
 
@@ -35,12 +45,7 @@ def list_glbs(meshes: Path, with_rejected: bool = False) -> list[GlbFile]:
     Raises:
         FatalError: `meshes_missing` or `no_meshes`, naming `mmgen reconstruct` as the way to get some.
     """
-    if not meshes.exists():
-        raise FatalError(
-            "meshes_missing",
-            f"there is no {display_name(meshes)}",
-            f"Make meshes first: mmgen reconstruct photos/ --out {display_name(meshes)}",
-        )
+    check_meshes(meshes)
     if meshes.is_file():
         return [GlbFile(PurePosixPath(meshes.name), meshes)]
     found = sorted(_walk(meshes, with_rejected))

@@ -45,11 +45,14 @@ def command(
 
     Exit codes: 0 all shown, 3 some meshes could not be read (the page says which), 4 nothing to show.
     """
+    from mmgen.assets.tree import check_meshes
+
+    check_meshes(meshes)
+    if out.suffix.lower() not in PAGE_SUFFIXES:
+        raise click.UsageError(f"--out is a page, an .html file, not {display_name(out)}; a folder is for mmgen review")
     from mmgen.core.files import write_bytes_atomic
     from mmgen.gallery import build_gallery, collect_items
 
-    if out.suffix.lower() not in PAGE_SUFFIXES:
-        raise click.UsageError(f"--out is a page, an .html file, not {display_name(out)}; a folder is for mmgen review")
     items = [item for item in collect_items(meshes) if item.verdict == "accepted" or not accepted_only][:limit]
     if dry_run:
         say(f"would put {len(items)} items on {display_name(out)}")

@@ -58,6 +58,9 @@ def train_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) 
     Several GPUs: torchrun --nproc-per-node N -m mmgen reid train MANIFEST ...
     """
     from mmgen.core.reid_problems import reid_problems
+    from mmgen.core.tables import read_tables
+
+    read_tables(manifest, options["changes"])  # what is no TOML is told before torch is loaded
     from mmgen.reid_runs.manifest import read_reid_manifest
     from mmgen.reid_runs.training import TrainOrder
 

@@ -38,6 +38,10 @@ def command(
 
     Exit codes: 0 all good, 3 some meshes were left out, 4 nothing could be done.
     """
+    from mmgen.assets.tree import check_meshes
+
+    for one in meshes:
+        check_meshes(one)
     from mmgen.assets.swap import list_wearers
     from mmgen.previews.grid import LARGEST_GRID
 

@@ -37,6 +37,9 @@ def command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> int
     changes = list(options["changes"])
     if options["init"]:
         changes.append(f"pretrained.init={options['init']}")
+    from mmgen.core.tables import read_tables
+
+    read_tables(manifest, changes)  # what is no TOML is told before torch is loaded
     from mmgen.training.manifest import read_manifest
 
     settings = read_manifest(manifest, changes)

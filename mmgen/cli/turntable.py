@@ -75,7 +75,9 @@ def command(
 
     Exit codes: 0 all good, 3 some meshes failed (the others are written), 4 nothing could be done.
     """
-    from mmgen.assets.tree import list_glbs
+    from mmgen.assets.tree import check_meshes, list_glbs
+
+    check_meshes(meshes)
     from mmgen.previews.evolution import template_pictures
 
     if template_pictures(meshes):

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -94,3 +95,22 @@ def test_shared_names_mean_the_same_everywhere(path: tuple[str, ...], command: c
 def test_the_module_and_the_script_are_one() -> None:
     child = subprocess.run([sys.executable, "-m", "mmgen", "--version"], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"mmgen \d+\.\d+\.\d+\n", child.stdout)
+
+
+WRONG_LINES = (
+    *("reconstruct photos --height 17", "reconstruct photos --overwrite --retry-failed", "reconstruct nowhere"),
+    *("evaluate", "augment-reid", "train nowhere.toml", "reid train nowhere.toml --data x", "swap nowhere.glb"),
+    *("turntable nowhere", "gallery nowhere", "prepare market nowhere --out x", "verify x --photos y"),
+)
+RUN_LINES = """
+import json, sys
+from mmgen.__main__ import main
+print(json.dumps([(line, main(line.split()), "torch" in sys.modules) for line in json.loads(sys.argv[1])]))
+"""
+
+
+def test_wrong_usage_loads_no_torch(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", RUN_LINES, json.dumps(WRONG_LINES)]
+    child = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path)
+    for line, code, has_torch in json.loads(child.stdout):
+        assert code in (2, 4) and not has_torch, line

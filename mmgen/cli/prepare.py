@@ -102,7 +102,7 @@ def _run(order: "PrepareConfig", as_json: bool) -> int:
         print_json({"schema": "mmgen.prepare/1", "out": out, **summary.as_data(), "exit_code": summary.exit_code})
     for note in summary.notes:
         say(f"note: {note}")
-    say(f"usable: {counts_text(summary.images)}; clean training images: {summary.clean}")
+    say(f"usable: {counts_text(summary.images)}; for the mean body shape: {summary.clean}")
     groups = {"masks": summary.mask_sources, "left out by rule": summary.filtered, "failed": summary.failed}
     for what, counts in groups.items():
         if counts:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PLAIN_INTERVAL_S = 5.0
 FIRST_RESULTS_S = 0.5
-"""Results within this time of the first one belong to it: they were made while processes started."""
+"""Results within this time of the first good one belong to it: they were made while processes started."""
 
 
 class Reporter(Protocol):
@@ -64,17 +64,17 @@ def rate_text(per_second: float) -> str:
 
 
 class Speed:
-    """Items per second since the first results came; what was before them is start-up and not counted."""
+    """Items per second since the first good results came; what was before them is start-up and not counted."""
 
     def __init__(self) -> None:
         self._first_s: float | None = None
         self._base = self._last = (0.0, 0)
 
-    def add(self, now_s: float, done: int) -> None:
-        """So many items are done at this time."""
-        if self._first_s is None:
+    def add(self, now_s: float, done: int, failed: bool) -> None:
+        """So many items are done at this time; whether the last one failed, which takes no time."""
+        if self._first_s is None and not failed:
             self._first_s = now_s
-        if now_s - self._first_s <= FIRST_RESULTS_S:
+        if self._first_s is None or now_s - self._first_s <= FIRST_RESULTS_S:
             self._base = (now_s, done)
         self._last = (now_s, done)
 
@@ -127,7 +127,7 @@ class _PlainReporter:
         self._done += count
         self._failed += count if failed else 0
         now = time.monotonic()
-        self._speed.add(now, self._done)
+        self._speed.add(now, self._done, failed)
         if now - self._last_line >= self._interval_s:
             self._tell()
 

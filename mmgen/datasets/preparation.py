@@ -210,9 +210,9 @@ def _clean_note(rows: list[IndexRow], clean: Foreground) -> tuple[str, ...]:
     if not trained or any(row.clean for row in trained):
         return ()
     return (
-        f"no training image is clean, as the mean body shape is learned only from images that the person covers to more"
-        f" than {clean.above:.0%} and less than {clean.below:.0%}. Crop the images, or train with --set"
-        " data.clean_fraction=[LOW,HIGH]",
+        "no image can teach the mean body shape: for that the person must cover more than"
+        f" {clean.above:.0%} and less than {clean.below:.0%} of the image. Everything else is learned from all images."
+        " Crop them closer or wider, or train with --set data.clean_fraction=[LOW,HIGH]",
     )
 
 

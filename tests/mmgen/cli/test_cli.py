@@ -210,19 +210,21 @@ def test_plain_progress_tells_every_interval_and_nothing_twice() -> None:
 
 
 def test_a_first_forecast_does_not_count_start_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty seconds to start four processes, whose first results come together, then two results a second."""
+    """A bad file fails at once; twenty seconds to start four processes, whose first results come together; then two
+    results a second."""
     clock = [100.0]
     monkeypatch.setattr("mmgen.cli.progress.time.monotonic", lambda: clock[0])
     stream = io.StringIO()
-    with progress("reconstruct", 1000, stream) as reporter:
+    with progress("reconstruct", 1001, stream) as reporter:
+        reporter.advance(failed=True)
         for later_s in (20.0, 0.1, 0.1, 0.1, *[0.5] * 12):
             clock[0] += later_s
             reporter.advance()
         clock[0] += 0.5
         reporter.advance(count=10)
     first, second, *_ = stream.getvalue().splitlines()
-    assert first == "reconstruct: 1/1000 (0%)"
-    assert second == "reconstruct: 14/1000 (1%), 2.0/s, ETA 8m13s"
+    assert first == "reconstruct: 2/1001 (0%), 1 failed"
+    assert second == "reconstruct: 15/1001 (1%), 2.0/s, 1 failed, ETA 8m13s"
 
 
 @pytest.mark.parametrize(

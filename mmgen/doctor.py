@@ -5,6 +5,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -79,7 +80,7 @@ def examine() -> list[Check]:
         checks += [_guarded("renderer", _renderer), _guarded("glb writer", _glb_writer), _guarded("devices", _devices)]
         checks += [_guarded("person networks", _person_networks), _guarded("mask network", _mask_network)]
         checks += _plug_ins()
-    return [*checks, _compile_cache(), _disk(), *map(_optional, _optional_parts())]
+    return [*checks, _compile_cache(), _disk(), *_torchvision(), *map(_optional, _optional_parts())]
 
 
 def core_works(checks: list[Check]) -> bool:
@@ -181,7 +182,7 @@ def _compile_cache() -> Check:
     folder = Path(named) if named else Path(__file__).parents[1] / "recon" / "render"
     kernels = sum(1 for _ in folder.rglob("*.nbi"))
     writable = os.access(folder, os.W_OK)
-    where = folder if writable else "the user's cache folder"
+    where = folder if writable else "the user's cache folder; a temporary one where there is none"
     return Check("compile cache", "ok", False, f"{kernels} kernels in {where}", purpose)
 
 
@@ -190,6 +191,21 @@ def _disk() -> Check:
     good = free >= LEAST_FREE_BYTES
     fix = "" if good else "free some space before a large run"
     return Check("free disk", "ok" if good else "missing", False, f"{free / 1e9:.1f} GB here", "results", fix)
+
+
+def _torchvision() -> list[Check]:
+    """Whether `import torchvision` works in a program of the user's; mmgen itself makes it work for its own imports."""
+    if importlib.util.find_spec("torchvision") is None:
+        return []
+    code = "import torchvision"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    purpose = "imported by timm and torchreid"
+    if done.returncode == 0:
+        return [Check("torchvision", "ok", False, installed_version("torchvision") or "version unknown", purpose)]
+    why = (done.stderr.strip().splitlines() or ["it ends at once"])[-1]
+    detail = f"works inside mmgen only; `import torchvision` (and so timm, torchreid) fails by itself: {why}"
+    fix = "install the torchvision that was built for your torch, from the index that torch came from"
+    return [Check("torchvision", "broken", False, detail[:300], purpose, fix)]
 
 
 def _optional_parts() -> list[OptionalPart]:

@@ -44,6 +44,7 @@ STORAGE_HINTS = {
     errno.EACCES: "Check who may read and write there.",
     errno.EPERM: "Check who may read and write there.",
     errno.EROFS: "This file system is read-only; choose another place.",
+    errno.EIO: "The disk or its connection fails; check it, then run the same command again.",
     errno.ENOENT: "Check the path.",
     errno.ENOTDIR: "A part of this path is a file, not a folder.",
     errno.EISDIR: "This is a folder; name a file.",

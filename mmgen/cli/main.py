@@ -1,6 +1,8 @@
 """Run the command group and turn every ending into an exit code."""
 
+import atexit
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -10,7 +12,7 @@ import click
 
 from mmgen.cli import EXIT_READER_LEFT, cli, drop_stdout
 from mmgen.cli.output import say
-from mmgen.core.startup import end_without_search
+from mmgen.core.startup import end_without_search, ensure_utf8, fill_standard_streams, temporary_kernel_cache
 
 EXIT_BUG = 1
 EXIT_INTERRUPTED = 130
@@ -26,6 +28,8 @@ def main(args: list[str] | None = None) -> int:
         The exit code: 0 all good, 1 a bug, 2 usage, 3 some items failed, 4 nothing could be done, 130 interrupted, 141
         the reader of our output went away.
     """
+    if args is None:
+        ensure_utf8()
     _prepare_process()
     end_without_search()
     try:
@@ -51,6 +55,7 @@ def main(args: list[str] | None = None) -> int:
 
 def _prepare_process() -> None:
     """Names that are no UTF-8 must be printable, and a polite kill must keep what is finished."""
+    fill_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -58,6 +63,9 @@ def _prepare_process() -> None:
     # torch's threads otherwise spin while they wait for each other: several times slower beside any other program.
     # Takes effect because torch is not imported yet.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if (folder := temporary_kernel_cache()) is not None:
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        say("every run compiles its kernels anew, as they can be kept nowhere; set NUMBA_CACHE_DIR to a folder of yours")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

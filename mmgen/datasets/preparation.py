@@ -100,9 +100,9 @@ class Summary:
         """0 all good, 3 some images failed, 4 none is usable, 130 interrupted."""
         if self.ending.interrupted:
             return 130
-        if self.ending.fatal or not self.images:
+        if not self.images:
             return 4
-        return 3 if self.failed else 0
+        return 3 if self.failed or self.ending.fatal else 0
 
     def as_data(self) -> dict[str, Any]:
         """For JSON: counts and notes."""

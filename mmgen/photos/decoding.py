@@ -82,9 +82,9 @@ def decode_file(path: Path, *, max_pixels: int = PHOTO_PIXELS, kind: str = "imag
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = _open(data, name, kind)
+        _check_scans(data, image, name, kind)  # of the whole picture: drafts read all of it too
         notes = _drafted(image, max_pixels)
         _check_header(image, name, kind, max_pixels)
-        _check_scans(data, image, name, kind)
         stored_size, early_orientation = _stored(image)
         notes += _frame_notes(image, data)
         _load(image, name, kind)

@@ -65,7 +65,9 @@ def _prepare_process() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if (folder := temporary_kernel_cache()) is not None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        say("every run compiles its kernels anew, as they can be kept nowhere; set NUMBA_CACHE_DIR to a folder of yours")
+        say(
+            "every run compiles its kernels anew, as they can be kept nowhere; set NUMBA_CACHE_DIR to a folder of yours"
+        )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

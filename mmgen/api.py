@@ -61,7 +61,7 @@ def evaluate(
     weights: str | os.PathLike[str] = "bundled",
     meshes: str | os.PathLike[str] | None = None,
     split: str | None = None,
-    refine: int = 0,
+    refine: int | None = None,
     limit: int | None = None,
     device: str = "auto",
     workers: int = 1,
@@ -73,7 +73,7 @@ def evaluate(
         weights: "bundled", or a weights file.
         meshes: output folder of `mmgen reconstruct`, scored in place of the weights.
         split: part of the data set; None is the test part, or everything where there is one part.
-        refine: refinement steps per photo.
+        refine: refinement steps per photo; None takes the default of `mmgen reconstruct`.
         limit: only the first so many photos.
         device: "auto", "cpu" or "cuda:N".
         workers: processes.
@@ -88,9 +88,11 @@ def evaluate(
     from mmgen.evaluation.running import evaluate as run
     from mmgen.evaluation.scoring import ScoringPlan
     from mmgen.evaluation.sources import SourceSpec
+    from mmgen.reconstruction.options import DEFAULT_REFINE_STEPS
 
     if meshes is None:
-        source = SourceSpec("weights", str(required_weights(weights)), refine)
+        steps = DEFAULT_REFINE_STEPS["network"] if refine is None else refine
+        source = SourceSpec("weights", str(required_weights(weights)), steps)
     else:
         source = SourceSpec("meshes", os.fspath(meshes))
     scoring = ScoringPlan(source, device=resolve_device(device))

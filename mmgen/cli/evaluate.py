@@ -40,9 +40,8 @@ SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
 @click.option(
     "--refine",
     type=click.IntRange(0, 10_000),
-    default=0,
     metavar="N",
-    help="With --weights: refinement steps per photo.  [default: 0]",
+    help="With --weights: refinement steps per photo.  [default: as mmgen reconstruct]",
 )
 @click.option("--meshes", type=PATH, help="Score the GLBs in this output folder of `mmgen reconstruct`.")
 @click.option("--predicted-masks", type=PATH, help="Score the masks of any method in this folder, which mirrors DATA.")
@@ -84,7 +83,7 @@ def _source(options: dict[str, Any]) -> tuple[str, str]:
     if len(given) > 1:
         raise click.UsageError(f"{' and '.join('--' + name for name in given)} exclude each other")
     kind = given[0] if given else "weights"
-    if options["refine"] and kind != "weights":
+    if options["refine"] is not None and kind != "weights":
         raise click.UsageError("--refine is for --weights; meshes were refined, or not, when they were made")
     if kind == "weights" and options["size"]:
         raise click.UsageError("--size and --weights exclude each other; networks have their own size")
@@ -99,13 +98,16 @@ def _order(options: dict[str, Any]) -> "EvaluateConfig":
     from mmgen.evaluation.running import EvaluateConfig
     from mmgen.evaluation.scoring import ScoringPlan
     from mmgen.evaluation.sources import SourceSpec
+    from mmgen.reconstruction.options import DEFAULT_REFINE_STEPS
     from mmgen.work.engine import default_workers
 
+    refine = 0
     if kind == "weights":
         value = str(required_weights(value))
+        refine = DEFAULT_REFINE_STEPS["network"] if options["refine"] is None else options["refine"]
     elif kind == "predicted-masks" and not Path(value).is_dir():
         raise FatalError("masks_missing", f"there is no folder {display_name(value)}", "Check the path.")
-    source, device = SourceSpec(kind, value, options["refine"]), resolve_device(options["device"])  # type: ignore[arg-type]
+    source, device = SourceSpec(kind, value, refine), resolve_device(options["device"])  # type: ignore[arg-type]
     scoring = ScoringPlan(
         source, options["size"], options["seed"], device, options["published_protocol"], options["inception"]
     )

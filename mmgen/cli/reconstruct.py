@@ -61,6 +61,7 @@ DEFAULT_TEXTURE_SIZE = "512x256"
     type=click.Choice(["auto", "front", "back"]),
     help="Where all people face: towards the camera, or away from it; auto looks at each photo.  [default: auto]",
 )
+@click.option("--rig", is_flag=True, help="Give every mesh a skeleton in the photo's pose, named as humanoids' joints.")
 @click.option(
     "--height",
     type=click.FloatRange(0.1, 10),
@@ -184,6 +185,7 @@ def _chosen(options: Mapping[str, Any]) -> dict[str, Any]:
         "masks": options["masks"],
         "by_identity": options["by_identity"],
         "facing": options["facing"],
+        "rig": options["rig"],
         "weights": weights,
     }
     return {name: value for name, value in chosen.items() if value is not None}

@@ -169,7 +169,7 @@ def finish_person(
     whole = replace(body, fit=PhotoFit(mask_iou, ssim))
     provenance = provenance_of(reference, whole, origin) | overall | {"photos": rows}
     return Reconstructed(
-        asset_of(PurePath(person.item.name).stem, body, provenance["height_m"], provenance),
+        asset_of(PurePath(person.item.name).stem, body, provenance["height_m"], provenance, origin.options.rig),
         mask_iou,
         ssim,
         overall["mask_source"],

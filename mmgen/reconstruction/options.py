@@ -42,6 +42,7 @@ class ReconstructOptions:
         texture_codec: file format of the texture in the file.
         by_identity: all photos of a person make one asset.
         facing: where all people face; `auto` leaves it to the person network, and to the networks where that is unsure.
+        rig: assets get a skeleton in the photo's pose.
     """
 
     texture_size: tuple[int, int] = (512, 256)
@@ -56,6 +57,7 @@ class ReconstructOptions:
     texture_codec: TextureCodec = "jpeg"
     by_identity: bool = False
     facing: FacingChoice = "auto"
+    rig: bool = False
 
     @property
     def method(self) -> Method:
@@ -83,6 +85,7 @@ class ReconstructOptions:
             **start,
             **together,
             **({} if self.facing == "auto" else {"facing": self.facing}),
+            **({"rig": True} if self.rig else {}),
         }
 
     def weights_sha256(self) -> str:

@@ -33,9 +33,10 @@ from mmgen.reconstruction.identity import PreparedPerson
 from mmgen.reconstruction.job import ReconstructorLike
 from mmgen.reconstruction.options import ReconstructOptions, build_reconstructor
 from mmgen.reconstruction.prepare import Prepared
-from mmgen.templates import TEMPLATE_NAMES, template_digest
+from mmgen.templates import TEMPLATE_NAMES, named_template, template_digest
 from mmgen.work.pool import one_thread
 from mmgen.work.records import PhotoRecord, Record, manifest_files, read_records
+from recon.template import Template
 
 NEEDED = ("input", "input_sha256", "mask_source", "mask_sha256", "weights_sha256", "options")
 MASK_KINDS = {"alpha": "alpha", "sibling": "auto", "network": "network", "grabcut": "grabcut", "mixed": "auto"}
@@ -161,6 +162,7 @@ def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
             texture_codec=stated.get("texture_codec", "png"),
             by_identity=stated.get("by_identity", False),
             facing=stated.get("facing", "auto"),
+            rig=stated.get("rig", False),
         )
         if stated["method"] == "network":
             options = replace(options, weights=_weights(made["weights_sha256"], given.weights))
@@ -287,9 +289,13 @@ def _exported(asset: Asset, made: Mapping[str, Any], options: ReconstructOptions
     changes.pop(ORIGINAL_HEIGHT_KEY, None)
     lod = changes.pop("lod", 0)
     try:
-        return next(iter(export_glb(data, "again", "glb", ExportOptions(**changes), lod).values()))
+        return next(iter(export_glb(data, "again", "glb", ExportOptions(**changes), lod, _skeleton(changes)).values()))
     except (TypeError, ValueError, KeyError) as error:
         raise _options_unknown(made) from error
+
+
+def _skeleton(changes: Mapping[str, Any]) -> Template | None:
+    return named_template("person") if changes.get("rig") else None
 
 
 def _what_differs(before: bytes, after: bytes, made: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What every way of reconstructing shares: the step from a textured body to an asset with its provenance."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset, place_on_ground
+from mmgen.assets.rig import rigged
 from mmgen.core.version import __version__
 from mmgen.masks.structures import Signs
 from mmgen.reconstruction.job import options_digest
 from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared
+from mmgen.templates import named_template
 from mmgen.work.records import Facing, PhotoRecord
 from recon.facing import faces
 from recon.predict import PhotoFit
@@ -80,7 +82,7 @@ def finish(item: Prepared, body: Body, origin: RunContext) -> Reconstructed:
     """The asset of a body, measured against its photo, with its provenance."""
     found = item.found
     provenance = provenance_of(item, body, origin)
-    asset = asset_of(item.name, body, _height(item, origin)[0], provenance)
+    asset = asset_of(item.name, body, _height(item, origin)[0], provenance, origin.options.rig)
     return Reconstructed(
         asset,
         body.fit.mask_iou,
@@ -94,11 +96,17 @@ def finish(item: Prepared, body: Body, origin: RunContext) -> Reconstructed:
     )
 
 
-def asset_of(name: str, body: Body, body_length_m: float, provenance: dict[str, Any]) -> Asset:
-    """The asset of a body in metres, standing on the ground."""
+def asset_of(
+    name: str, body: Body, body_length_m: float, provenance: dict[str, Any], with_skeleton: bool = False
+) -> Asset:
+    """The asset of a body in metres, standing on the ground.
+
+    Raises:
+        ItemError: `rig_other_mesh`, where a skeleton is wanted for a template that has none.
+    """
     mesh = body.mesh
     vertices = mesh.vertices[0].cpu().numpy()
-    return Asset(
+    asset = Asset(
         name=name,
         vertices=_placed(vertices, body_length_m),
         faces=mesh.faces.cpu().numpy(),
@@ -107,6 +115,7 @@ def asset_of(name: str, body: Body, body_length_m: float, provenance: dict[str, 
         provenance=provenance | {"placement": placement(vertices)},
         seen=_steps(body.seen),
     )
+    return replace(asset, rig=rigged(asset, named_template("person"))) if with_skeleton else asset
 
 
 def placement(body: NDArray[np.float32]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The version, in one place that build tools read without importing mmgen, and those of other packages."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def installed_version(package: str) -> str | None:

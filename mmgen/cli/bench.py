@@ -1,7 +1,8 @@
 """`mmgen bench`: this machine's figures. One subcommand per subject."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -9,18 +10,20 @@ from mmgen.cli.options import (
     PATH,
     data_option,
     device_option,
-    dry_run_option,
     json_option,
     limit_option,
     out_option,
+    report_options,
     weights_option,
     workers_option,
 )
 from mmgen.cli.output import EXIT_INTERRUPTED, print_json, say
-from mmgen.cli.run_report import SAVING, RunConsole
+from mmgen.cli.run_report import SAVING, RunConsole, nothing_written
 
-if TYPE_CHECKING:
-    from mmgen.bench.ablations import AblationPlan
+ROBUSTNESS_MEASURES = ("mask_iou", "ssim", "azimuth_error_deg_median", "azimuth_within_20_deg")
+ABLATION_MEASURES = (
+    *("mask_iou", "ssim", "azimuth_error_deg_median", "novel_mask_iou", "novel_ssim", "back_ssim", "chamfer"),
+)
 
 
 @click.group()
@@ -41,11 +44,7 @@ def bench_render(quick: bool, as_json: bool) -> None:
 
     say("measuring the renderer; about a minute")
     result = measure(SCENES[:1] if quick else SCENES)
-    if as_json:
-        print_json(result)
-        return
-    for scene in result["scenes"]:
-        print(_summary(scene))
+    _show(result, as_json, "\n".join(map(_summary, result["scenes"])))
 
 
 @command.command("reconstruct")
@@ -72,25 +71,22 @@ def bench_reconstruct(photos: tuple[int, ...], workers: int | None, device: str,
     device = resolve_device(device)
     say(f"reconstructing {min(photos)} procedural people twice")
     result = measure(sorted(set(photos)), workers or default_workers(device), device)
-    if as_json:
-        print_json(result)
-        return
     cost = result["cpu_ms_per_photo"]
-    print(f"{cost['median']:.0f} ms of CPU per photo ({cost['lowest']:.0f} to {cost['highest']:.0f}), one process")
+    lines = [f"{cost['median']:.0f} ms of CPU per photo ({cost['lowest']:.0f} to {cost['highest']:.0f}), one process"]
     for count, rate in result["photos_per_second"].items():
-        print(f"  {rate:.1f} photos per second with {count} processes, start-up apart")
+        lines.append(f"  {rate:.1f} photos per second with {count} processes, start-up apart")
     for point in result["curve"]:
         memory = point["driver_peak_memory_bytes"] / 1e6, point["worker_peak_memory_bytes"] / 1e6
-        print(
+        lines.append(
             f"  {point['photos']} photos: {point['seconds']:.1f} s, {point['photos_per_second']:.1f} photos per second,"
             f" at most {memory[0]:.0f} MB in the driver and {memory[1]:.0f} MB in each worker"
         )
-    print(f"  MaskIoU {result['mean_mask_iou']:.3f}, SSIM {result['mean_ssim']:.3f}")
-    print(f"  bytes are {'equal' if result['same_bytes'] else 'NOT equal'} for one and several processes")
+    lines.append(f"  MaskIoU {result['mean_mask_iou']:.3f}, SSIM {result['mean_ssim']:.3f}")
+    _show(result, as_json, "\n".join([*lines, _same_bytes(result)]))
 
 
 @command.command("augment")
-@click.option("--identities", type=click.IntRange(2), default=32, show_default=True, help="Procedural people.")
+@click.option("--identities", type=click.IntRange(2), default=32, help="Procedural people.")
 @workers_option
 @device_option
 @json_option
@@ -103,20 +99,17 @@ def bench_augment(identities: int, workers: int | None, device: str, as_json: bo
     device = resolve_device(device)
     say(f"augmenting {identities} procedural people twice")
     result = measure(identities, workers or default_workers(device), device)
-    if as_json:
-        print_json(result)
-        return
-    print(f"{result['cpu_ms_per_photo']:.0f} ms of CPU per photo, {result['cpu_ms_per_view']:.1f} ms per view")
-    for count, rates in result["stages"].items():
-        print(
-            f"  {rates['photos_per_second']:.1f} photos reconstructed and {rates['views_per_second']:.0f} views written"
-            f" per second with {count} processes, loading included"
-        )
-    print(f"  bytes are {'equal' if result['same_bytes'] else 'NOT equal'} for one and several processes")
+    lines = [f"{result['cpu_ms_per_photo']:.0f} ms of CPU per photo, {result['cpu_ms_per_view']:.1f} ms per view"]
+    lines += [
+        f"  {rates['photos_per_second']:.1f} photos reconstructed and {rates['views_per_second']:.0f} views written"
+        f" per second with {count} processes, loading included"
+        for count, rates in result["stages"].items()
+    ]
+    _show(result, as_json, "\n".join([*lines, _same_bytes(result)]))
 
 
 @command.command("train")
-@click.option("--steps", type=click.IntRange(4), default=40, show_default=True, help="Timed steps per thread count.")
+@click.option("--steps", type=click.IntRange(4), default=40, help="Timed steps per thread count.")
 @json_option
 def bench_train(steps: int, as_json: bool) -> None:
     """Speed of training: the small self-supervised step on the CPU, with one and two threads, and its parts."""
@@ -124,33 +117,31 @@ def bench_train(steps: int, as_json: bool) -> None:
 
     say("training on procedural people; about a minute")
     result = measure(steps)
-    if as_json:
-        print_json(result)
-        return
+    lines = []
     for threads, run in result["threads"].items():
         rate = run["images_per_second"]
-        print(f"{threads} threads: {rate['wall']:.1f} images/s ({rate['cpu']:.1f} per processor second)")
-        for part, cost in run["parts"].items():
-            print(f"  {part:9} {cost['ms']:7.1f} ms  {cost['share']:6.1%}")
+        lines.append(f"{threads} threads: {rate['wall']:.1f} images/s ({rate['cpu']:.1f} per processor second)")
+        lines += [f"  {part:9} {cost['ms']:7.1f} ms  {cost['share']:6.1%}" for part, cost in run["parts"].items()]
+    _show(result, as_json, "\n".join(lines))
 
 
 @command.command("ablations")
 @click.argument("manifests", type=PATH, nargs=-1, required=True)
 @data_option
 @out_option()
-@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Runs of each manifest.")
-@click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True, help="Updates of each run.")
-@click.option("--split", default="test", show_default=True, help="Part of the data set that is scored.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=3, help="Runs of each manifest.")
+@click.option("--steps", type=click.IntRange(min=1), default=300, help="Updates of each run.")
+@click.option("--split", default="test", help="Part of the data set that is scored.")
 @limit_option("Score only N test photos, at equal steps through all.")
-@dry_run_option
-@json_option
-def bench_ablations(manifests: tuple[Path, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
+@report_options
+def bench_ablations(manifests: tuple[Path, ...], dry_run: bool, as_json: bool, **options: Any) -> int:
     """Train MANIFESTS with equal budgets and several seeds, score them on held-out people, print the table.
 
     The first manifest is the one the others are compared with; naming one twice does no harm. Run it again after an
     interruption: it goes on.
     """
-    from mmgen.bench.ablations import AblationPlan, write_table
+    from mmgen.bench.ablations import AblationPlan, run_ablations, write_table
+    from mmgen.bench.timing import one_thread
 
     plan = AblationPlan(
         manifests=tuple(dict.fromkeys(manifests)),
@@ -164,22 +155,24 @@ def bench_ablations(manifests: tuple[Path, ...], dry_run: bool, as_json: bool, *
     todo = [run for run in plan.runs() if not plan.is_done(*run)]
     say(f"{len(todo)} of {len(plan.runs())} runs of {plan.steps} updates to do")
     if dry_run:
-        say("nothing was written")
-        return
-    finished = _train_all(plan)
+        nothing_written()
+        return 0
+    with one_thread(), RunConsole(stopping=SAVING) as console:
+        finished = run_ablations(plan, console.callbacks)
     result = write_table(plan)
-    if as_json:
-        print_json(result)
-    else:
-        _print_ablations(result)
-    if not finished:
-        click.get_current_context().exit(EXIT_INTERRUPTED)
+
+    def cell(row: dict[str, Any], measure: str) -> str:
+        value = row["metrics"].get(measure)
+        return "-" if value is None else f"{value['mean']:.3f} ±{value['std']:.3f}"
+
+    _show(result, as_json, _table(ABLATION_MEASURES, result["rows"], cell))
+    return 0 if finished else EXIT_INTERRUPTED
 
 
 @command.command("robustness")
 @data_option
 @weights_option
-@click.option("--split", default="test", show_default=True, help="Part of the data set that is scored.")
+@click.option("--split", default="test", help="Part of the data set that is scored.")
 @limit_option("At most N photos, at equal steps through all.  [default: 120]")
 @json_option
 def bench_robustness(data: Path, weights: Path | None, split: str, limit: int | None, as_json: bool) -> None:
@@ -188,32 +181,29 @@ def bench_robustness(data: Path, weights: Path | None, split: str, limit: int | 
     from mmgen.bundled import required_weights
 
     result = measure(required_weights(weights), data, split, limit or 120)
+
+    def cell(row: dict[str, float], measure: str) -> str:
+        return f"{row[measure]:.3f}" if measure in row else "-"
+
+    _show(result, as_json, _table(ROBUSTNESS_MEASURES, result["faults"], cell))
+
+
+def _show(result: dict[str, Any], as_json: bool, text: str) -> None:
     if as_json:
         print_json(result)
-        return
-    measures = ("mask_iou", "ssim", "azimuth_error_deg_median", "azimuth_within_20_deg")
-    print(f"{'':20}" + "".join(f"{name.replace('azimuth_error_deg_median', 'azimuth_deg'):>24}" for name in measures))
-    for name, row in result["faults"].items():
-        print(
-            f"{name:20}" + "".join(f"{row[measure]:24.3f}" if measure in row else f"{'-':>24}" for measure in measures)
-        )
+    else:
+        print(text)
 
 
-def _train_all(plan: "AblationPlan") -> bool:
-    from mmgen.bench.ablations import run_ablations
-    from mmgen.bench.timing import one_thread
+def _table(measures: Sequence[str], rows: Mapping[str, Any], cell: Callable[[Any, str], str]) -> str:
+    """Aligned text: a line per row, a column per measure."""
+    heads = "".join(f"{measure.replace('azimuth_error_deg_median', 'azimuth_deg'):>22}" for measure in measures)
+    lines = [f"{name:24}" + "".join(f"{cell(row, measure):>22}" for measure in measures) for name, row in rows.items()]
+    return "\n".join([f"{'':24}{heads}", *lines])
 
-    with one_thread():
-        return run_ablations(plan, RunConsole(stopping=SAVING).callbacks)
 
-
-def _print_ablations(result: dict[str, Any]) -> None:
-    measures = ("mask_iou", "ssim", "azimuth_error_deg_median", "novel_mask_iou", "novel_ssim", "back_ssim", "chamfer")
-    print(f"{'':24}" + "".join(f"{name.replace('azimuth_error_deg_median', 'azimuth_deg'):>18}" for name in measures))
-    for name, row in result["rows"].items():
-        cells = [row["metrics"].get(measure) for measure in measures]
-        shown = ["-" if cell is None else f"{cell['mean']:.3f} ±{cell['std']:.3f}" for cell in cells]
-        print(f"{name:24}" + "".join(f"{cell:>18}" for cell in shown))
+def _same_bytes(result: Mapping[str, Any]) -> str:
+    return f"  bytes are {'equal' if result['same_bytes'] else 'NOT equal'} for one and several processes"
 
 
 def _summary(scene: dict[str, Any]) -> str:

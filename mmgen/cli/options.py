@@ -127,9 +127,6 @@ weights_option = click.option(
 data_option = click.option("--data", type=PATH, required=True, help="Data set folder.")
 """`--data DIR` as `data: Path`."""
 
-split_option = click.option("--split", default="train", help="Part of the data set.")
-"""`--split NAME` as `split: str`."""
-
 device_option = click.option(
     "--device",
     type=DeviceType(),

@@ -14,18 +14,28 @@ from mmgen.core.listing import display_name
 if TYPE_CHECKING:
     from mmgen.assets.findings import Finding
     from mmgen.assets.verification import Verification
+    from mmgen.augment.realism import Realism
     from mmgen.augment.verification import ShardVerification
 
 
 @click.command()
 @click.argument("path", type=PATH)
 @click.option("--rerun", is_flag=True, help="Also make every mesh again from its own provenance and compare bytes.")
-@click.option("--photos", type=PATH, help="For --rerun: where the photos are now.  [default: as the run record says]")
+@click.option(
+    "--realism",
+    is_flag=True,
+    help="Of shards, with --photos: also compare virtual with real photos (sharpness, colours, a classifier's AUC).",
+)
+@click.option(
+    "--photos",
+    type=PATH,
+    help="For --rerun: where the photos are now.  [default: as the run record says]  For --realism: the data set.",
+)
 @click.option("--masks", type=PATH, help="For --rerun: folder of the masks, or the ONNX file, if they came from one.")
 @click.option("--weights", type=PATH, help="For --rerun: weights file.  [default: the bundled ones]")
 @click.option("--template", help="For --rerun: mesh that was fitted, if it was a file of your own.")
 @json_option
-def command(path: Path, rerun: bool, as_json: bool, **whereabouts: Any) -> int:
+def command(path: Path, rerun: bool, realism: bool, as_json: bool, **whereabouts: Any) -> int:
     """Check that PATH is sound: a .glb file, a folder that `reconstruct`, `export` or `augment-reid` wrote, or weights.
 
     Meshes are checked by mmgen's own rules (format, geometry, texture, material, feet on the ground, provenance),
@@ -37,7 +47,7 @@ def command(path: Path, rerun: bool, as_json: bool, **whereabouts: Any) -> int:
     With --rerun every mesh is also reconstructed again, from the photo, mask, weights and options that its provenance
     names, and must have the same bytes.
     """
-    if not rerun and any(value is not None for value in whereabouts.values()):
+    if not (rerun or realism) and any(value is not None for value in whereabouts.values()):
         raise click.UsageError("--photos, --masks, --weights and --template are for --rerun")
     from mmgen.assets.verification import verify
     from mmgen.augment.verification import is_shard_folder, verify_shards
@@ -45,8 +55,12 @@ def command(path: Path, rerun: bool, as_json: bool, **whereabouts: Any) -> int:
     is_shards, is_weights = is_shard_folder(path), is_weights_file(path)
     if rerun and (is_shards or is_weights):
         raise click.UsageError("--rerun is for meshes; shards and weights are checked against their own records")
+    if realism and (rerun or whereabouts["photos"] is None or not is_shards):
+        raise click.UsageError("--realism is for a folder of shards, and needs --photos, the data set")
     if is_shards:
-        return _show_shards(verify_shards(path), as_json)
+        shards = verify_shards(path)
+        judged = _realism(path, whereabouts["photos"]) if realism and not shards.findings else None
+        return _show_shards(shards, judged, as_json)
     if is_weights:
         return _show_weights(path, as_json)
     verdict = verify(path)
@@ -111,10 +125,33 @@ def _show_weights(path: Path, as_json: bool) -> int:
     return _show(path, findings, {"sha256": facts["sha256"]}, counted, as_json)
 
 
-def _show_shards(verdict: "ShardVerification", as_json: bool) -> int:
-    facts = {"shards": verdict.shards, "samples": verdict.samples}
+def _realism(path: Path, photos: Path) -> "Realism":
+    from mmgen.augment.realism import EPOCHS, judge_realism
+    from mmgen.augment.sources import find_sources
+    from mmgen.cli.progress import progress
+
+    with progress("judge", EPOCHS) as reporter:
+        return judge_realism(path, find_sources(photos).root, advance=lambda _: reporter.advance())
+
+
+def _show_shards(verdict: "ShardVerification", realism: "Realism | None", as_json: bool) -> int:
+    facts: dict[str, Any] = {"shards": verdict.shards, "samples": verdict.samples}
+    if realism is not None:
+        facts["realism"] = realism.to_dict()
     counted = f"{verdict.samples} samples in {verdict.shards} shards"
-    return _show(verdict.path, verdict.findings, facts, counted, as_json)
+    code = _show(verdict.path, verdict.findings, facts, counted, as_json)
+    if realism is not None and not as_json:
+        _print_realism(realism)
+    return code
+
+
+def _print_realism(realism: "Realism") -> None:
+    print(f"{'torso, medians':24}{'real':>10}{'virtual':>10}{'ratio':>10}")
+    for name, ratio in realism.to_dict()["ratios"].items():
+        print(f"{name.replace('_', ' '):24}{realism.real[name]:10.1f}{realism.virtual[name]:10.1f}{ratio:10.2f}")
+    chance = f"two halves of the real ones: {realism.histogram_of_halves:.3f}"
+    print(f"colour histogram, L1: {realism.histogram:.3f} ({chance})")
+    print(f"a small network tells real from virtual with an AUC of {realism.auc:.3f} (0.5: it cannot)")
 
 
 def _show_meshes(verdict: "Verification", as_json: bool) -> int:

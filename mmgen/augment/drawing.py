@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmgen.augment.compositing import SUPERSAMPLING, finish
-from mmgen.augment.mixing import mixed, textures, upper_share
+from mmgen.augment.compositing import SUPERSAMPLING, finish, sharpened
+from mmgen.augment.garments import garment_map
+from mmgen.augment.mixing import mixed, textures
 from mmgen.augment.plan import Plan, VirtualSet, generator_of
 from mmgen.augment.quality import view_consistency
 from mmgen.augment.store import StoreReader, texture_size
@@ -51,7 +52,7 @@ class ViewRenderer:
         config = weights.encoder.config
         self._ranges, self._crop_size = config.ranges, (config.height, config.width)
         self._usable = np.flatnonzero(reader.usable())
-        self._upper = upper_share(self._mesh.to("cpu"), texture_size(plan.options))
+        self._garments = garment_map(self._mesh.to("cpu"), texture_size(plan.options))
 
     def draw(self, virtual: VirtualSet) -> tuple[View, ...]:
         """All views of one set, in the order of the turns.
@@ -61,13 +62,15 @@ class ViewRenderer:
         random, look = generator_of(virtual), self._plan.options.look
         record = self._reader[virtual.first]
         own, partner = textures(self._reader, [virtual.first]), textures(self._reader, virtual.partners)
-        texture = mixed(own, partner, virtual.outfit, self._upper)
+        texture = mixed(own, partner, virtual.outfit, self._garments)
         camera = self._cameras(record, random)
         backgrounds = [self._background(virtual, random) for _ in look.turns_deg]
         with torch.inference_mode():
             image, face_index = self._person(record, texture, camera)
         plates = np.stack([self._reader[index]["plate"] for index in backgrounds])
         images, person, cover = finish(image.cpu().numpy(), face_index.cpu().numpy(), plates)
+        if look.sharpening:
+            images = sharpened(images, person, cover, look.sharpening)
         scores = view_consistency(person, cover)
         return tuple(
             View(

@@ -7,16 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmgen.augment.garments import GarmentMap
 from mmgen.augment.plan import Outfit, Plan
 from mmgen.augment.store import StoreReader
-from recon.template import Template
-from recon.texturing.texels import TexelInterpolator
 
-WAIST = 0.56
-"""Height of the waist as a share of the body's height from the soles: jackets end above, trousers begin below."""
+MARGIN = 0.01
+"""Height that both garments are kept away from their borders, which are found to about as much."""
 
-WAIST_SOFTNESS = 0.015
-"""Width of the transition at the waist, as a share of the body's height."""
+BAND = 0.06
+"""Height of lower clothes, as a share of the body's, whose colour goes on upwards where upper clothes end too soon."""
 
 
 def textures(reader: StoreReader, photos: Sequence[int]) -> Tensor:
@@ -27,25 +26,28 @@ def textures(reader: StoreReader, photos: Sequence[int]) -> Tensor:
     return torch.from_numpy(total / np.float32(255 * len(photos)))
 
 
-def upper_share(template: Template, size: tuple[int, int]) -> Tensor:
-    """[Ht, Wt] 1 above the waist, 0 below, with a soft edge, for the texels of a map."""
-    height = TexelInterpolator(template, *size)(template.vertices[None])[0, 1]
-    low, high = template.vertices[:, 1].min(), template.vertices[:, 1].max()
-    return torch.sigmoid(((height - low) / (high - low) - WAIST) / WAIST_SOFTNESS)
+def mixed(own: Tensor, partner: Tensor, outfit: Outfit, garments: GarmentMap) -> Tensor:
+    """One virtual texture, [3, Ht, Wt]: a blend, or one garment of the second parent on the first.
 
-
-def mixed(own: Tensor, partner: Tensor, outfit: Outfit, upper: Tensor) -> Tensor:
-    """One virtual texture, [3, Ht, Wt].
+    Garments change where the giver's upper clothes end; head, hands and hair stay the first parent's.
 
     Args:
         own: [3, Ht, Wt] of the first parent.
         partner: the same of the second.
         outfit: which parts or shares are whose.
-        upper: see `upper_share`.
+        garments: of the body.
     """
     if outfit.own_weight is not None:
         return outfit.own_weight * own + (1 - outfit.own_weight) * partner
-    return torch.lerp(own, partner, upper if outfit.swapped == "upper" else 1 - upper)
+    top, bottom = (partner, own) if outfit.swapped == "upper" else (own, partner)
+    end, begin = garments.border(top) + MARGIN, garments.border(bottom) - MARGIN
+    band = (garments.lower(begin) > 0.98) & (garments.height > begin - BAND)
+    if begin < end and band.any():
+        colour = (bottom * band).sum(dim=(1, 2)) / band.sum()
+        gap = garments.lower(end) * garments.upper(begin)
+        bottom = torch.lerp(bottom, colour[:, None, None], gap)
+    upper, lower = garments.upper(end), garments.lower(end)
+    return upper * top + lower * bottom + (1 - upper - lower) * own
 
 
 def texture_changes(plan: Plan, reader: StoreReader) -> list[float]:

@@ -23,7 +23,7 @@ class MixOptions:
             all photos of another person.
         selection: `all` takes one partner per photo; `hardest-half` draws two and keeps, of every 64 photos in sorted
             order, the half of the pairs whose texture changes most, as published.
-        mix: `blend` weighs whole textures; `regions` takes clothing above or below the waist from the partner.
+        mix: `regions` takes the partner's upper or lower clothes; `blend` weighs whole textures, as published.
         own_weight: least and greatest weight of the first parent's own texture in a blend, drawn uniformly per
             virtual person.
     """
@@ -31,7 +31,7 @@ class MixOptions:
     seed: int = 0
     partners: PartnerLevel = "image"
     selection: Selection = "all"
-    mix: MixMode = "blend"
+    mix: MixMode = "regions"
     own_weight: tuple[float, float] = (0.5, 0.5)
 
 
@@ -47,6 +47,8 @@ class RenderOptions:
             source's.
         size: height and width, pixels.
         jpeg_quality: 1..100.
+        sharpening: weight of an unsharp mask on the person; the default gives torsos of procedural people the variance
+            of the Laplacian that their photos have.
     """
 
     turns_deg: tuple[int, ...] = PUBLISHED_TURNS_DEG
@@ -55,6 +57,7 @@ class RenderOptions:
     background: BackgroundSource = "other"
     size: tuple[int, int] = (128, 64)
     jpeg_quality: int = 95
+    sharpening: float = 0.65
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def _trained(images: Tensor, labels: Tensor, advance: Callable[[int], None]) -> 
             batch = torch.where(torch.rand(len(rows), 1, 1, 1) < 0.5, images[rows], images[rows].flip(3))
             loss = nn.functional.binary_cross_entropy_with_logits(network(batch), labels[rows], pos_weight=weight)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         advance(1)
     return network.eval()

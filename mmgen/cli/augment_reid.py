@@ -87,7 +87,11 @@ class WeightRangeType(click.ParamType):
     ["all", "hardest-half"],
     "One partner per photo; or two draws, keeping the half of the pairs that changes textures most (published).",
 )
-@choice_option("--mix", ["blend", "regions"], "Blend whole textures, or swap the clothes above or below the waist.")
+@choice_option(
+    "--mix",
+    ["regions", "blend"],
+    "Put on the upper or lower clothes of somebody else, or blend whole textures (as published).",
+)
 @click.option(
     "--own-weight",
     type=WeightRangeType(),

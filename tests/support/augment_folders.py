@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from training_data import write_people
 
-from mmgen.augment.options import AugmentOptions, RenderOptions
+from mmgen.augment.options import AugmentOptions, MixOptions, RenderOptions
 from mmgen.augment.plan import Plan
 from mmgen.augment.running import AugmentConfig, Outcome, run_augmentation
 from mmgen.augment.sources import Source, find_sources
@@ -16,7 +16,8 @@ from mmgen.work.callbacks import RunCallbacks
 from recon.encoders import AttributeEncoder, small_config
 from recon.template import ellipsoid_template
 
-OPTIONS = AugmentOptions(look=RenderOptions(size=(32, 16)), with_real=True, samples_per_shard=20)
+BLEND = MixOptions(mix="blend")
+OPTIONS = AugmentOptions(BLEND, RenderOptions(size=(32, 16)), with_real=True, samples_per_shard=20)
 
 
 def write_weights(path: Path) -> Path:

@@ -12,8 +12,9 @@ from training_data import write_people
 
 from mmgen.augment.accounting import PUBLISHED, account, account_before, accounting_of
 from mmgen.augment.backgrounds import without_person
-from mmgen.augment.compositing import finish
-from mmgen.augment.mixing import mixed, upper_share
+from mmgen.augment.compositing import finish, sharpened
+from mmgen.augment.garments import WAIST, garment_map
+from mmgen.augment.mixing import MARGIN, mixed
 from mmgen.augment.options import AugmentOptions, MixOptions, RenderOptions
 from mmgen.augment.plan import Outfit, Plan, ResolvedPlan, choose_hardest_half, fixed_pairs
 from mmgen.augment.quality import view_consistency
@@ -22,7 +23,7 @@ from mmgen.augment.tar import TarBuilder, read_tar
 from mmgen.core.errors import FatalError
 from mmgen.datasets.index import IndexRow, write_index
 from mmgen.photos.inputs import UsageError
-from recon.template import ellipsoid_template
+from mmgen.templates import named_template
 
 
 @pytest.fixture(scope="module")
@@ -160,16 +161,52 @@ def test_an_indexed_data_set_is_guarded_too(tmp_path):
 
 def test_textures_are_mixed_as_asked():
     own, partner = torch.zeros(3, 16, 8), torch.ones(3, 16, 8)
-    template = ellipsoid_template(level=2, mirror_axis=2)
-    upper = upper_share(template, (16, 8))
-    # Soles lie at the outer rows of the map, heads meet in the middle.
-    assert upper[[0, -1]].max() < 0.01 and upper[7:9, 2:6].min() > 0.99
-    texture = mixed(own, partner, Outfit("blend", own_weight=0.3), upper)
+    garments = garment_map(named_template("person"), (16, 8))
+    texture = mixed(own, partner, Outfit("blend", own_weight=0.3), garments)
     assert torch.allclose(texture, torch.full_like(own, 0.7))
-    weights = [few(own_weight=(0.2, 0.6)).outfit(str(pid)).own_weight for pid in range(40)]
+    weights = [few(mix="blend", own_weight=(0.2, 0.6)).outfit(str(pid)).own_weight for pid in range(40)]
     assert 0.2 <= min(weights) < 0.3 and 0.5 < max(weights) <= 0.6
-    for swapped, share in (("upper", upper), ("lower", 1 - upper)):
-        assert torch.allclose(mixed(own, partner, Outfit("regions", swapped=swapped), upper)[0], share)
+    for swapped, part in (("upper", garments.upper), ("lower", garments.lower)):
+        texture = mixed(own, partner, Outfit("regions", swapped=swapped), garments)
+        assert torch.allclose(texture[0], part(WAIST + MARGIN), atol=1e-6)
+
+
+def test_garments_change_where_they_end_and_head_and_hands_stay():
+    """A coat down to 0.45 of the height over a short top that ends at 0.6, and the other way around."""
+    garments = garment_map(named_template("person"), (256, 64))
+    is_own, is_arm, height = garments.own > 0.9, garments.arms > 0.9, garments.height
+
+    def person(end, top, bottom, skin):
+        upper = (height > end) | is_arm
+        return torch.where(is_own, skin, torch.where(upper, top, bottom)).expand(3, -1, -1)
+
+    coat, short = person(0.45, 0.9, 0.2, 0.5), person(0.6, 0.7, 0.4, 0.6)
+    assert [garments.border(one) for one in (coat, short)] == pytest.approx([0.45, 0.6], abs=0.02)
+    assert garments.border(torch.full((3, 256, 64), 0.5)) == WAIST
+    for first, second, end, colours in ((short, coat, 0.45, (0.9, 0.4, 0.6)), (coat, short, 0.6, (0.7, 0.2, 0.5))):
+        worn = mixed(first, second, Outfit("regions", swapped="upper"), garments)[0]
+        clear = (garments.own < 0.1) & ((height - end).abs() > 0.03)
+        assert torch.allclose(worn[is_own], torch.tensor(colours[2]))
+        no_arm = garments.arms < 0.1
+        parts = (clear & (is_arm | ((height > end) & no_arm)), clear & (height < end) & no_arm)
+        for part, colour in zip(parts, colours, strict=False):
+            assert torch.allclose(worn[part], torch.tensor(colour), atol=0.03)
+
+
+def test_sharpening_leaves_flat_people_and_backgrounds_alone():
+    rng = np.random.default_rng(2)
+    cover = np.zeros((1, 24, 12), np.float32)
+    cover[:, 4:20, 3:9] = 1
+    plates = rng.integers(0, 256, (1, 24, 12, 3)).astype(np.uint8)
+    flat = cover[..., None] * np.float32([0.2, 0.5, 0.8])
+    edge = flat.copy()
+    edge[:, 12:] *= 0.5
+    for person in (flat, edge):
+        pictures = np.where(cover[..., None] > 0, 255 * person, plates).round().astype(np.uint8)
+        found = sharpened(pictures, person, cover, 0.5).astype(int)
+        changed = np.abs(found - pictures).max(axis=(0, 2, 3))
+        assert np.array_equal(found[cover == 0], pictures[cover == 0])
+        assert changed[4:9].max() <= 1 and (changed[11:13].min() > 5) == (person is edge)
 
 
 def test_people_are_painted_out_by_their_own_rows():

@@ -112,7 +112,8 @@ def test_samples_tell_the_truth(finished, base):
 def test_pictures_are_the_mix_seen_from_the_turned_camera(finished, base):
     """Against the renderer's own entry, pixel by pixel where the person covers all of a pixel."""
     options = replace(
-        OPTIONS, look=RenderOptions(size=(32, 16), elevation_jitter_deg=0, distance_jitter=0, background="own")
+        OPTIONS,
+        look=RenderOptions(size=(32, 16), elevation_jitter_deg=0, distance_jitter=0, background="own", sharpening=0),
     )
     request = request_for(base, finished, options)
     weights, store = (
@@ -193,7 +194,9 @@ def test_other_settings_need_another_folder(copy, base, finished):
 
 
 def test_options_of_the_published_method(base, tmp_path):
-    options = replace(OPTIONS, draw=MixOptions(selection="hardest-half", partners="identity", own_weight=(0.2, 0.8)))
+    options = replace(
+        OPTIONS, draw=MixOptions(selection="hardest-half", partners="identity", mix="blend", own_weight=(0.2, 0.8))
+    )
     outcome = made(base, tmp_path / "hard", options)
     lines = [line for line in lines_of(tmp_path / "hard") if line["kind"] == "virtual"]
     assert outcome.record["accounting"]["pairs"] == 12

@@ -11,7 +11,7 @@ from recon.records import TensorRecord
 
 @dataclass(frozen=True)
 class MeshTopology(TensorRecord):
-    """What follows from the faces alone.
+    """Topology that follows from the faces alone.
 
     Attributes:
         faces: [F, 3] vertex indices.

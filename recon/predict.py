@@ -149,7 +149,7 @@ class Predictor:
 
     @torch.no_grad()
     def _answers(self, people: Sequence[PersonCrop]) -> tuple[list[Attributes], set[int]]:
-        """What the networks say of everybody, and who was turned round."""
+        """Predictions for everybody, and who was turned round."""
         answers: list[Attributes] = []
         turned: set[int] = set()
         for start in range(0, len(people), NETWORK_BATCH):

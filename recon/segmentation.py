@@ -68,7 +68,7 @@ class PersonNetworkConfig:
 
 
 class Answers(NamedTuple):
-    """What the network says of B pictures.
+    """Predictions for B pictures.
 
     Attributes:
         mask: logits of being the person in the middle, at the pictures' size.
@@ -121,7 +121,7 @@ class PersonNetwork(nn.Module):
         self.say = nn.Linear(_HEAD, 3 + 2 + COUNTS + len(CUTS))
 
     def forward(self, photos: Float[Tensor, "B 3 H W"]) -> Answers:
-        """Look at pictures.
+        """Predict masks of pictures.
 
         Args:
             photos: RGB, 0..1; heights and widths are multiples of 16.

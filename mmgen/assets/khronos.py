@@ -22,7 +22,7 @@ SEVERITIES = ("errors", "warnings", "infos", "hints")
 
 @dataclass(frozen=True)
 class KhronosSummary:
-    """What the validator said about some files.
+    """Messages of the validator about some files, counted.
 
     Attributes:
         errors: And the following: number of its messages of each severity.

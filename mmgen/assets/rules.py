@@ -135,7 +135,7 @@ def alignment(view: View) -> Iterator[str]:
 
 
 def targets(view: View) -> Iterator[str]:
-    """Buffer views say what they are for."""
+    """Buffer views of vertices and faces have their `target`."""
     for name in ("POSITION", "NORMAL", "TEXCOORD_0", "indices"):
         target = view.container.element("bufferViews", view.accessor(name).get("bufferView")).get("target")
         expected = ELEMENT_ARRAY_BUFFER if name == "indices" else ARRAY_BUFFER
@@ -167,7 +167,7 @@ def bounds(view: View) -> Iterator[str]:
 
 
 def index_range(view: View) -> Iterator[str]:
-    """Faces point at vertices."""
+    """Face indices are below the number of vertices."""
     highest, count = int(view.faces.max()), len(view.attribute("POSITION"))
     if highest >= count:
         yield f"a face uses vertex {highest} and there are {count}"
@@ -181,7 +181,7 @@ def unit_normals(view: View) -> Iterator[str]:
 
 
 def degenerate_triangles(view: View) -> Iterator[str]:
-    """No face uses one place twice."""
+    """No face has two corners at one position."""
     places = np.unique(_face_points(view).reshape(-1, 3), axis=0, return_inverse=True)[1].reshape(-1, 3)
     bad = int(has_repeated_corner(places).sum())
     if bad:
@@ -189,7 +189,7 @@ def degenerate_triangles(view: View) -> Iterator[str]:
 
 
 def thin_triangles(view: View) -> Iterator[str]:
-    """No face is a mere line."""
+    """Every face has an area."""
     a, b, c = _face_points(view).astype(np.float64).transpose(1, 0, 2)
     longest = np.max([np.linalg.norm(side, axis=1) for side in (b - a, c - b, a - c)], axis=0)
     thin = (np.linalg.norm(np.cross(b - a, c - a), axis=1) <= 1e-7 * longest**2) & (longest > 0)
@@ -250,7 +250,7 @@ def materials(view: View) -> Iterator[str]:
 
 
 def seen(view: View) -> Iterator[str]:
-    """Where the file says what the photo showed, that is a share."""
+    """`_SEEN`, where it is there, is in 0..1."""
     index = child(view.primitive, "attributes").get(SEEN)
     if index is not None:
         values = view.container.array(index)

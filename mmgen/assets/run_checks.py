@@ -58,7 +58,7 @@ def check_exports(folder: Path, records: Iterable[ExportRecord]) -> Iterator[Fin
 
 
 def leftover_files(folder: Path) -> Iterator[Finding]:
-    """Files that a killed run left half-written; they harm nobody."""
+    """Temporary files of killed runs; harmless."""
     for path in leftovers(folder):
         what = "leftover of a killed run; the next run of the same command removes it"
         yield Finding("warning", "leftover", path.relative_to(folder).as_posix(), what)

@@ -35,7 +35,7 @@ FROM_SOURCE = ("input", "input_sha256", "mask_source", "weights_sha256", "option
 
 @dataclass(frozen=True)
 class Wearer:
-    """One mesh that takes part.
+    """One mesh of an exchange.
 
     Attributes:
         name: unique among those that take part, without suffix; names outputs.

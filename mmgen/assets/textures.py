@@ -28,7 +28,7 @@ MAX_TEXELS = 1 << 26
 
 @dataclass(frozen=True)
 class EncodedTexture:
-    """A texture as it stands in a file."""
+    """An encoded texture."""
 
     codec: TextureCodec
     data: bytes

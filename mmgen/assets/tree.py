@@ -1,4 +1,4 @@
-"""Which GLB files a command means: one file, or a folder tree without the rejected ones."""
+"""Lists GLB files: one file, or a folder tree without the rejected ones."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Does each part help? Equal budgets, several seeds, the same held-out people: one table of means and spreads.
+"""Ablations: training runs with equal budgets and several seeds, scored on the same held-out people, in one table.
 
 Every run has a folder of its own and a result beside it; what is finished is not done again, what was stopped goes on.
 """

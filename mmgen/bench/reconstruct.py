@@ -1,4 +1,4 @@
-"""Speed of `mmgen reconstruct` on procedural people: one process and several in the steady state, and a cost curve."""
+"""Speed of `mmgen reconstruct` on procedural people: one process, several, and the cost of more photos."""
 
 import resource
 import shutil

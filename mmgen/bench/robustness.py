@@ -1,4 +1,4 @@
-"""What weights lose when masks and photos are bad: one row of figures per fault, the same photos in each."""
+"""Figures of weights under faults of masks and photos: one row per fault, the same photos in each."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ class Damaged:
 
     Attributes:
         image: [3, H, W] what is seen.
-        mask: [H, W] what is believed to be the person.
+        mask: [H, W] the mask that the networks are given.
         person: [H, W] where the person is, seen or not.
     """
 

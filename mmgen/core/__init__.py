@@ -1,1 +1,1 @@
-"""What every other room stands on: errors, files, settings, tables; no torch."""
+"""What every other package uses: errors, files, settings, tables. Imports no torch."""

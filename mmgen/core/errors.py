@@ -17,7 +17,7 @@ class MmgenError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[type["MmgenError"], tuple[str, str, str]]:
-        """Survive the trip between processes with all three fields."""
+        """Pickle all three fields, for errors that are sent between processes."""
         return type(self), (self.code, self.message, self.hint)
 
 

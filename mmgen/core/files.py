@@ -175,7 +175,7 @@ def sha256_or_none(path: Path, limit: int = MOST_HASHED_BYTES) -> str | None:
 
 
 def is_weights_file(path: Path) -> bool:
-    """Whether a file calls itself weights by its ending; what is in it is not looked at."""
+    """Whether a file has the suffix of a weights file; its content is not read."""
     return path.is_file() and path.suffix.lower() == ".safetensors"
 
 

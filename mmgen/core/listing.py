@@ -1,4 +1,4 @@
-"""Which files are meant: photos in folders, single files and list files, in a fixed order."""
+"""Lists the input photos of folders, single files and list files, in a fixed order."""
 
 import json
 import os

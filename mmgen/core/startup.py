@@ -12,9 +12,9 @@ from pathlib import Path
 
 @contextmanager
 def gc_frozen() -> Iterator[None]:
-    """Inside the block nothing is looked through for garbage, and what is there at its end is left alone for good.
+    """No garbage collection inside the block; what exists at its end is never collected (`gc.freeze`).
 
-    Imports make half a million objects that stay; looking through them again and again takes a fifth of the start.
+    Imports make half a million objects that stay; collecting among them takes a fifth of the start.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -27,7 +27,7 @@ def gc_frozen() -> Iterator[None]:
 
 
 def end_without_search() -> None:
-    """Let this process end without a last search for garbage: half a second where torch is loaded."""
+    """Skip the garbage collection at the end of this process, which takes half a second where torch is loaded."""
     atexit.register(gc.freeze)
 
 

@@ -1,4 +1,4 @@
-"""Which photos stand for the others, and their pictures: the photo, the answer on it, and both bodies turned around."""
+"""Representative photos and their pictures: the photo, the prediction on it, and both bodies from all sides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

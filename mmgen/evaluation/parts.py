@@ -1,4 +1,4 @@
-"""Parts of an evaluation: what each leaves in the output folder, and the whole put together by whichever comes last."""
+"""Parts of an evaluation: each writes its scores to the output folder, the last one joins them."""
 
 import json
 from collections.abc import Sequence

@@ -107,7 +107,7 @@ class Scorer:
         return self._source.load(item)
 
     def answers(self, photos: Sequence[Loaded]) -> list[Prediction | ItemError]:
-        """What the source says to photos."""
+        """Predictions of the source for photos."""
         assert self._source is not None
         return self._source.answers(photos) if photos else []
 

@@ -139,7 +139,7 @@ class BaselineSource:
         return load(item, self._size)
 
     def answers(self, batch: Sequence[Loaded]) -> list[Prediction | ItemError]:
-        """Look at nothing but the photo and the outline of its mask."""
+        """Predictions from the photo and its mask alone."""
         return [self._card(photo) if self._is_card else self._mean_shape(photo) for photo in batch]
 
     def _card(self, photo: Loaded) -> Prediction:

@@ -1,4 +1,4 @@
-"""HTML pages from jinja2 templates. Every value is escaped; a page may load and run nothing but what it names."""
+"""HTML pages from jinja2 templates: every value is escaped, and the content security policy allows nothing else."""
 
 import base64
 import hashlib

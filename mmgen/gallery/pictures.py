@@ -44,7 +44,7 @@ def _angle(value: object) -> float | None:
 
 
 def poster_webp(asset: Asset, view: View) -> bytes:
-    """The mesh, see-through around it, as the page's viewer draws it first."""
+    """Still picture of the mesh with a transparent background, from the viewer's first camera."""
     picture = Image.fromarray(render_cutout(asset, view.azimuth_deg, POSTER_SIZE, view.elevation_deg))
     return image_bytes(picture, "WEBP", quality=88, method=2)
 

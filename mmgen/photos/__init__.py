@@ -1,1 +1,1 @@
-"""Photos in: finding, decoding, cropping."""
+"""Input photos: listing, decoding, cropping."""

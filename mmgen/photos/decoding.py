@@ -1,4 +1,4 @@
-"""From untrusted bytes to an upright Pillow image, or to one error that says what is wrong with which file."""
+"""Decodes untrusted image files to upright Pillow images, or raises one error that names the file."""
 
 import errno
 import hashlib
@@ -219,7 +219,7 @@ def _load(image: Image.Image, name: str, kind: str) -> None:
 
 @contextmanager
 def _quiet_libtiff() -> Iterator[None]:
-    """libtiff writes its complaints straight to file descriptor 2, past Python; Pillow raises them anyway."""
+    """Silence libtiff, which writes to file descriptor 2 by itself; Pillow raises the same errors."""
     try:
         kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     except OSError:  # no stderr at all

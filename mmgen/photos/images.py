@@ -1,4 +1,4 @@
-"""Photos in: any file in, 8-bit sRGB pixels or one clear error out."""
+"""Reads photos of any format as 8-bit sRGB, or raises one error that names the file."""
 
 from dataclasses import dataclass
 from pathlib import Path

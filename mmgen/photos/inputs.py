@@ -1,4 +1,4 @@
-"""What a batch run works on: its photos, what their outputs are called, and which of them are this run's part."""
+"""Inputs of a batch run: its photos, the names of their outputs, and the part of this shard."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""How the template of a training run came to its shape: its pictures in order of steps."""
+"""The template of a training run as it changed: its pictures in order of steps."""
 
 import re
 from pathlib import Path

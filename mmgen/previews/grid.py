@@ -1,4 +1,4 @@
-"""Everyone in everyone's clothes, as one picture."""
+"""A table of everyone in everyone's clothes as one picture."""
 
 from collections.abc import Callable, Sequence
 

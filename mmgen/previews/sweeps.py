@@ -1,4 +1,4 @@
-"""One asset under a camera of which one thing changes: its pictures in order, made to be shown as an endless loop."""
+"""Pictures of one asset while one camera parameter changes; the last one joins the first."""
 
 import math
 from collections.abc import Iterator

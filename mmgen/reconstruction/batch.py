@@ -94,7 +94,7 @@ class Summary:
 
 
 def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
-    """Do what is to do, and leave a record for every item.
+    """Work on all items that are not done, and write a record for every item.
 
     Results and records are the same, times aside, whatever the number of workers, the parts and the interruptions.
 
@@ -173,7 +173,7 @@ class _Run:
         self._listener.finished(record)
 
     def _drop_old_place(self, record: Record) -> None:
-        """An asset stands in one place: a new one in `rejected/` replaces an old one that was kept, and back."""
+        """Remove the asset of an older run from the other place: `rejected/`, or outside it."""
         old = self._before.get(record.input)
         if old is None or not record.assets:
             return
@@ -192,7 +192,7 @@ def _with_choices(item: InputItem, record: Record | None) -> InputItem:
 
 
 def with_review_kept(record: Record, before: Record | None) -> Record:
-    """A new record with a person's word on the old one; a verdict holds for the mesh that it was given to alone."""
+    """A new record with the review of the old one; a verdict is kept only for the same mesh."""
     if before is None:
         return record
     old = {person.number: person for person in before.people}

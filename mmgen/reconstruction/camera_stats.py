@@ -56,7 +56,7 @@ Prototypes = Mapping[str, NDArray[np.float32]]
 def rows_of_meshes(
     glbs: Iterable[GlbFile], prototypes: Prototypes, on_item: Callable[[ItemError | None], None]
 ) -> list[CameraRow]:
-    """One row per mesh that says how it lies in its photo; `on_item` hears of each, with what is wrong with it."""
+    """One row per mesh that says how it lies in its photo; `on_item` is called for each, with its error or None."""
     rows = []
     for glb in glbs:
         try:
@@ -155,7 +155,7 @@ def summary(rows: Sequence[CameraRow]) -> dict[str, Any]:
 
 
 def warnings_of(figures: Mapping[str, Any]) -> list[str]:
-    """What a person should hear about a `summary`."""
+    """Warnings about a `summary`, such as a collapsed camera."""
     if figures["n"] >= 10 and figures["azimuth_concentration"] > ONE_SIDED:
         mean_deg = figures["statistics"]["azimuth_deg"]["mean"]
         return [
@@ -186,7 +186,7 @@ def _histogram(name: str, values: NDArray[np.float64]) -> dict[str, list[float]]
 
 
 def _range(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Never of no width, so that bars have some."""
+    """Widened where it has no width, so that bins have one."""
     low, high = float(values.min()), float(values.max())
     margin = max(0.02 * (high - low), 1e-3 * max(1.0, abs(low)))
     return low - margin, high + margin

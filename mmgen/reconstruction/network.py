@@ -40,7 +40,7 @@ class PhotoPredictor:
 
     @cached_property
     def predictor(self) -> Predictor:
-        """The way through them."""
+        """The prediction path of these networks."""
         return Predictor(self.weights.encoder, self._options)
 
     def __call__(self, batch: Sequence[Prepared]) -> list[PredictedPerson]:

@@ -45,7 +45,7 @@ MASK_KINDS = {"alpha": "alpha", "sibling": "auto", "network": "network", "grabcu
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """Where the user says that things are now; None where the run record, or the package, knows it."""
+    """Where photos, masks, weights and template are now; None: as the run record or the package says."""
 
     photos: Path | None = None
     masks: Path | None = None

@@ -1,4 +1,4 @@
-"""Who the people are: body, hair and outfit of one identity, drawn from its own random stream."""
+"""Body, hair and outfit of one identity, drawn from its own random stream."""
 
 from dataclasses import dataclass
 

@@ -86,7 +86,7 @@ class Outfit:
 
 
 def draw_outfit(generator: np.random.Generator, feminine: bool, child: bool, cast: Casting) -> Outfit:
-    """What somebody wears.
+    """Draw an outfit.
 
     Args:
         child: No coats to the ankle, few skirts to the floor.

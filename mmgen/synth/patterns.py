@@ -45,7 +45,7 @@ def put(out: np.ndarray, red: float, green: float, blue: float) -> None:
 
 @njit(cache=True, error_model="numpy")
 def mix(out: np.ndarray, red: float, green: float, blue: float, share: float) -> None:
-    """Blend a colour over what is there."""
+    """Blend a colour over the texture."""
     out[0] += (red - out[0]) * share
     out[1] += (green - out[1]) * share
     out[2] += (blue - out[2]) * share
@@ -53,7 +53,7 @@ def mix(out: np.ndarray, red: float, green: float, blue: float, share: float) ->
 
 @njit(cache=True, error_model="numpy")
 def scale(out: np.ndarray, factor: float) -> None:
-    """Darken or lighten what is there."""
+    """Multiply the brightness of the texture."""
     out[0] *= factor
     out[1] *= factor
     out[2] *= factor

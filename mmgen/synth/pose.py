@@ -104,7 +104,7 @@ def _arm(generator: np.random.Generator, task: str, swing_deg: float) -> tuple[f
 
 
 def _arm_tasks(generator: np.random.Generator, kind: str, carrying: tuple[bool, bool]) -> list[str]:
-    """What the left and the right arm do."""
+    """Draw what the left and the right arm do."""
     if not any(carrying) and generator.random() < (0.08 if kind == "walk" else 0.4):
         together = str(generator.choice(PAIRED, p=(0.26, 0.14, 0.16, 0.12, 0.24, 0.08)))
         if together != "hip" or kind == "stand":

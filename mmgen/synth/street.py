@@ -120,7 +120,7 @@ def street_camera(seed: int, number: int, style: str = "street") -> StreetCamera
 
 
 def _things(generator: np.random.Generator) -> np.ndarray:
-    """What stands about in the street, the farthest first."""
+    """Objects in the street, the farthest first."""
     rows = []
     for _ in range(int(generator.integers(9, 15))):
         kind = str(generator.choice(THINGS, p=[0.22, 0.3, 0.16, 0.14, 0.18]))

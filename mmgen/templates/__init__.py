@@ -1,4 +1,4 @@
-"""Templates by name or from a file: where every reconstruction starts."""
+"""Templates by name or from a mesh file."""
 
 from pathlib import Path
 

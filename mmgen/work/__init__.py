@@ -1,1 +1,1 @@
-"""How work is spread and kept: engines, workers, locks, records of a run."""
+"""Engines, worker processes, locks and run records."""

@@ -40,10 +40,10 @@ class Ending:
 
 
 class Engine(Protocol):
-    """Somewhere else than in processes of this machine; see `mmgen.work.ray_engine.RayEngine`."""
+    """Runs tasks elsewhere than in processes of this machine; see `mmgen.work.ray_engine.RayEngine`."""
 
     def connect(self, workers: int) -> None:
-        """Make ready; may be called again."""
+        """Connect to the machines; calling it again does nothing."""
 
     def run(
         self,
@@ -55,7 +55,7 @@ class Engine(Protocol):
         """As `mmgen.work.pool.Pool.run`."""
 
     def close(self) -> None:
-        """Give everything back."""
+        """Release the machines."""
 
 
 _ELSEWHERE: ContextVar[Engine | None] = ContextVar("elsewhere", default=None)

@@ -1,4 +1,4 @@
-"""Spawned processes, each with a pipe of its own, so that it is known whose work a death takes along."""
+"""Spawned processes, each with its own pipe, so that the items of a process that dies are known."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ class Task(Generic[Item]):
 
 @dataclass(frozen=True)
 class Callbacks(Generic[Item, Result]):
-    """What the engine tells, always in the calling process.
+    """Functions that the engine calls, always in the calling process.
 
     Attributes:
         deliver: One result is there.
@@ -184,7 +184,7 @@ class _Member(Generic[Item]):
 
 
 def _serve(pipe: Connection, build: Callable[[], Work[Any, Any]]) -> None:
-    """The life of a worker process; it ends when the other end of the pipe closes, even by the driver's death."""
+    """Main function of a worker process; ends when the pipe closes, also when the driver was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.environ.update({name: "1" for name in THREAD_VARIABLES})
@@ -207,7 +207,7 @@ def _serve(pipe: Connection, build: Callable[[], Work[Any, Any]]) -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Sums must not depend on how many threads share them, so torch gets one while the block runs."""
+    """One torch thread while the block runs: rounding must not depend on the number of threads."""
     torch: Any = sys.modules.get("torch")
     if torch is None:
         yield

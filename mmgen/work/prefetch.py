@@ -1,4 +1,4 @@
-"""Items that are made in a thread while the ones before are used."""
+"""Prefetching: a thread makes the next items while the caller uses the last one."""
 
 from collections import deque
 from collections.abc import Iterator

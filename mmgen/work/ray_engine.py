@@ -1,4 +1,4 @@
-"""Chunks as Ray tasks: the same work on the machines of a cluster, into one folder that all of them see.
+"""Chunks as Ray tasks on the machines of a cluster that share the output folder.
 
 Ray Core tasks and no actors: a task whose machine dies runs again elsewhere. The window of submitted tasks is bounded,
 so that a run of a million chunks keeps as little in the cluster as one of a hundred.

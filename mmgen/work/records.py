@@ -1,4 +1,4 @@
-"""What a batch run leaves behind: one record per input in `manifest.jsonl`, whole or in parts.
+"""Run records: one JSON line per input in `manifest.jsonl`, or in one file per part.
 
 The store is `mmgen.work.record_file`. A run that does part i of n writes `manifest-<i>-of-<n>.jsonl`; readers take all
 record files of a folder together. Every path in a record is checked when it is read: `output` stays inside the folder
@@ -50,7 +50,7 @@ NO_CHOICES = Choices()
 
 @dataclass(frozen=True)
 class Review:
-    """A person's word on an asset.
+    """What a person decided about an asset.
 
     Attributes:
         verdict: `accepted`, `rejected`, or None where nothing is decided.

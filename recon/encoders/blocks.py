@@ -64,7 +64,7 @@ def linear(in_features: int, out_features: int, bias: bool = True) -> nn.Linear:
 
 
 def as_head(layer: HeadLayer) -> HeadLayer:
-    """Initialise a final prediction layer so that it says almost nothing: weights N(0, 1e-5), bias 0."""
+    """Initialise a final prediction layer near zero: weights N(0, 1e-5), bias 0."""
     nn.init.normal_(layer.weight, 0, HEAD_STD)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -68,7 +68,7 @@ class AttributeEncoder(nn.Module):
 
     @property
     def prototype(self) -> Template:
-        """The template as it stands now."""
+        """The current template."""
         vertices = self.prototype_vertices
         if self._template.faces.device != vertices.device:
             self._template = self._template.to(vertices.device)
@@ -129,7 +129,7 @@ class AttributeEncoder(nn.Module):
         return [self._shape(inputs, camera)]
 
     def predict_camera(self, sample: Sample) -> CameraPrediction:
-        """Cameras alone, with what they were read from."""
+        """Cameras alone, with the features that they were predicted from."""
         self._check(sample, ALL_GROUPS)
         return self.camera(self._inputs(sample), self.prototype_vertices)
 

@@ -108,7 +108,7 @@ class BestShape:
 
     @staticmethod
     def start(vertices: Float[Tensor, "B V 3"]) -> "BestShape":
-        """Before the first judgement."""
+        """State before the first evaluation."""
         count = len(vertices)
         never = torch.zeros(count, dtype=torch.bool, device=vertices.device)
         return BestShape(vertices, vertices.new_full((count,), -1.0), vertices.new_zeros(count), never)

@@ -1,4 +1,4 @@
-"""What a mask alone says about a body: where it is, how far a pixel lies from it, and how thick it may be.
+"""Quantities from masks alone: position of the body, distances of pixels to it, and bounds on its thickness.
 
 All functions work on soft or binary masks [B, H, W].
 """

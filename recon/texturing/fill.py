@@ -24,7 +24,7 @@ def push_pull(image: Float[Tensor, "*B C H W"], weight: Float[Tensor, "*B H W"])
 
 
 class ColourPyramid:
-    """Trusted colours of a picture, coarser and coarser, to be read at points.
+    """An image pyramid of weighted colours that is sampled at points.
 
     Much like reading `push_pull(image, weight)`, without filling pixels that nobody asks for.
 

@@ -50,7 +50,7 @@ class Batch(Batched):
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """Where a training stands before a step.
+    """Progress of a training before a step.
 
     Attributes:
         step: number of the step, from 0.

@@ -62,7 +62,7 @@ LOST_DEG = 20.0
 
 @dataclass(frozen=True)
 class ToldCamera:
-    """What shape and texture are told of cameras, and which of them the camera encoder said."""
+    """Cameras that condition the shape and texture encoders, and which of them were predicted."""
 
     camera: Camera
     is_predicted: Bool[Tensor, " B"]

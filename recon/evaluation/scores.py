@@ -14,6 +14,7 @@ from torch import Tensor
 
 from recon import metrics
 from recon.evaluation.baselines import billboard_answer, template_answer
+from recon.evaluation.hidden import hidden_row
 from recon.evaluation.predictions import Prediction, predictions_of
 from recon.evaluation.solid import chamfer, volume_iou
 from recon.evaluation.surfaces import Drawing, Surface, draw
@@ -146,7 +147,8 @@ def truth_row(
     misplaced), `azimuth_error_deg`, `front_back_accuracy`, `elevation_error_deg`, `distance_error` (relative, lens
     removed), `novel_mask_iou`, `novel_ssim` (mean over -90, -60, 60, 90 degrees from the photo's view),
     `back_mask_iou`, `back_ssim` (180 degrees), `body_near_*` and `body_far_*` (30 to 90 and 120 to 180 degrees, the
-    body under true cameras alone), `chamfer` (share of the height), `volume_iou` (voxels of 1/48 height), and those
+    body under true cameras alone), those of `hidden_row`, `chamfer` (share of the height), `volume_iou` (voxels of 1/48
+    height), and those
     from `novel_*` on once more as `template_*` and `billboard_*` for the trivial answers (the latter not for an empty
     mask, and a cut-out has no upright body). Turned views compare hard silhouettes of both meshes, each brought to the
     same height and centre, so that unit, place and lens of the truth drop out.
@@ -159,6 +161,7 @@ def truth_row(
     _, silhouette = true_drawing(truth, size)
     row = {"truth_mask_iou": float(metrics.mask_iou(silhouette[None], mask[None])), **_camera_row(answer, truth)}
     true_surface = with_photo_colours(truth, image, mask).surface.canonical()
+    row |= hidden_row(answer.surface, answer.camera, truth, true_surface)
     true_views = _views(true_surface, truth, ALL_TURNS_DEG, size)
 
     mean_shape = template_answer(template, answer.camera, image, mask, answer.shift_ndc)

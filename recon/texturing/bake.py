@@ -37,6 +37,8 @@ class BakedTexture:
         frontal: [Ht, Wt], `seen` times the cosine between surface and viewing ray: how large the photo showed it.
         seen_fraction: mean of `seen` over the layout.
         vertex_seen: [V], the same at the vertices.
+        mean_colour: [3] of the body before cloth was continued, photographed or guessed by networks; tells
+            exposures apart. None for that of the texture.
     """
 
     texture: Float[Tensor, "3 Ht Wt"]
@@ -44,6 +46,7 @@ class BakedTexture:
     frontal: Float[Tensor, "Ht Wt"]
     seen_fraction: float
     vertex_seen: Float[Tensor, " V"]
+    mean_colour: Float[Tensor, " 3"] | None = None
 
 
 def bake_texture(

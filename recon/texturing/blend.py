@@ -12,6 +12,7 @@ from torch import Tensor
 from recon.render.shading import spherical_harmonic_lighting
 from recon.structures import Attributes, Camera
 from recon.texturing.bake import BakedTexture, PointView, SurfaceView, eroded, outline_weight
+from recon.texturing.cloth import BodyMap, continued
 from recon.texturing.fields import enlarged
 from recon.texturing.fill import ColourPyramid
 from recon.texturing.layout import BLUR_LEVEL, TexelLayout
@@ -26,6 +27,8 @@ class TextureBlender:
 
     def __init__(self, layout: TexelLayout) -> None:
         self._layout = layout
+        places = layout.padded(layout.over_texels(layout.template.vertices).T)
+        self._body = BodyMap.of(places, layout.placed(torch.ones_like(layout.texels, dtype=torch.float32)) > 0)
 
     @torch.no_grad()
     def __call__(
@@ -53,8 +56,12 @@ class TextureBlender:
         correction = layout.over_texels(self._correction(at_vertices, person, painted))
         colour = (painted.flatten(1)[:, layout.texels] + correction.T).clamp(0, 1)
         shown = texels.seen.nonzero()[:, 0]
-        seen = texels.seen[shown]
-        colour[:, shown] = person.at(texels.points[shown]).T * seen + colour[:, shown] * (1 - seen)
+        photo = torch.zeros_like(colour)
+        photo[:, shown] = person.at(texels.points[shown]).T
+        mean_colour = (photo * texels.seen + colour * (1 - texels.seen)).mean(dim=1)
+        guess = continued(layout.padded(photo), layout.placed(texels.seen), layout.padded(colour), self._body)
+        colour = guess.flatten(1)[:, layout.texels]
+        colour = photo * texels.seen + colour * (1 - texels.seen)
         frontal = layout.placed(texels.seen * texels.facing)
         return BakedTexture(
             layout.padded(colour.clamp(0, 1)),
@@ -62,6 +69,7 @@ class TextureBlender:
             frontal,
             float(texels.seen.mean()),
             at_vertices.seen,
+            mean_colour,
         )
 
     def _correction(self, vertices: PointView, person: ColourPyramid, painted: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ _AGREEMENT = 0.1
 """Colour distance (Euclidean, RGB 0..1) from the consensus at which a photo's colour counts exp(-1)."""
 
 _CONSENSUS_ROUNDS = 2
-_GUESS_WEIGHT = 0.2
+_GUESS_WEIGHT = 0.1
 """Of what a photo does not show, beside 1 for what it shows largest and straight."""
 
 _REFERENCE_WEIGHT = 6.0
@@ -104,7 +104,9 @@ class TextureFuser:
         """
         layout = self._layout
         colours = torch.stack([layout.at_vertices(photo.texture) for photo in photos])
-        mean = colours.mean(dim=1).clamp(min=0.01)
+        means = [photo.mean_colour for photo in photos]
+        mean = torch.stack([own.mean(dim=0) if m is None else m for own, m in zip(colours, means, strict=True)])
+        mean = mean.clamp(min=0.01)
         gain = (mean[reference] / mean).clamp(*_GAIN_LIMITS)
         colours = colours * gain[:, None]
         detail = (resolution / resolution.max()).square()

@@ -75,10 +75,10 @@ def test_a_painted_tint_is_matched_at_the_seam(blender, template):
     assert (behind - torch.tensor([0.5, 0.4, 0.4])).abs().max() < 0.1
 
 
-def test_details_of_the_guess_survive_behind(blender, template):
+def test_details_of_the_guess_survive_behind_where_the_photo_shows_another_colour(blender, template):
     painted = plain((0.5, 0.5, 0.5), TEXTURE).clone()
     painted[:, ::4] = 0.2
-    made = blend(blender, template, painted, plain((0.5, 0.5, 0.5), PHOTO))
+    made = blend(blender, template, painted, plain((1.0, 0.1, 0.1), PHOTO))
     assert made.texture[:, 20:44, 32].std(dim=1).min() > 0.1
 
 

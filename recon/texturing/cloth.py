@@ -1,0 +1,174 @@
+"""Cloth continued where the photo does not show it: stripes, prints, knit, seams and folds of the seen half.
+
+Half maps lie mirrored in a texture (recon.texturing.fields), so the other side of a limb, and the other limb, are
+flips. What is taken over keeps its place on the body: stripes meet at the sides. Single marks are left out: what
+differs from its left-right mirror image and from the guess (a bag, a cup, a hand), and a vertical opening or mark in
+the middle of the trunk that differs from both of its sides (an open coat, lapels, a logo). Heads have their own rule:
+the back of a head is what its crown is, hair or hat.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from recon.texturing.fields import enlarged
+from recon.texturing.fill import push_pull
+
+_HEAD_FROM = (0.845, 0.875)
+"""Share of the body's height at which the head begins: no cloth above, all cloth below."""
+
+_CROWN_FROM = 0.95
+_COARSE = 1 / 48
+"""Reach of the blur that tells colours from details, as a share of the texture's rows."""
+
+_CONFIDENT = (0.55, 0.95)
+_AGREEING = (0.13, 0.35)
+"""Colour distances between taken over and guessed at which the former counts exp(-1): of single things, of pairs."""
+
+_ALIKE = 0.12
+_SIDES = (0.5, 0.85)
+"""Of half a trunk's width: where it shows its cloth beside an opening."""
+
+
+@dataclass(frozen=True)
+class BodyMap:
+    """Parts of the body on a texture; rows and columns as in the texture.
+
+    Attributes:
+        cloth: [H, W] 1 where clothes are continued, 0 on the head.
+        crown: [H, W] true on the uppermost part of the head.
+        scalp: [H, W] 1 on the back of the head, down to the neck.
+        across: [H, W] distance from the middle as a share of half the trunk's width; above 1 beside the trunk.
+        fold: [H, W] column of the side of the trunk that stands in for each column of the middle.
+    """
+
+    cloth: Float[Tensor, "H W"]
+    crown: Bool[Tensor, "H W"]
+    scalp: Float[Tensor, "H W"]
+    across: Float[Tensor, "H W"]
+    fold: Tensor
+
+    @staticmethod
+    def of(places: Float[Tensor, "3 H W"], on_layout: Bool[Tensor, "H W"]) -> "BodyMap":
+        """From the template's places of all texels."""
+        _, y, z = places
+        low, high = y[on_layout].min(), y[on_layout].max()
+        height = (y - low) / (high - low)
+        start, end = _HEAD_FROM
+        cloth = 1 - ((height - start) / (end - start)).clamp(0, 1)
+        crown = on_layout & (height > _CROWN_FROM)
+        scalp = ((height - start) / (end - start)).clamp(0, 1) * torch.sigmoid(-z / (0.02 * (high - low)))
+        columns = on_layout.shape[1]
+        middle = (columns - 1) / 2
+        offset = (torch.arange(columns, device=y.device) - middle).expand(on_layout.shape)
+        half = _half_widths(on_layout)
+        across = offset.abs() / half.clamp(min=1e-3)[:, None]
+        side = middle + torch.sign(offset) * half[:, None] * (0.9 - 0.8 * across.clamp(max=0.5))
+        fold = torch.where(across < 0.5, side.round(), offset + middle).long().clamp(0, columns - 1)
+        return BodyMap(cloth, crown, scalp, across, fold)
+
+
+def _half_widths(on_layout: Tensor) -> Tensor:
+    """[H] half the width, texels, of what lies around the middle column of each row; 0 between the legs."""
+    columns = on_layout.shape[1]
+    right = on_layout[:, columns // 2 :].long().cumprod(dim=1).sum(dim=1)
+    left = on_layout[:, : columns // 2].flip(1).long().cumprod(dim=1).sum(dim=1)
+    return torch.minimum(left, right).float()
+
+
+def continued(
+    photo: Float[Tensor, "3 H W"], seen: Float[Tensor, "H W"], guess: Float[Tensor, "3 H W"], body: BodyMap
+) -> Float[Tensor, "3 H W"]:
+    """The guess with cloth and hair continued from what the photo shows.
+
+    Args:
+        photo: the photo's colours where it shows the surface, anything elsewhere.
+        seen: 0..1 how well it shows it.
+        guess: colours for what it does not show.
+        body: of the same texture.
+    """
+    low, high = _CONFIDENT
+    trust = ((seen - low) / (high - low)).clamp(0, 1)
+    if not bool((trust > 0).any()):
+        return guess
+    sigma = _COARSE * photo.shape[1]
+    colour = _blurred(photo, trust, sigma)
+    photo, trust, colour = _without_opening(photo, trust, colour, body)
+    twins = (colour - colour.flip(2)).square().sum(dim=0).sqrt()
+    paired = torch.exp(-((twins / _ALIKE) ** 2)) * trust.flip(1).clamp(min=0.3)
+    reach = _AGREEING[0] + (_AGREEING[1] - _AGREEING[0]) * paired
+    guessed = _blurred(guess, torch.ones_like(trust), sigma)
+    total, weights = torch.zeros_like(photo), torch.zeros_like(trust)
+    strength = torch.zeros_like(trust)
+    for flips, preference in (((-2,), 1.0), ((-1,), 0.3), ((-2, -1), 0.3)):
+        shown = trust.flip(flips)
+        away = (colour.flip(flips) - guessed).square().sum(dim=0) / reach.flip(flips) ** 2
+        # A mark is far from the guess all over; its edges, which are nearer, go with it.
+        agreed = shown * torch.exp(-_blurred(away[None], shown, sigma / 2)[0])
+        part = (preference * agreed) ** 2
+        total, weights = total + part * photo.flip(flips), weights + part
+        strength = torch.maximum(strength, agreed)
+    cloth = total / weights.clamp(min=1e-6)
+    share = _blurred(strength[None], torch.ones_like(trust), 0.2 * sigma)[0] * body.cloth
+    share = torch.where(weights > 1e-6, share, torch.zeros_like(share))
+    return _with_hair(guess + share * (cloth - guess), photo, trust, body)
+
+
+def _without_opening(photo: Tensor, trust: Tensor, colour: Tensor, body: BodyMap) -> tuple[Tensor, Tensor, Tensor]:
+    """Photo, trust and colours with the sides of the trunk in the middle, where the middle is something else."""
+    beside = ((body.across > _SIDES[0]) & (body.across < _SIDES[1])).to(trust) * trust
+    middle = photo.shape[2] // 2
+    left, right = (_row_means(colour, beside, half) for half in (slice(None, middle), slice(middle, None)))
+    alike = torch.exp(-(((left - right).square().sum(dim=0).sqrt() / _ALIKE) ** 2))
+    away = (colour - ((left + right) / 2)[:, :, None]).square().sum(dim=0).sqrt() / _ALIKE
+    other = (1 - torch.exp(-(away**2))) * alike[:, None] * (body.across < _SIDES[0]) * body.cloth
+    other = _blurred(other[None], torch.ones_like(trust), _COARSE * len(trust) / 2)[0]
+    rows = torch.arange(len(trust), device=trust.device)[:, None]
+    folded, folded_trust, folded_colour = (field[..., rows, body.fold] for field in (photo, trust, colour))
+    share = ((other - 0.25) / 0.25).clamp(0, 1) * (folded_trust > 0)
+    return (
+        photo + share * (folded - photo),
+        trust + share * (folded_trust - trust),
+        colour + share * (folded_colour - colour),
+    )
+
+
+def _row_means(colour: Tensor, weight: Tensor, columns: slice) -> Tensor:
+    """[3, H] mean colours of rows, taken together with the rows around."""
+    weight = weight[:, columns]
+    total = torch.cat(((colour[:, :, columns] * weight).sum(dim=2), weight.sum(dim=1)[None]))
+    reach = 2 * round(_COARSE * total.shape[1] / 2) + 1
+    total = functional.avg_pool1d(total[None], reach, stride=1, padding=reach // 2)[0]
+    return total[:3] / total[3:].clamp(min=1e-6)
+
+
+def _with_hair(texture: Tensor, photo: Tensor, trust: Tensor, body: BodyMap) -> Tensor:
+    """The back of the head with the colour and texture of the crown as the photo shows it from the front."""
+    half = len(trust) // 2
+    shown = trust[half:] * body.crown[half:]
+    rows = int(body.crown[half:].any(dim=1).sum())
+    if rows < 2 or shown.sum() < 0.25 * body.crown[half:].sum():
+        return texture
+    down = torch.arange(half - 1, -1, -1, device=trust.device)
+    source = rows - 1 - ((down % (2 * rows)) - rows + 0.5).abs().floor().long().clamp(max=rows - 1)
+    hair = push_pull(photo[:, half:], shown)[:, source]
+    share = body.scalp[:half]
+    return torch.cat((texture[:, :half] + share * (hair - texture[:, :half]), texture[:, half:]), dim=1)
+
+
+def _blurred(values: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"], sigma: float) -> Float[Tensor, "C H W"]:
+    """Gaussian means of what has weight, worked out on fewer pixels; nothing is left of what has none near."""
+    step = max(1, int(sigma / 2))
+    joined = functional.avg_pool2d(torch.cat((values * weight, weight[None])), step, ceil_mode=True)
+    reach = max(1, round(2.5 * sigma / step))
+    steps = torch.arange(-reach, reach + 1, dtype=values.dtype, device=values.device)
+    kernel = torch.exp(-(steps**2) / (2 * (max(sigma, 0.3) / step) ** 2))
+    joined = joined[:, None]
+    for shape, padding in (((1, 1, -1, 1), (reach, 0)), ((1, 1, 1, -1), (0, reach))):
+        joined = functional.conv2d(joined, (kernel / kernel.sum()).view(shape), padding=padding)
+    joined = enlarged(joined.transpose(0, 1), joined.shape[2] * step, joined.shape[3] * step)[0]
+    joined = joined[:, : values.shape[1], : values.shape[2]]
+    return joined[:-1] / joined[-1:].clamp(min=1e-4)

@@ -15,7 +15,7 @@ from mmgen.cli.options import (
     weights_option,
 )
 from mmgen.cli.output import print_json, say
-from mmgen.cli.run_report import items_exit_code, say_errors
+from mmgen.cli.run_report import items_exit_code, say_errors, say_plan
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -69,10 +69,9 @@ def command(
 
     glbs, photos = _contents(source, limit)
     if dry_run:
-        say(f"would read {len(glbs) or len(photos)} {'meshes' if glbs else 'photos'} and write {display_name(out)}")
-        if as_json:
-            print_json({"schema": "mmgen.camera_stats/1", "dry_run": True, "n": len(glbs) or len(photos)})
-        return 0
+        count = len(glbs) or len(photos)
+        text = f"would read {count} {'meshes' if glbs else 'photos'} and write {display_name(out)}"
+        return say_plan(text, {"schema": "mmgen.camera_stats/1", "dry_run": True, "n": count}, as_json)
     named = None if weights is None else required_weights(weights)
     prototypes = known_prototypes([path for path in {named, bundled_weights_path()} if path is not None])
     failures: list[ItemError] = []

@@ -8,7 +8,7 @@ import click
 from mmgen.cli.options import out_option, report_options, workers_option
 from mmgen.cli.output import print_json, say
 from mmgen.cli.photo_runs import photo_remarks
-from mmgen.cli.run_report import RunConsole, nothing_written
+from mmgen.cli.run_report import RunConsole, say_plan
 from mmgen.core.listing import display_name
 
 
@@ -22,9 +22,8 @@ def command(out: Path, workers: int | None, dry_run: bool, as_json: bool) -> int
     Needs no network and no GPU. The photos show procedural people who do not exist.
     """
     if dry_run:
-        say(f"would reconstruct the bundled photos into {display_name(out)}")
-        nothing_written()
-        return 0
+        text = f"would reconstruct the bundled photos into {display_name(out)}"
+        return say_plan(text, {"schema": "mmgen.demo/1", "dry_run": True, "out": display_name(out)}, as_json)
     say("mmgen demo: about half a minute, and some ten seconds more the first time, to compile the renderer")
     from mmgen.demo import run_demo
     from mmgen.work.engine import default_workers

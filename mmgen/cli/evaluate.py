@@ -19,7 +19,7 @@ from mmgen.cli.options import (
     weights_option,
 )
 from mmgen.cli.output import print_json, say
-from mmgen.cli.run_report import Remark, RunConsole, failed, nothing_written, say_ending
+from mmgen.cli.run_report import Remark, RunConsole, failed, say_ending, say_plan
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -178,9 +178,6 @@ def _show_plan(order: "EvaluateConfig", as_json: bool) -> int:
 
     items, split = plan(order)
     with_mask, with_truth = sum(item.mask is not None for item in items), sum(item.truth is not None for item in items)
-    if as_json:
-        found = {"images": len(items), "mask_files": with_mask, "truth_files": with_truth}
-        print_json({"schema": "mmgen.evaluate.plan/1", "split": split, **found})
-    say(f"would score {len(items)} photos ({split}); {with_mask} have a mask file, {with_truth} have truth")
-    nothing_written()
-    return 0
+    found = {"images": len(items), "mask_files": with_mask, "truth_files": with_truth}
+    text = f"would score {len(items)} photos ({split}); {with_mask} have a mask file, {with_truth} have truth"
+    return say_plan(text, {"schema": "mmgen.evaluate.plan/1", "split": split, **found}, as_json)

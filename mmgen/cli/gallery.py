@@ -8,7 +8,7 @@ import click
 from mmgen.cli.options import PATH, accepted_option, dry_run_option, json_option, limit_option, out_option
 from mmgen.cli.output import print_json, say
 from mmgen.cli.progress import progress
-from mmgen.cli.run_report import error_data, items_exit_code, nothing_written, say_errors
+from mmgen.cli.run_report import error_data, items_exit_code, say_errors, say_plan
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -55,11 +55,8 @@ def command(
 
     items = [item for item in collect_items(meshes) if item.verdict == "accepted" or not accepted_only][:limit]
     if dry_run:
-        say(f"would put {len(items)} items on {display_name(out)}")
-        if as_json:
-            print_json({"out": display_name(out), "items": [item.name for item in items], "dry_run": True})
-        nothing_written()
-        return 0
+        plan = {"out": display_name(out), "items": [item.name for item in items], "dry_run": True}
+        return say_plan(f"would put {len(items)} items on {display_name(out)}", plan, as_json)
     with progress("gallery", len(items)) as reporter:
         gallery = build_gallery(title or display_name(meshes.resolve().name), items, reporter.advance)
     write_bytes_atomic(out, gallery.page)

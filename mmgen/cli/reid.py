@@ -16,7 +16,7 @@ from mmgen.cli.options import (
 )
 from mmgen.cli.output import EXIT_INTERRUPTED, print_json, say
 from mmgen.cli.progress import progress
-from mmgen.cli.run_report import SAVING, RunConsole, nothing_written
+from mmgen.cli.run_report import SAVING, RunConsole, nothing_written, say_plan
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -193,11 +193,9 @@ def _plan_comparison(order: "ComparisonOrder", as_json: bool) -> int:
 
     runs = runs_of(order)
     todo = [run.name for run in runs if not run.is_done]
-    if as_json:
-        print_json({"schema": "mmgen.reid.compare.plan/1", "runs": [run.name for run in runs], "to_do": todo})
-    say(f"{len(todo)} of {len(runs)} runs to do, {order.manifest.steps or 'their own numbers of'} updates each")
-    nothing_written()
-    return 0
+    text = f"{len(todo)} of {len(runs)} runs to do, {order.manifest.steps or 'their own numbers of'} updates each"
+    plan = {"schema": "mmgen.reid.compare.plan/1", "runs": [run.name for run in runs], "to_do": todo}
+    return say_plan(text, plan, as_json)
 
 
 def _compare(order: "ComparisonOrder", as_json: bool) -> int:
@@ -286,11 +284,8 @@ def _forecast(order: "TrainOrder", as_json: bool) -> int:
         "steps": steps,
         "batch_photos": order.manifest.batch.photos,
     }
-    if as_json:
-        print_json(plan)
-    say(
+    text = (
         f"{len(chosen.photos) - chosen.virtual} real photos of {chosen.real_identities} identities, {chosen.virtual} "
         f"virtual ones of {chosen.virtual_identities}; {steps} steps of {order.manifest.batch.photos} photos"
     )
-    nothing_written()
-    return 0
+    return say_plan(text, plan, as_json)

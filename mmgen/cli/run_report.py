@@ -160,6 +160,15 @@ def nothing_written() -> None:
     say("nothing was written")
 
 
+def say_plan(text: str, data: Mapping[str, Any], as_json: bool) -> int:
+    """Tell what a run would do, and print it where `as_json`; the exit code of a dry run."""
+    if as_json:
+        print_json(data)
+    say(text)
+    nothing_written()
+    return 0
+
+
 def items_exit_code(done: int, failures: int) -> int:
     """0 where nothing failed, 3 where something did, 4 where everything did."""
     if not failures:

@@ -11,7 +11,7 @@ from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import PATH, choice_option, report_options, seed_option, spread_options
 from mmgen.cli.output import EXIT_INTERRUPTED, EXIT_NOTHING_DONE, print_json, say
 from mmgen.cli.progress import duration
-from mmgen.cli.run_report import Remark, RunConsole, failed, items_exit_code, nothing_written, say_ending
+from mmgen.cli.run_report import Remark, RunConsole, failed, items_exit_code, say_ending, say_plan
 from mmgen.core.listing import display_name
 from mmgen.work.records import Shard
 
@@ -192,11 +192,8 @@ def _forecast(out: Path, plan: "CrowdPlan", workers: int, as_json: bool) -> int:
     from mmgen.templates import named_template
 
     expected = forecast(CrowdWriter(out, plan, named_template("person")), workers)
-    if as_json:
-        print_json({"schema": "mmgen.synth.plan/1", "out": display_name(out), **expected})
-    say(
+    text = (
         f"{expected['identities_todo']} identities to make, {expected['images_todo']} images; about "
         f"{expected['bytes'] / 1e6:.0f} MB and {duration(expected['seconds'])} with {workers} workers"
     )
-    nothing_written()
-    return 0
+    return say_plan(text, {"schema": "mmgen.synth.plan/1", "out": display_name(out), **expected}, as_json)

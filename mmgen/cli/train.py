@@ -7,7 +7,7 @@ import click
 
 from mmgen.cli.options import PATH, device_option, report_options, seed_option, training_options
 from mmgen.cli.output import EXIT_INTERRUPTED, print_json, say
-from mmgen.cli.run_report import SAVING, RunConsole, nothing_written
+from mmgen.cli.run_report import SAVING, RunConsole, say_plan
 from mmgen.core.listing import display_name
 
 if TYPE_CHECKING:
@@ -130,9 +130,6 @@ def _forecast(order: "TrainOrder", as_json: bool) -> int:
         "batch_photos": order.manifest.data.batch_photos,
         "length": length,
     }
-    if as_json:
-        print_json(plan)
     amount = ", ".join(f"{value:g} {name.replace('_', ' ')}" for name, value in length.items())
-    say(f"{len(split.train)} photos to train on, {len(split.validation)} held out; {amount} on {plan['device']}")
-    nothing_written()
-    return 0
+    photos = f"{len(split.train)} photos to train on, {len(split.validation)} held out"
+    return say_plan(f"{photos}; {amount} on {plan['device']}", plan, as_json)

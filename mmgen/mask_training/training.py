@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +19,6 @@ FROZEN_BLOCKS = 3
 """The first blocks of the trunk, which stay as they are while `Stage.is_trunk_whole` is False."""
 
 WARM_STEPS = 60
-DECAY = 0.998
-"""Of the moving average of the weights."""
 WEIGHTS = {"rough": 0.3, "quality": 0.1, "person": 0.3, "back": 0.7, "turn": 0.2, "count": 0.08, "cut": 0.15}
 PHOTO_FACING = 0.3
 """Weight of the facing of people in photos, nearly all of whom are seen from the front."""
@@ -36,6 +34,8 @@ class Stage:
         batch: scenes per step.
         trunk_rate, rate: highest learning rates of the trunk and of all else; a cosine to a fiftieth over the stage.
         is_trunk_whole: whether the trunk's first blocks learn too.
+        decay: of the moving average of the weights.
+        shares: how often each kind of scene is drawn; None for `SHARES`.
     """
 
     steps: int
@@ -45,6 +45,8 @@ class Stage:
     trunk_rate: float = 4e-4
     rate: float = 3e-3
     is_trunk_whole: bool = False
+    decay: float = 0.998
+    shares: Mapping[str, float] | None = None
 
     def share_at(self, step: int) -> float:
         """Of the highest learning rates, at a step of this stage."""
@@ -116,7 +118,7 @@ def train(sources: Sources, stages: Sequence[Stage], run: Run, trunk: Path | Non
         stage = stages[number]
         figures = _step(network, optimiser, stage, step - int(ends[number]) + stage.steps,
                         draw_batch(sources, stage, (run.seed, step)))  # fmt: skip
-        _averaged(average, network, step)
+        _averaged(average, network, min(stage.decay, (1 + step) / (10 + step)))
         step += 1
         for name, value in figures.items():
             found.setdefault(name, []).append(value)
@@ -131,7 +133,7 @@ def train(sources: Sources, stages: Sequence[Stage], run: Run, trunk: Path | Non
 def draw_batch(sources: Sources, stage: Stage, seed: tuple[int, int]) -> Batch:
     """The scenes of a step; the seed decides them."""
     generator = np.random.default_rng(seed)
-    scenes = Scenes(sources, (stage.height, stage.width), SHARES)
+    scenes = Scenes(sources, (stage.height, stage.width), stage.shares or SHARES)
     return stacked([scenes.draw(generator) for _ in range(stage.batch)])
 
 
@@ -214,8 +216,7 @@ def _optimiser(network: PersonNetwork) -> torch.optim.Optimizer:
     return torch.optim.AdamW([{"params": trunk}, {"params": others}], weight_decay=1e-3)
 
 
-def _averaged(average: dict[str, Tensor], network: PersonNetwork, step: int) -> None:
-    decay = min(DECAY, (1 + step) / (10 + step))
+def _averaged(average: dict[str, Tensor], network: PersonNetwork, decay: float) -> None:
     for name, value in network.state_dict().items():
         if value.is_floating_point():
             average[name].lerp_(value, 1 - decay)

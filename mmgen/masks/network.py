@@ -33,7 +33,7 @@ PERSON_CHANCE = 0.5
 BACK_CHANCE = 0.5
 """From this on a person is seen from behind; set on avatars that were held out."""
 
-_FACING_DOUBT = 0.15
+_FACING_DOUBT = 0.1
 """Chances of a back that lie nearer to `BACK_CHANCE` say nothing."""
 
 WIDEST_CROP = 0.7
@@ -41,6 +41,9 @@ WIDEST_CROP = 0.7
 
 SEARCH_ROWS = 1024
 """Height of the copy in which a larger photo is searched."""
+
+_LEAST_SOBER = 0.25
+"""Quality times chance of a person, below which nobody is there; from here to what is asked, somebody is seen badly."""
 
 _THRESHOLD = 128
 _MARGIN = 0.07
@@ -70,7 +73,7 @@ def guess_people(rgb: NDArray[np.uint8], name: str) -> tuple[Guess, ...]:
     people = _searched(model, rgb, middle)
     if people:
         return tuple(people)
-    if not is_somebody(middle):
+    if _sober(middle).quality < _LEAST_SOBER:
         raise ItemError(
             "no_person",
             f"{name} would be of nobody: the network sees no person in this photo",
@@ -184,8 +187,9 @@ def _look(model: PersonModel, rgb: NDArray[np.uint8], box: tuple[int, int, int, 
 
 
 def _sober(guess: Guess) -> Guess:
-    """A guess without quality where nobody is there."""
-    return guess if is_somebody(guess) else Guess(guess.mask, 0.0, guess.signs)
+    """A guess whose quality counts for as much as it is likely that anybody is there: many looks find many things."""
+    chance = guess.signs.person if guess.signs is not None and is_somebody(guess) else 0.0
+    return Guess(guess.mask, guess.quality * chance, guess.signs)
 
 
 def _closer(values: NDArray[np.uint8], window: Window, photo_size: tuple[int, int]) -> Window | None:

@@ -150,6 +150,19 @@ def compare_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any
         return _plan_comparison(order, as_json) if dry_run else _compare(order, as_json)
 
 
+@command.command("tables")
+@click.argument("page", type=PATH)
+def tables_command(page: Path) -> None:
+    """Make the tables of a Markdown PAGE from the comparisons that it names.
+
+    Between <!-- results: FILE --> and <!-- end of results --> everything is written anew from FILE, the compare.json of
+    `mmgen reid compare`, relative to PAGE.
+    """
+    from mmgen.reid_runs.result_pages import update_page
+
+    say(f"{update_page(page)} blocks of results in {display_name(page)}")
+
+
 @command.command("subset")
 @click.option("--data", type=PATH, required=True, help="Market-1501, or a folder in its layout.")
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True), required=True, help="Of the training identities.")

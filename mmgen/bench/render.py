@@ -12,8 +12,9 @@ from torch import Tensor
 
 from mmgen.bench import deodr
 from mmgen.bench.scenes import SCENES, Scene, SceneSpec, build_scene
-from mmgen.bench.timing import Task, interleaved, machine, one_thread, per_item_ms, versions
+from mmgen.bench.timing import Task, interleaved, machine, per_item_ms, versions
 from mmgen.core.version import __version__
+from mmgen.work.pool import one_thread
 from recon.render import RenderSettings, render
 from recon.render.api import dibr_rasterization
 

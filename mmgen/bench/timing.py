@@ -5,8 +5,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +41,6 @@ def per_item_ms(seconds: Sequence[float], items: int) -> dict[str, float]:
     """Median, lowest and highest milliseconds per item."""
     ms = [1e3 * value / items for value in seconds]
     return {"median": statistics.median(ms), "lowest": min(ms), "highest": max(ms)}
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """torch, and the renderer with it, on one thread inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def machine() -> dict[str, Any]:

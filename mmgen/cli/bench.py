@@ -141,7 +141,7 @@ def bench_ablations(manifests: tuple[Path, ...], dry_run: bool, as_json: bool, *
     interruption: it goes on.
     """
     from mmgen.bench.ablations import AblationPlan, run_ablations, write_table
-    from mmgen.bench.timing import one_thread
+    from mmgen.work.pool import one_thread
 
     plan = AblationPlan(
         manifests=tuple(dict.fromkeys(manifests)),

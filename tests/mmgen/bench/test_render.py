@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from mmgen.bench import deodr, render
 from mmgen.bench.scenes import SCENES, SceneSpec, build_scene
-from mmgen.bench.timing import interleaved, one_thread, per_item_ms, versions
+from mmgen.bench.timing import interleaved, per_item_ms, versions
 from mmgen.cli import cli
 
 TINY = SceneSpec("tiny", 1, 24, 16, 2)

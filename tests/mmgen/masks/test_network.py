@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from mask_files import find, save
 from PIL import Image, ImageDraw
@@ -102,6 +103,38 @@ def test_a_wide_photo_of_a_thing_is_refused() -> None:
     draw.rectangle((10, 120, 110, 150), fill=(60, 60, 70))
     with pytest.raises(ItemError, match="sees no person"):
         network.guess_people(np.asarray(photo), "mask")
+
+
+@pytest.mark.parametrize("name", ["rocket", "coffee", "chelsea"])
+def test_photos_of_things_and_animals_show_nobody(name: str) -> None:
+    with pytest.raises(ItemError, match="sees no person") as caught:
+        network.guess_people(getattr(skimage.data, name)(), "mask")
+    assert caught.value.code == "no_person"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nobody_is_made_of_sky(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    photo = np.linspace((90, 150, 220), (220, 230, 245), 240).astype(np.uint8)[:, None].repeat(360, axis=1)
+    image = Image.fromarray(photo)
+    draw = ImageDraw.Draw(image)
+    for level in (110, 150, 190):
+        ridge = [(x, level + float(generator.normal(0, 14))) for x in range(0, 361, 40)]
+        colour = tuple(int(value) for value in generator.integers(30, 160, 3))
+        draw.polygon([*ridge, (360, 240), (0, 240)], fill=colour)
+        x = int(generator.integers(20, 340))
+        draw.rectangle((x, level - 30, x + 4, level + 10), fill=(70, 50, 30))
+        draw.ellipse((x - 14, level - 60, x + 18, level - 20), fill=(30, 90, 40))
+    with pytest.raises(ItemError, match="sees no person"):
+        network.guess_people(np.asarray(image), "mask")
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_people_side_by_side_are_as_many(count: int) -> None:
+    photo = np.hstack([picture().image[:, ::-1] if number % 2 else picture().image for number in range(count)])
+    people = network.guess_people(np.ascontiguousarray(photo), "mask")
+    middles = [np.flatnonzero((guess.mask >= 128).any(axis=0)).mean() / 128 for guess in people]
+    assert [int(middle) for middle in middles] == list(range(count))
 
 
 # Framing

@@ -116,3 +116,9 @@ def test_the_readme_links_every_page() -> None:
     )
     for page in ROOT.glob("docs/**/*.md"):
         assert page.name in text, f"nobody finds {page.relative_to(ROOT)}"
+
+
+def test_contributing_names_files_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:mmgen|recon|reid|tests|manifests|docs)/[\w./-]*)`", text))
+    assert len(named) > 20 and not [name for name in named if not (ROOT / name).exists()]

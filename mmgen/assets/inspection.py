@@ -73,6 +73,7 @@ def inspect_run(folder: Path, records: Sequence[Record]) -> dict[str, Any]:
         ),
         "mask_source": _counts(record.mask_source for record in records if record.mask_source),
         "mask_iou": quality([record.mask_iou for record in records if record.mask_iou is not None]),
+        "confidence": quality([record.confidence for record in records if record.confidence is not None]),
         "ssim": quality([record.ssim for record in records if record.ssim is not None]),
         "seconds": {"total": sum(seconds), "median": median(seconds), "max": max(seconds)} if seconds else None,
         "weights_sha256": _counts(record.weights_sha256 for record in records),

@@ -89,6 +89,7 @@ DEFAULT_TEXTURE_SIZE = "512x256"
     default=0.0,
     help="Put assets whose silhouette fits worse than this into rejected/.",
 )
+@click.option("--strict", is_flag=True, help="Put assets of low confidence into rejected/, too.")
 @click.option(
     "--by-identity",
     is_flag=True,
@@ -140,7 +141,7 @@ def _batch(sources: tuple[Path, ...], out: Path, redo: Any, options: dict[str, A
     method = ReconstructOptions(**chosen, device=options["device"])
     return BatchConfig(
         items=select(items, shard, options["limit"]),
-        job=job_of(method, out, options["min_iou"], f"errors-{shard}.log"),
+        job=job_of(method, out, options["min_iou"], f"errors-{shard}.log", strict=options["strict"]),
         shard=shard,
         workers=options["workers"] or default_workers(options["device"]),
         redo=redo,

@@ -37,6 +37,8 @@ def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[t
         pairs.append(("Review", item.verdict))
     if item.low_confidence is not None:
         pairs.append(("Low confidence", item.low_confidence))
+    if item.confidence is not None:
+        pairs.append(("Confidence", f"{item.confidence:.2f}"))
     if item.mask_iou is not None:
         pairs.append(("Outline (MaskIoU)", f"{item.mask_iou:.3f}"))
     if item.ssim is not None:

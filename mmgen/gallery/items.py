@@ -28,6 +28,7 @@ class GalleryItem:
         mask_source: Where the mask came from, or None.
         mask_quality: How far to trust a guessed mask, 0..1; None for a given one.
         low_confidence: Why somebody should look at it, or None.
+        confidence: How far to trust it, 0..1, or None.
         photos: Where several photos made the mesh: each with its error, the one shown first.
         verdict: What somebody decided in a review, or None.
     """
@@ -47,6 +48,7 @@ class GalleryItem:
     low_confidence: str | None = None
     photos: tuple[PhotoRecord, ...] = ()
     verdict: Verdict | None = None
+    confidence: float | None = None
 
     @property
     def used_photos(self) -> tuple[PhotoRecord, ...]:
@@ -113,4 +115,5 @@ def _item(record: Record, name: str, meshes: Path) -> GalleryItem:
         low_confidence=low_confidence_reason(record),
         photos=record.photos,
         verdict=None if record.review is None else record.review.verdict,
+        confidence=record.confidence,
     )

@@ -18,7 +18,7 @@ from mmgen.masks.maskers import masker_title
 from mmgen.masks.network import network_sha256
 from mmgen.masks.structures import LOW_CONFIDENCE_QUALITY
 from mmgen.photos.inputs import REJECTED_FOLDER, InputItem, with_person
-from mmgen.work.records import NO_CHOICES, Facing, PersonRecord, PhotoRecord, Record
+from mmgen.work.records import LOW_CONFIDENCE, NO_CHOICES, Facing, PersonRecord, PhotoRecord, Record
 
 NO_WEIGHTS = "none"
 """In place of the hash of the weights where no networks are asked."""
@@ -26,7 +26,7 @@ NO_WEIGHTS = "none"
 POOR_FIT_IOU = 0.75
 """A guessed outline that the body meets worse than this may not be that of a whole person."""
 
-RESULT_FORMAT = 6
+RESULT_FORMAT = 7
 """Raised by hand whenever the same photo and options shall give other bytes than before; old ones are then redone."""
 
 
@@ -99,6 +99,7 @@ class Job:
         min_iou: Assets whose MaskIoU is below go to `rejected/`.
         log: File for the tracebacks of unexpected errors.
         weights_sha256: SHA-256 of the weights file, or `none`.
+        is_strict: Assets of low confidence go to `rejected/` too.
     """
 
     out: Path
@@ -108,6 +109,7 @@ class Job:
     min_iou: float
     log: Path
     weights_sha256: str = NO_WEIGHTS
+    is_strict: bool = False
 
     @property
     def options_sha256(self) -> str:
@@ -186,7 +188,7 @@ def success_record(job: Job, item: InputItem, made: Sequence[tuple[Reconstructed
         root=display_name(item.root),
         photos=first.photos,
     )
-    return apply_quality_gate(record if record.people else record.about(people[0]), item, job.min_iou)
+    return apply_quality_gate(record if record.people else record.about(people[0]), item, job)
 
 
 def _person_record(item: InputItem, result: ReconstructedLike, output_sha256: str) -> PersonRecord:
@@ -200,6 +202,8 @@ def _person_record(item: InputItem, result: ReconstructedLike, output_sha256: st
         mask_sha256=result.mask_sha256,
         output_sha256=output_sha256,
         facing=result.facing,
+        confidence=result.asset.provenance.get("confidence"),
+        doubts=tuple(result.asset.provenance.get("doubts", ())),
     )
 
 
@@ -220,8 +224,10 @@ def rounded_quality(quality: float | None) -> float | None:
     return None if quality is None else round(quality, 4)
 
 
-def low_confidence_reason(asset: Record | PersonRecord | ReconstructedLike) -> str | None:
-    """Why somebody should look at an asset whose outline was guessed; None where nothing speaks against it."""
+def low_confidence_reason(asset: Record | PersonRecord) -> str | None:
+    """Why somebody should look at an asset, and what to do; None where nothing speaks against it."""
+    if asset.confidence is not None:
+        return "; ".join(asset.doubts) if asset.confidence < LOW_CONFIDENCE else None
     if asset.mask_quality is None or asset.mask_iou is None:
         return None
     if asset.mask_quality < LOW_CONFIDENCE_QUALITY:
@@ -231,12 +237,12 @@ def low_confidence_reason(asset: Record | PersonRecord | ReconstructedLike) -> s
     return None
 
 
-def apply_quality_gate(record: Record, item: InputItem, min_iou: float) -> Record:
-    """The record of finished assets with status, place and reason as `min_iou` decides, for each person."""
+def apply_quality_gate(record: Record, item: InputItem, job: Job) -> Record:
+    """The record of finished assets with status, place and reason as `min_iou` and `strict` decide, for each person."""
     if not record.people:
-        return _gated(record, item.name, item.output, min_iou)
+        return _gated(record, item.name, item.output, job)
     people = tuple(
-        _gated(person, f"person {person.number} of {item.name}", with_person(item.output, person.number), min_iou)
+        _gated(person, f"person {person.number} of {item.name}", with_person(item.output, person.number), job)
         for person in record.people
     )
     best = max(people, key=lambda person: person.mask_iou)
@@ -246,16 +252,25 @@ def apply_quality_gate(record: Record, item: InputItem, min_iou: float) -> Recor
 Judged = TypeVar("Judged", Record, PersonRecord)
 
 
-def _gated(record: Judged, name: str, output: str, min_iou: float) -> Judged:
-    iou = record.mask_iou
-    if iou is None or iou >= min_iou:
+def _gated(record: Judged, name: str, output: str, job: Job) -> Judged:
+    iou, doubts = record.mask_iou, low_confidence_reason(record) if job.is_strict else None
+    if doubts is not None:
+        return replace(
+            record,
+            status="rejected",
+            output=f"{REJECTED_FOLDER}/{output}",
+            error="low_confidence",
+            message=f"{name}: {doubts}",
+            hint="Look at it; without --strict it is kept.",
+        )
+    if iou is None or iou >= job.min_iou:
         return replace(record, status="ok", output=output, error=None, message=None, hint=None)
     return replace(
         record,
         status="rejected",
         output=f"{REJECTED_FOLDER}/{output}",
         error="weak_silhouette",
-        message=f"MaskIoU {iou:.3f} of {name} is below {min_iou:g}",
+        message=f"MaskIoU {iou:.3f} of {name} is below {job.min_iou:g}",
         hint="Check its mask, raise --refine, or lower --min-iou.",
     )
 

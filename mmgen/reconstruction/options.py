@@ -147,7 +147,9 @@ def build_reconstructor(options: ReconstructOptions) -> ReconstructorLike:
     return NetworkReconstructor(options)
 
 
-def job_of(options: ReconstructOptions, out: Path, min_iou: float = 0.0, log_name: str = "errors.log") -> Job:
+def job_of(
+    options: ReconstructOptions, out: Path, min_iou: float = 0.0, log_name: str = "errors.log", *, strict: bool = False
+) -> Job:
     """What the items of a run with these options have in common.
 
     Args:
@@ -155,6 +157,7 @@ def job_of(options: ReconstructOptions, out: Path, min_iou: float = 0.0, log_nam
         out: the output folder.
         min_iou: assets whose MaskIoU is below go to `rejected/`.
         log_name: of the file for unexpected errors, below the folder for states of `out`.
+        strict: so do assets of low confidence.
 
     Raises:
         FatalError: as from `ReconstructOptions.weights_sha256`.
@@ -167,4 +170,5 @@ def job_of(options: ReconstructOptions, out: Path, min_iou: float = 0.0, log_nam
         min_iou=min_iou,
         log=out / STATE_FOLDER / log_name,
         weights_sha256=options.weights_sha256(),
+        is_strict=strict,
     )

@@ -21,7 +21,6 @@ from mmgen.masks.values import fit_to_photo, mask_values
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import InputItem, UsageError
 from mmgen.photos.memory import mask_from_memory, photo_from_memory
-from mmgen.reconstruction.job import low_confidence_reason
 from mmgen.reconstruction.network import NetworkReconstructor
 from mmgen.reconstruction.options import FacingChoice, ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared, prepare_photo
@@ -63,6 +62,11 @@ class Person:
     photo: int = 0
     number: tuple[int, int] = (1, 1)
     texture_codec: TextureCodec = "jpeg"
+
+    @property
+    def confidence(self) -> float:
+        """0..1 how far to trust it; below 0.5 `warnings` say why, and what to do."""
+        return float(self.asset.provenance["confidence"])
 
     @property
     def vertices(self) -> NDArray[np.float32]:
@@ -241,13 +245,13 @@ def as_list(values: Any) -> list[Any]:
 
 
 def _person(result: Reconstructed, prepared: Prepared, position: int, options: ReconstructOptions) -> Person:
-    reason = low_confidence_reason(result)
+    doubts = tuple(result.asset.provenance.get("doubts", ()))
     return Person(
         asset=result.asset,
         mask=prepared.found.mask,
         mask_iou=result.mask_iou,
         ssim=result.ssim,
-        warnings=result.notes if reason is None else (*result.notes, reason),
+        warnings=(*result.notes, *doubts),
         photo=position,
         number=result.person,
         texture_codec=options.texture_codec,

@@ -72,7 +72,7 @@ def make_plan(items: Sequence[InputItem], records: Mapping[str, Record], job: Jo
         if redo == "all" or record is None or not _is_up_to_date(item, record, job):
             todo.append(item)
             continue
-        new = apply_quality_gate(record, item, job.min_iou)
+        new = apply_quality_gate(record, item, job)
         if [asset.output for asset in new.assets] == [asset.output for asset in record.assets]:
             done.append(record)
         else:

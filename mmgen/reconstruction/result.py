@@ -11,6 +11,7 @@ from mmgen.assets.asset import Asset, place_on_ground
 from mmgen.assets.rig import rigged
 from mmgen.core.version import __version__
 from mmgen.masks.structures import Signs
+from mmgen.reconstruction.confidence import Evidence, confidence_of
 from mmgen.reconstruction.job import options_digest
 from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared
@@ -162,7 +163,15 @@ def provenance_of(item: Prepared, body: Body, origin: RunContext) -> dict[str, A
         "ssim": round(body.fit.ssim, 6),
         "seen_fraction": round(body.seen_fraction, 6),
         "stretched_triangles": body.stretched_triangles,
+        **_confidence(item, body, origin),
     }
+
+
+def _confidence(item: Prepared, body: Body, origin: RunContext) -> dict[str, Any]:
+    found, asked = item.found, item.facing is not None and origin.options.facing != "auto"
+    evidence = Evidence(found.mask, found.quality, body.fit.mask_iou, origin.options.steps > 0, item.signs, asked)
+    said = confidence_of(evidence)
+    return {"confidence": said.value, "doubts": list(said.doubts)}
 
 
 def signs_as_json(signs: Signs) -> dict[str, Any]:

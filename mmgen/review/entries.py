@@ -70,6 +70,7 @@ class Entry:
 
 def _figures(item: GalleryItem) -> dict[str, Any]:
     return {
+        "confidence": item.confidence,
         "mask_iou": item.mask_iou,
         "ssim": item.ssim,
         "why": [] if item.low_confidence is None else [item.low_confidence],

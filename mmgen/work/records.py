@@ -26,6 +26,10 @@ Facing = Literal["front", "back", "left", "right"]
 Verdict = Literal["accepted", "rejected"]
 
 
+LOW_CONFIDENCE = 0.5
+"""Somebody should look at assets whose confidence is below."""
+
+
 @dataclass(frozen=True)
 class Choices:
     """What a person chose for one asset in place of the run's options; None leaves the run's.
@@ -104,6 +108,8 @@ class PersonRecord:
     message: str | None = None
     review: Review | None = None
     facing: Facing | None = None
+    confidence: float | None = None
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,8 @@ class Record:
             mask are then of the hashes of all that have a part in it, MaskIoU and SSIM their means, weighted as in the
             shape.
         facing: Whether the asset has the person seen from the front or from behind.
+        confidence: How far to trust the asset, 0..1; None in records of older versions.
+        doubts: Why it is low and what to do, the worst first.
     """
 
     input: str
@@ -201,6 +209,8 @@ class Record:
     photos: tuple[PhotoRecord, ...] = ()
     review: Review | None = None
     facing: Facing | None = None
+    confidence: float | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def assets(self) -> "tuple[Record, ...]":

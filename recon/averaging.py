@@ -2,6 +2,9 @@
 
 Parameters and batch-norm statistics are averaged; every other buffer (counters, a template) is taken from the newest
 model.
+
+Not `torch.optim.swa_utils`: an average here is a value that a checkpoint holds beside many models, not a module that
+follows one, and its `update_bn` moves batches itself and knows neither several inputs nor the modes of other layers.
 """
 
 import copy

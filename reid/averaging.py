@@ -1,4 +1,8 @@
-"""An exponential average of a network's weights: a steadier copy to search with, and the teacher of unlabelled ones."""
+"""An exponential average of a network's weights: a steadier copy to search with, and the teacher of unlabelled ones.
+
+Not `torch.optim.swa_utils.AveragedModel`: its first update copies the network, its decay does not grow, and counters
+would be averaged like weights; with a function of our own for each it is no shorter.
+"""
 
 import copy
 

@@ -343,5 +343,3 @@ def _print_forecast(expected: dict[str, Any]) -> None:
         f"({expected['views_per_second']:.0f} per second); {expected['bytes'] / 1e6:,.0f} MB of shards, "
         f"{expected['store_bytes'] / 1e6:,.0f} MB beside them that may be deleted"
     )
-    parts = ", ".join(f"{name} {value:.2f} ms" for name, value in expected["milliseconds"].items())
-    say(f"measured on one core: {parts}")

@@ -28,28 +28,28 @@ def build(kind: type[Record], table: Any, key: str, without: Sequence[str] = ())
     """A dataclass from a table; keys that are not given keep their defaults.
 
     Args:
-        key: dotted path of the table, for messages.
+        key: dotted path of the table, for messages; empty for a whole file.
         without: fields that a table may not set.
 
     Raises:
         SettingError: an unknown or missing key, a value of another type, or one that the dataclass refuses.
     """
-    table = checked_value(dict, table, key)
+    table, prefix = checked_value(dict, table, key), f"{key}." if key else ""
     hints = get_type_hints(kind)
     known = {item.name: item for item in fields(kind) if item.name not in without}  # type: ignore[arg-type]
     for name in table:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise SettingError(f"{key}.{name}", f"is no setting; {advice}")
+            raise SettingError(f"{prefix}{name}", f"is no setting; {advice}")
     for name, item in known.items():
         if name not in table and item.default is MISSING and item.default_factory is MISSING:
-            raise SettingError(f"{key}.{name}", f"is missing; expected {_wanted(hints[name])}")
-    values = {name: checked_value(hints[name], value, f"{key}.{name}") for name, value in table.items()}
+            raise SettingError(f"{prefix}{name}", f"is missing; expected {_wanted(hints[name])}")
+    values = {name: checked_value(hints[name], value, f"{prefix}{name}") for name, value in table.items()}
     try:
         return kind(**values)
     except ValueError as error:
-        raise SettingError(key, f"is refused: {error}") from error
+        raise SettingError(key or "manifest", f"is refused: {error}") from error
 
 
 def checked_value(kind: Any, value: Any, key: str) -> Any:

@@ -1,13 +1,13 @@
 """Re-id manifests: what a training run is, as one TOML file, checked key by key when it is read."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
-from mmgen.core.settings import SettingError, build, checked_value
+from mmgen.core.settings import SettingError, build
 from mmgen.core.tables import read_tables
 from reid.config import AveragingConfig, LearnConfig, LossConfig, OptimiserConfig, Precision
 from reid.data.augmentation import Augmentation
@@ -175,24 +175,11 @@ class ReidManifest:
 
     def to_tables(self) -> dict[str, Any]:
         """Every setting, defaults included, as `read_reid_manifest` would read it again."""
-        tables: dict[str, Any] = {"about": self.about, "precision": self.precision}
-        tables |= {name: asdict(getattr(self, name)) for name in _SECTIONS}
+        tables = asdict(self)
         tables["length"] = {name: value for name, value in vars(self.length).items() if value}
         return tables
 
 
-_SECTIONS: dict[str, type] = {
-    "data": DataSection,
-    "model": ModelConfig,
-    "pretrained": PretrainedSection,
-    "batch": BatchSection,
-    "augmentation": Augmentation,
-    "loss": LossConfig,
-    "optimiser": OptimiserConfig,
-    "averaging": AveragingConfig,
-    "log": LogSection,
-    "length": LengthSection,
-}
 _WHOLE = ("length",)
 
 
@@ -216,30 +203,20 @@ def reid_manifest_from_tables(tables: Mapping[str, Any], name: str) -> ReidManif
         FatalError: `manifest_invalid`.
     """
     try:
-        return _manifest(tables)
+        return build(ReidManifest, tables, "")
     except SettingError as error:
         raise FatalError("manifest_invalid", f"{name}: {error}", "Correct the manifest or the --set option.") from error
 
 
-def _manifest(tables: Mapping[str, Any]) -> ReidManifest:
-    plain: dict[str, Any] = {"about": str, "precision": Precision}
-    for key in tables:
-        if key not in plain and key not in _SECTIONS:
-            raise SettingError(key, f"is no section; there are {', '.join(sorted((*plain, *_SECTIONS)))}")
-    if "length" not in tables:
-        raise SettingError("length", "is missing; give for instance [length] steps = 2000")
-    values = {key: checked_value(kind, tables[key], key) for key, kind in plain.items() if key in tables}
-    sections: dict[str, Any] = {key: build(kind, tables[key], key) for key, kind in _SECTIONS.items() if key in tables}
-    try:
-        return ReidManifest(**values, **sections)
-    except ValueError as error:
-        raise SettingError("manifest", f"is refused: {error}") from error
-
-
 def known_reid_keys() -> list[str]:
     """Every key that a manifest may hold, dotted, for documentation and tests."""
-    from reid.schedule import RateSchedule
 
-    names = [f"{section}.{item.name}" for section, kind in _SECTIONS.items() for item in fields(kind)]
-    names += [f"optimiser.schedule.{item.name}" for item in fields(RateSchedule)]
-    return sorted(["about", "precision", *names])
+    def keys(kind: Any, prefix: str) -> Iterator[str]:
+        hints = get_type_hints(kind)
+        for item in fields(kind):
+            yield prefix + item.name
+            if is_dataclass(hints[item.name]):
+                yield from keys(hints[item.name], f"{prefix}{item.name}.")
+
+    sections = {item.name for item in fields(ReidManifest)} - {"about", "precision"}
+    return sorted(set(keys(ReidManifest, "")) - sections)

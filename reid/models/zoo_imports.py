@@ -1,8 +1,9 @@
 """Importing torchvision, timm and torchreid, whose packages do not fit every torch and every machine.
 
 PyPI's torchvision is a CUDA build: beside a CPU-only torch its operators do not load, and it fails at
-`torchvision::nms`. No network here needs them, so declaring their signatures is enough. torchreid warns that its Cython
-evaluation is missing, which this package never uses.
+`torchvision::nms`. No network here needs them, so declaring their signatures is enough. (`recon.torchvision_shim` does
+the same: the two packages stand alone and must not import each other.) torchreid warns that its Cython evaluation is
+missing, which this package never uses.
 """
 
 import importlib

@@ -239,7 +239,7 @@ def test_the_readme_explains_every_key():
         (["data.identity_share=0.0"], "identity_share must lie in 0..1"),
         (["data.lowest_mask_area=2.0"], "the limits on virtual people must lie in 0..1"),
         (["log.steps=0"], "steps and checkpoint_steps must be at least 1"),
-        (["optics.focus=1"], "optics is no section"),
+        (["optics.focus=1"], "optics is no setting"),
         (['data.virtual_labels="unlabeled"'], "the averaged network is the teacher"),
     ],
 )

@@ -18,7 +18,7 @@ from recon.skinning import vertex_transforms
 from recon.template import Template
 
 LONGEST_M = 0.45
-SMOOTHING = (0.7, 0.7, 0.7, 0.7, 0.7, 0.4, 0.3, 0.2, 0.1, 0.0)
+SMOOTHING = (0.9, 0.9, 0.9, 0.9, 0.8, 0.6, 0.4, 0.2, 0.1, 0.0)
 """Share of the way to the neighbours' mean displacement, round by round."""
 
 ROUGH_ROUNDS = 7
@@ -27,7 +27,7 @@ ROUGH_ROUNDS = 7
 OWN_WEIGHT = 5.0
 """Of a vertex' own distance beside those of the middles of its edges: faces cut through a round body."""
 
-LARGEST_STEP_M = 0.015
+LARGEST_STEP_M = 0.025
 HEM_M = 0.04
 """Vertices this near to a hem go onto it: half the length of an edge."""
 
@@ -35,7 +35,10 @@ HEM_REACH_M = 0.18
 """Vertices this near to a hem move towards it."""
 
 HANGING = 1
-GRIP = 0.3
+HOLDING_SHARE = 0.35
+"""A vertex that moves this much with the hand, or more, goes all the way with what the hand carries."""
+
+GRIP = 0.1
 """Share of a hand's vertices that stay with the hand where it carries something."""
 DAMPING = 0.02
 """Of the way back to rest, where joints bend so far that little of a vertex' place at rest can be told."""
@@ -144,9 +147,11 @@ class Correspondence:
         for row, name in enumerate(self._names):
             own, theirs = _bone_frame(self._joints, self._names, name), _bone_frame(joints, self._names, name)
             local = (self._vertices - self._joints[row]) @ own * self._stretch(name, joints, person)
-            if name.endswith("Hand"):
-                local[:, 1] = _around_what_is_held(local[:, 1], name, person)
             moved += self._shares[:, row, None] * (local @ theirs.T + joints[row])
+            if name.endswith("Hand"):
+                further = _around_what_is_held(local[:, 1], name, person) - local[:, 1]
+                further *= np.clip(self._shares[:, row] / HOLDING_SHARE, 0.0, 1.0)
+                moved += further[:, None] * theirs[:, 1]
         return moved
 
     def _stretch(self, name: str, joints: np.ndarray, person: Person) -> np.ndarray:
@@ -177,7 +182,8 @@ class Correspondence:
         ray /= np.maximum(length, 1e-9)
         exits = ray_exits(packed, parts, plane, self._wanted, feet, ray, LONGEST_M)
         moved = feet + ray * np.where(np.isnan(exits), length[:, 0], exits)[:, None]
-        alike = self._edges[under[self._edges[:, 0]] == under[self._edges[:, 1]]]
+        first, second = self._edges.T
+        alike = self._edges[under[first] == under[second]]
         for turn, share in enumerate(SMOOTHING):
             change = moved - posed
             moved = moved + share * (_mean_of_neighbours(change, alike) - change)
@@ -294,15 +300,20 @@ def _axis(person: Person, name: str) -> tuple[np.ndarray, np.ndarray]:
     if name.endswith("Foot"):
         return start - 0.035 * s * axes[1] - 0.02 * s * axes[2], start + 0.11 * s * axes[2] - 0.05 * s * axes[1]
     if name.endswith("Hand"):
-        held = carried_reach_m(person.packed, bone, start, -axes[1])
+        held = _held_reach_m(person, name)
         return start, start - max(0.72 * lengths.hand, held - 0.04) * axes[1]
     return start, skeleton.origin[bone + 1]
 
 
+def _held_reach_m(person: Person, name: str) -> float:
+    """How far what a hand holds reaches from its wrist, metres; 0 for empty hands."""
+    bone = BONE[TURNED_WITH[name]]
+    return carried_reach_m(person.packed, bone, person.skeleton.origin[bone], -person.skeleton.axes[bone, 1])
+
+
 def _around_what_is_held(heights: np.ndarray, name: str, person: Person) -> np.ndarray:
     """Heights along the hand's axis, those of the fingers spread over the length of what the hand carries."""
-    bone = BONE[TURNED_WITH[name]]
-    held = carried_reach_m(person.packed, bone, person.skeleton.origin[bone], -person.skeleton.axes[bone, 1])
+    held = _held_reach_m(person, name)
     hand = 0.98 * person.skeleton.proportions.hand
     if held <= hand:
         return heights

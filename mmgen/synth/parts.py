@@ -14,7 +14,7 @@ from mmgen.synth.skeleton import BONE, SIDES
 CORE, ARM_L, ARM_R, LEG_L, LEG_R = 1, 2, 4, 8, 16
 """Parts, as bits: sums of them are parts that have grown together."""
 
-OVERLAP_M = 0.08
+OVERLAP_M = 0.11
 """How far each leg's half of a skirt reaches beyond the middle."""
 
 MARCH_M = 0.004

@@ -103,7 +103,7 @@ def test_parts_in_contact_are_apart() -> None:
     plane = np.array([*normal, normal @ skeleton.origin[0]])
     wrist = skeleton.origin[[5, 5]]
     assert (part_distances(packed, parts, plane, np.array([ARM_L, CORE]), wrist) < 0).tolist() == [True, False]
-    beside = skeleton.origin[0] + np.array([[0.1, -0.2, 0.05], [0.1, -0.2, 0.05]])
+    beside = skeleton.origin[0] + np.array([[0.14, -0.2, 0.05], [0.14, -0.2, 0.05]])
     assert (part_distances(packed, parts, plane, np.array([LEG_L, LEG_R]), beside) < 0).tolist() == [True, False]
 
 

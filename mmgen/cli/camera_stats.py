@@ -117,7 +117,7 @@ def _reconstructor(weights: Path | None, masks: str, device: str) -> Any:
 
 
 def _finish(rows: "list[CameraRow]", figures: "Mapping[str, Any]", out: Path, source: Path, as_json: bool) -> None:
-    from mmgen.core.files import write_bytes_atomic
+    from mmgen.core.files import write_alone
     from mmgen.core.pictures import image_bytes
     from mmgen.previews.histograms import Histogram, histogram_sheet
     from mmgen.reconstruction.camera_stats import warnings_of
@@ -132,7 +132,7 @@ def _finish(rows: "list[CameraRow]", figures: "Mapping[str, Any]", out: Path, so
         text = remark.format(**statistics, **figures["azimuth_shares"])
         panels.append(Histogram(title, text, bins["edges"], bins["counts"], middle))
     picture = histogram_sheet(f"Cameras of {len(rows):,} photos: {display_name(source.name)}", panels)
-    write_bytes_atomic(out, image_bytes(picture, "PNG"))
+    write_alone(out, image_bytes(picture, "PNG"))
     warnings = warnings_of(figures)
     for warning in warnings:
         say(f"warning: {warning}")

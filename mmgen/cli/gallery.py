@@ -50,7 +50,7 @@ def command(
     check_meshes(meshes)
     if out.suffix.lower() not in PAGE_SUFFIXES:
         raise click.UsageError(f"--out is a page, an .html file, not {display_name(out)}; a folder is for mmgen review")
-    from mmgen.core.files import write_bytes_atomic
+    from mmgen.core.files import write_alone
     from mmgen.gallery import build_gallery, collect_items
 
     items = [item for item in collect_items(meshes) if item.verdict == "accepted" or not accepted_only][:limit]
@@ -59,7 +59,7 @@ def command(
         return say_plan(f"would put {len(items)} items on {display_name(out)}", plan, as_json)
     with progress("gallery", len(items)) as reporter:
         gallery = build_gallery(title or display_name(meshes.resolve().name), items, reporter.advance)
-    write_bytes_atomic(out, gallery.page)
+    write_alone(out, gallery.page)
     say_errors(gallery.unreadable)
     say(f"{display_name(out)}: {len(gallery.shown)} meshes, {len(gallery.page) / 1e6:.1f} MB; open it in a browser")
     if as_json:

@@ -95,7 +95,7 @@ def _write(wearers: "list[Wearer]", out: Path, writes_glbs: bool, reporter: "Rep
     from mmgen.assets.asset import Asset
     from mmgen.assets.glb import glb_bytes
     from mmgen.assets.swap import dressed
-    from mmgen.core.files import write_bytes_atomic
+    from mmgen.core.files import write_alone
     from mmgen.core.pictures import image_bytes
     from mmgen.previews.grid import FRONT_AND_BACK_DEG, exchange_grid
 
@@ -107,10 +107,10 @@ def _write(wearers: "list[Wearer]", out: Path, writes_glbs: bool, reporter: "Rep
         asset = dressed(wearers[row], wearers[column])
         if writes_glbs:
             written.append(out / f"{asset.name}.glb")
-            write_bytes_atomic(written[-1], glb_bytes(asset))
+            write_alone(written[-1], glb_bytes(asset))
         return asset
 
     views = FRONT_AND_BACK_DEG if len(wearers) == 2 else FRONT_AND_BACK_DEG[:1]
     picture = exchange_grid([wearer.name for wearer in wearers], pair, views, reporter.advance)
-    write_bytes_atomic(out / PICTURE, image_bytes(picture, "PNG"))
+    write_alone(out / PICTURE, image_bytes(picture, "PNG"))
     return [*written, out / PICTURE]

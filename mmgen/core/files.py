@@ -132,6 +132,16 @@ def _too_large(path: Path, limit: int) -> OSError:
     return OSError(errno.EFBIG, f"it has more than {size}, the limit for such files", os.fspath(path))
 
 
+def write_alone(path: Path, data: bytes) -> None:
+    """Like `write_bytes_atomic`, for the only file of a command in a folder of other things: what killed runs of that
+    command left there half-written goes first."""
+    start = f".{_temp_stem(path.name)}.tmp-"
+    for name in os.listdir(path.parent) if path.parent.is_dir() else ():
+        if name.startswith(start) and is_leftover(path.with_name(name)):
+            path.with_name(name).unlink(missing_ok=True)
+    write_bytes_atomic(path, data)
+
+
 def write_text_atomic(path: Path, text: str) -> None:
     """Like `write_bytes_atomic`, for UTF-8 text; line ends stay as they are."""
     write_bytes_atomic(path, text.encode("utf-8"))

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mmgen.core.errors import FatalError
-from mmgen.core.files import write_bytes_atomic
+from mmgen.core.files import write_alone
 from mmgen.core.listing import display_name
 from mmgen.previews.views import Image8
 
@@ -29,7 +29,7 @@ def save_animation(path: Path, frames: Sequence[Image8], fps: float) -> None:
     """
     check_animation(path)
     kind = path.suffix.lower()
-    write_bytes_atomic(path, _mp4_bytes(frames, fps) if kind == ".mp4" else _looping_bytes(frames, fps, kind[1:]))
+    write_alone(path, _mp4_bytes(frames, fps) if kind == ".mp4" else _looping_bytes(frames, fps, kind[1:]))
 
 
 def check_animation(path: Path) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.listing import path_of_name
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.conversion import Converter
 from mmgen.reconstruction.job import Job, failure_record
@@ -17,7 +18,7 @@ from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, Work, into_chunks, run_chunks
 from mmgen.work.locks import run_lock
 from mmgen.work.record_file import RecordWriter
-from mmgen.work.records import MANIFEST, Record, Review, Shard, read_records
+from mmgen.work.records import MANIFEST, PhotoRecord, Record, Review, Shard, read_records
 
 CHUNK_ITEMS = 8
 WHOLE = Shard()
@@ -114,11 +115,21 @@ def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
             listener.note(f"{sum(len(item.photos) for item in people)} photos of {len(people)} people")
         if plan.done:
             listener.note(f"{len(plan.done)} of {len(plan.done) + len(plan.todo) + len(plan.moves)} are done already")
+        gone = [record for record in records.values() if _has_no_photo(record)]
+        if gone:
+            listener.note(f"{len(gone)} older results stay whose photos are gone or renamed, such as {gone[0].output}")
         listener.stage(batch.label, len(plan.todo) + len(plan.moves))
         run = _Run(batch, listener, records)
         ending = run.work(plan, ready)
         _compact(out / batch.shard.manifest_name, ending)
     return run.summary(plan, ending, time.monotonic() - started)
+
+
+def _has_no_photo(record: Record) -> bool:
+    """Whether a result stands there, and none of the photos that it was made of do any more."""
+    sources: tuple[Record | PhotoRecord, ...] = record.photos or (record,)
+    places = [Path(path_of_name(one.root), path_of_name(one.input)) for one in sources if one.root]
+    return bool(record.assets and places) and not any(place.exists() for place in places)
 
 
 class _Run:

@@ -107,6 +107,13 @@ def test_sweeping_goes_by_the_writers_lock_and_leaves_other_files(tmp_path: Path
     assert files.sweep_temp_files(tmp_path / "missing") == 0
 
 
+def test_a_command_with_one_file_clears_what_its_killed_runs_left_and_nothing_else(tmp_path: Path) -> None:
+    kill_while_writing(tmp_path / "g.html")
+    other = kill_while_writing(tmp_path / "g.html.gz")
+    files.write_alone(tmp_path / "g.html", b"whole")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "g.html", other])
+
+
 def test_a_file_of_another_machine_is_left_over_only_when_it_is_old(tmp_path: Path) -> None:
     foreign = kill_while_writing(tmp_path / "a.glb", host="0123abcd")
     assert files.sweep_temp_files(tmp_path) == 0

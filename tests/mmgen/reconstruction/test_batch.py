@@ -280,3 +280,12 @@ def test_the_forecast_scales_the_second_item_and_writes_nothing(photos: Path, tm
     assert forecast.disk_bytes == pytest.approx(written, rel=0.02)
     assert forecast.memory_bytes > 2e7 and forecast.free_disk_bytes > 0
     assert measure([], job, workers=2).seconds == 0
+
+
+def test_the_mesh_of_a_photo_that_was_renamed_is_told_of(photos: Path, tmp_path: Path) -> None:
+    job, said = make_job(tmp_path / "out"), list[str]()
+    run(photos, job)
+    first = sorted(photos.rglob("*.png"))[0]
+    first.rename(first.with_name("renamed.png"))
+    run_batch(BatchConfig(list_inputs([photos], job.out), job), RunCallbacks(note=said.append))
+    assert [line for line in said if line.startswith("1 older results stay whose photos are gone or renamed, such as")]

@@ -12,6 +12,7 @@ from mmgen.assets.asset import Asset
 from mmgen.assets.container import Container, child, listing, parse_glb
 from mmgen.assets.glb import asset_from_glb, main_primitive, read_file, texture_bytes
 from mmgen.assets.gltf import UNLIT, VARIANTS
+from mmgen.assets.intersections import self_intersections
 from mmgen.assets.polygons import open_edges
 from mmgen.assets.textures import stored_texture
 from mmgen.assets.tree import GlbFile, list_glbs
@@ -144,6 +145,7 @@ def _describe(container: Container, asset: Asset) -> dict[str, Any]:
         },
         "extensions": listing(container.document, "extensionsUsed"),
         "seen": None if asset.seen is None else round(float(asset.seen.mean()), 4),
+        "self_intersections": self_intersections(asset.vertices, asset.faces),
         "stretched_triangles": asset.provenance.get("stretched_triangles"),
         "provenance": asset.provenance,
     }

@@ -33,12 +33,12 @@ def ply_bytes(asset: Asset) -> bytes:
 
 
 def stl_bytes(asset: Asset) -> bytes:
-    """Binary STL in millimetres, +Y up.
+    """Binary STL in millimetres, +Z up and front to -Y, as slicers lay a print on its plate.
 
     Raises:
         ItemError: `mesh_not_watertight`: a printer needs a closed surface that encloses a volume.
     """
-    points = asset.vertices.astype(np.float64) * MILLIMETRES_PER_METRE
+    points = asset.vertices[:, [0, 2, 1]].astype(np.float64) * (1, -1, 1) * MILLIMETRES_PER_METRE
     a, b, c = points[asset.faces.T]
     volume = float((a * np.cross(b, c)).sum()) / 6
     unpaired = open_edges(asset)
@@ -53,7 +53,7 @@ def stl_bytes(asset: Asset) -> bytes:
     triangles = np.zeros(len(asset.faces), dtype=[("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")])
     triangles["normal"] = normals / np.where(lengths > 0, lengths, 1)
     triangles["corners"] = points[asset.faces]
-    header = f"{GENERATOR}; units: millimetres; up: +Y; front: +Z".encode("ascii").ljust(80)
+    header = f"{GENERATOR}; units: millimetres; up: +Z; front: -Y".encode("ascii").ljust(80)
     return header + np.uint32(len(triangles)).astype("<u4").tobytes() + triangles.tobytes()
 
 

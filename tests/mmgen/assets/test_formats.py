@@ -31,8 +31,8 @@ def test_stl_is_a_printable_solid_in_millimetres():
     mesh = trimesh.load(io.BytesIO(data), file_type="stl")
     assert mesh.is_watertight and mesh.is_winding_consistent and mesh.volume > 0
     assert len(mesh.vertices) == 642
-    assert mesh.extents[1] == pytest.approx(1800, rel=0.005)
-    assert mesh.bounds[0, 1] == pytest.approx(0, abs=1e-3)
+    assert mesh.extents[2] == pytest.approx(1800, rel=0.005), "z is up"
+    assert mesh.bounds[0, 2] == pytest.approx(0, abs=1e-3)
     assert b"millimetres" in data[:80]
     assert not data.startswith(b"solid")
 

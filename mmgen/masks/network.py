@@ -30,11 +30,12 @@ MIN_QUALITY = 0.5
 PERSON_CHANCE = 0.5
 """Below this nobody is there, whatever the outline; set on the `val` splits, see the model card."""
 
-BACK_CHANCE = 0.5
+BACK_CHANCE = 0.3
 """From this on a person is seen from behind; set on avatars that were held out."""
 
-_FACING_DOUBT = 0.1
-"""Chances of a back that lie nearer to `BACK_CHANCE` say nothing."""
+SMALL_ROWS = 160
+_SURE_FRONT, _SURE_BACK = 0.05, 0.85
+"""Of people less high than `SMALL_ROWS`, whose faces are a few pixels, chances between these say nothing."""
 
 WIDEST_CROP = 0.7
 """Width over height of photos that are taken to show one person in the middle."""
@@ -104,11 +105,17 @@ def signs_of(rgb: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Signs:
     return _answer(model, framed(rgb, window))[2]
 
 
-def facing_said(signs: Signs) -> Literal["front", "back"] | None:
-    """Where a person faces, if the network sees one and is sure."""
-    if signs.person < PERSON_CHANCE or abs(signs.back - BACK_CHANCE) < _FACING_DOUBT:
+def facing_said(signs: Signs, rows: float) -> Literal["front", "back"] | None:
+    """Where a person faces, if the network sees one and is sure.
+
+    Args:
+        rows: how high the person is in the photo, pixels.
+    """
+    if signs.person < PERSON_CHANCE:
         return None
-    return "back" if signs.back > BACK_CHANCE else "front"
+    if rows < SMALL_ROWS and _SURE_FRONT < signs.back < _SURE_BACK:
+        return None
+    return "back" if signs.back >= BACK_CHANCE else "front"
 
 
 def is_somebody(guess: Guess) -> bool:

@@ -143,7 +143,7 @@ def cut_out(
         found=found,
         notes=photo.notes + found.notes + (() if signs is None else _remarks(signs)),
         person=person,
-        facing=framing.facing if framing.facing != "auto" else facing_said(signs) if signs else None,
+        facing=framing.facing if framing.facing != "auto" else facing_said(signs, box.height) if signs else None,
         signs=signs,
     )
 

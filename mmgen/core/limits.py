@@ -51,4 +51,7 @@ PARTS = 999_999
 """Parts of one run: the n of `--shard i/n`; record files that name more are not ours."""
 
 REFINE_STEPS = 10_000
-"""Steps through the renderer that `--refine`, or the provenance of a mesh, may ask for."""
+"""Steps through the renderer that `--refine`, the provenance of a mesh, or a run record, may ask for."""
+
+TEXTURE_SIDE = 4096
+"""Texels of one side of a texture that `--texture-size`, or a run record, may ask for."""

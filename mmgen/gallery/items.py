@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from mmgen.assets.tree import list_glbs
 from mmgen.core.errors import FatalError
@@ -80,17 +80,14 @@ def collect_items(meshes: Path) -> list[GalleryItem]:
     items = [item for record in records.values() for item, _ in items_of(record, meshes)]
     for glb in glbs:
         if str(glb.relative) not in recorded:
-            items.append(GalleryItem(name=_without_suffix(glb.relative), glb=glb.path))
+            name = display_name(os.path.splitext(glb.relative)[0])
+            items.append(GalleryItem(name=name, glb=glb.path))
     return sorted(items, key=lambda item: item.name)
-
-
-def _without_suffix(path: str | PurePath) -> str:
-    return display_name(os.path.splitext(path)[0])
 
 
 def items_of(record: Record, meshes: Path) -> list[tuple[GalleryItem, int | None]]:
     """What a gallery shows of one record: an item per asset, with the person's number where the photo shows several."""
-    name = record.input if record.photos else _without_suffix(record.input)
+    name = record.input if record.photos else os.path.splitext(record.input)[0]
     if not record.people:
         return [(_item(record, name, meshes), None)]
     numbered = zip(record.people, record.assets, strict=True)

@@ -156,9 +156,8 @@ class Views:
             received = await run_in_threadpool(
                 lambda: list(uploads.receive_file(self._desk.photos, name, Path(file.name)))
             )
-        for one in received:
-            if one.relative is not None:
-                await run_in_threadpool(self._desk.reconstruct_new, one.relative)
+        kept = [one.relative for one in received if one.relative is not None]
+        await run_in_threadpool(self._desk.take_in, kept)
         return JSONResponse(
             [{"name": one.name, "error": None if one.error is None else _words(one.error)} for one in received]
         )

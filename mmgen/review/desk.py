@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -132,12 +132,14 @@ class Desk:
 
         Raises:
             Conflict: the asset is not the one that the person saw.
-            ItemError: it has no mesh to decide on, or a job is at it.
+            ItemError: it has no mesh to accept, or a job is at it.
         """
         with self._lock:
             entry = self._expected(key, version)
             if entry.record is None or entry.state in ("waiting", "working"):
                 raise ItemError("asset_busy", f"{entry.name} is being computed", "Decide when it is done.")
+            if verdict == "accepted" and (entry.item is None or entry.item.glb is None):
+                raise ItemError("mesh_missing", f"{entry.name} has no mesh to accept", "Correct its mask first.")
             before = entry.review or Review()
             review = replace(before, verdict=verdict, note=note[: limits.NOTE_CHARACTERS], time=utc_now())
             self._append(_with_review(entry.record, entry.person, review))
@@ -223,22 +225,24 @@ class Desk:
 
     # --- taking in -------------------------------------------------------------------------------------------------
 
-    def reconstruct_new(self, relative: str) -> None:
-        """Put a photo of the desk's own folder into the queue."""
-        name = photo_name(self.photos, relative)
-        self._trouble.pop(name, None)
-        self.workshop.submit(self.photos, (relative,), name)
+    def take_in(self, relatives: Iterable[str]) -> None:
+        """Put files of the desk's own folder into the queue; masks beside their photos stay what they are."""
+        photos = set(self._dropped().values()) if relatives else set()
+        for relative in relatives:
+            if relative in photos:
+                name = photo_name(self.photos, relative)
+                self._trouble.pop(name, None)
+                self.workshop.submit(self.photos, (relative,), name)
 
     def resume(self) -> int:
         """Put every photo of the desk's folder that has no record into the queue; how many."""
         waiting = self._unrecorded(self._folder.records())
-        for relative in waiting.values():
-            self.reconstruct_new(relative)
+        self.take_in(waiting.values())
         return len(waiting)
 
     def cancel(self, entry: Entry) -> bool:
         """Forget the job of an asset, or stop it; whether there was one."""
-        return self.workshop.cancel(entry.name if entry.record is None else entry.record.input)
+        return self.workshop.cancel(entry.input)
 
     def close(self) -> None:
         """End the worker; the folder stands as it is."""
@@ -246,16 +250,18 @@ class Desk:
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
-    def _unrecorded(self, records: dict[str, Record]) -> dict[str, str]:
-        """Name to place of the photos in the desk's folder that have no record."""
+    def _dropped(self) -> dict[str, str]:
+        """Name to place of the photos in the desk's folder."""
         if not self.photos.is_dir():
             return {}
         try:
             found = list_images([self.photos])
         except FatalError:
             return {}
-        names = {photo_name(self.photos, one.relative.as_posix()): one.relative.as_posix() for one in found}
-        return {name: relative for name, relative in names.items() if name not in records}
+        return {photo_name(self.photos, one.relative.as_posix()): one.relative.as_posix() for one in found}
+
+    def _unrecorded(self, records: dict[str, Record]) -> dict[str, str]:
+        return {name: relative for name, relative in self._dropped().items() if name not in records}
 
     def _expected(self, key: str, version: str) -> Entry:
         entry = self.entry(key)
@@ -270,7 +276,7 @@ class Desk:
             ItemError: `photo_missing`.
         """
         if entry.record is None:
-            relative = self._unrecorded(self._folder.records()).get(entry.name)
+            relative = self._dropped().get(entry.input)
             path = None if relative is None else self.photos / relative
         else:
             relative, path = entry.record.input, None if entry.item is None else entry.item.photo
@@ -365,10 +371,11 @@ def _mask_from(png: bytes, size: tuple[int, int], may_be_empty: bool = False) ->
         with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
             if image.size != size:
                 width, height = image.size
-                raise ItemError("mask_size", f"the mask has {width} x {height} pixels, the photo {size}", "Load again.")
+                what = f"the mask has {width} x {height} pixels, the photo {size[0]} x {size[1]}"
+                raise ItemError("mask_size", what, "Load the page again.")
             mask = np.where(np.asarray(image.convert("L")) > 127, np.uint8(255), np.uint8(0))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ItemError("mask_unreadable", f"the mask is no PNG: {error}", "Load the page again.") from error
+        raise ItemError("mask_unreadable", "the mask is no PNG, or too large a one", "Load the page again.") from error
     if not may_be_empty and not mask.any():
         raise ItemError("mask_empty", "the mask is empty", "Draw the person before saving.")
     return mask

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from mmgen.gallery.cards import GOOD_MASK_IOU
 from mmgen.gallery.items import GalleryItem, items_of
 from mmgen.work.records import Record, Review, read_records
 
@@ -20,6 +21,7 @@ class Entry:
 
     Attributes:
         key: short hash of input and person; stands in addresses in place of names.
+        input: as in the run's record, or as its record will call it.
         name: shown and searched.
         state: status of the record, or `waiting` and `working` while a job is at it.
         record: the run's record; None for a photo that has none yet.
@@ -29,6 +31,7 @@ class Entry:
     """
 
     key: str
+    input: str
     name: str
     state: State
     record: Record | None = None
@@ -73,6 +76,8 @@ def _figures(item: GalleryItem) -> dict[str, Any]:
         "confidence": item.confidence,
         "mask_iou": item.mask_iou,
         "ssim": item.ssim,
+        "confidence": item.mask_quality,
+        "is_weak": item.mask_iou is not None and item.mask_iou < GOOD_MASK_IOU,
         "why": [] if item.low_confidence is None else [item.low_confidence],
         "error": item.error,
         "message": item.message,
@@ -129,9 +134,9 @@ def entries_of(
         state, words = doing.get(record.input, (record.status, ""))
         for item, person in items_of(record, meshes):
             key = key_of(record.input, person)
-            found.append(Entry(key, item.name, state, record, person, item, words))
+            found.append(Entry(key, record.input, item.name, state, record, person, item, words))
     for name in waiting:
         state, words = doing.get(name, ("waiting", ""))
         shown = PurePosixPath(name).with_suffix("").as_posix()
-        found.append(Entry(key_of(name, None), shown, state, doing=words))
+        found.append(Entry(key_of(name, None), name, shown, state, doing=words))
     return {entry.key: entry for entry in sorted(found, key=lambda entry: entry.name)}

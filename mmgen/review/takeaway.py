@@ -52,7 +52,8 @@ def _files(entry: Entry, kind: ExportFormat) -> dict[str, bytes]:
     if glb is None:
         raise ItemError("mesh_missing", f"{entry.name} has no mesh", "Reconstruct it first.")
     data = read_file(glb)
-    folder, _, stem = entry.name.rpartition("/")
+    place = Path(*glb.parts[-1 - entry.name.count("/") :])  # its name is safe on every system, the photo's is not
+    folder, stem = place.parent.as_posix(), place.stem
     if kind == "glb":
         files = {f"{stem}.glb": data}
     else:
@@ -60,7 +61,7 @@ def _files(entry: Entry, kind: ExportFormat) -> dict[str, bytes]:
         asset = asset_from_container(container)
         stored = stored_texture(texture_bytes(container, main_primitive(container)))
         files = export_files(asset, stem, kind, ExportOptions(), stored)
-    return {f"{folder}/{name}" if folder else name: content for name, content in files.items()}
+    return {name if folder == "." else f"{folder}/{name}": content for name, content in files.items()}
 
 
 def _row(entry: Entry, file: str, error: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Photos from a browser: named safely, bounded in size and number, taken out of zips."""
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,6 +14,8 @@ from mmgen.photos.images import read_image
 from mmgen.review import limits
 
 ZIP_SUFFIX = ".zip"
+DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, OSError, EOFError)
+"""What unpacking a member of a damaged or encrypted zip raises."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +40,25 @@ def receive_file(photos: Path, name: str, content: Path) -> Iterator[Received]:
         same name gets a number.
     """
     if PurePosixPath(name).suffix.lower() == ZIP_SUFFIX:
-        yield from _unpacked(photos, content)
+        yield from _unpacked(photos, name, content)
     else:
         yield _kept(photos, name, content.read_bytes())
 
 
-def _unpacked(photos: Path, content: Path) -> Iterator[Received]:
+def _unpacked(photos: Path, name: str, content: Path) -> Iterator[Received]:
     try:
         with zipfile.ZipFile(content) as archive:
             members = [one for one in archive.infolist() if _is_photo(one)]
-            _check(members, content.name)
+            _check(members)
             for member in members:
                 try:
                     yield _kept(photos, member.filename, archive.read(member))
-                except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+                except DAMAGES as error:
                     yield Received(member.filename, error=_unreadable(member.filename, error))
     except zipfile.BadZipFile as error:
-        yield Received(content.name, error=_unreadable("the zip", error))
+        yield Received(name, error=_unreadable(name, error))
     except ItemError as error:
-        yield Received(content.name, error=error)
+        yield Received(name, error=error)
 
 
 def _is_photo(member: zipfile.ZipInfo) -> bool:
@@ -63,7 +67,7 @@ def _is_photo(member: zipfile.ZipInfo) -> bool:
     return not member.is_dir() and not hidden and path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def _check(members: list[zipfile.ZipInfo], name: str) -> None:
+def _check(members: list[zipfile.ZipInfo]) -> None:
     """Refuse a bomb before anything is unpacked.
 
     Raises:
@@ -106,6 +110,9 @@ def _kept(photos: Path, name: str, data: bytes) -> Received:
                 raise
     except ItemError as error:
         return Received(name, error=error)
+    except OSError as error:  # a name that is too long, a folder where a file is, a full disk
+        what = f"{name:.200} cannot be kept: {error.strerror or error}"
+        return Received(name, error=ItemError("upload_not_kept", what, "Rename it, or free space, and drop it again."))
     return Received(name, relative=path.relative_to(photos).as_posix())
 
 

@@ -11,7 +11,7 @@ function badgeOf(item) {
   if (item.state === "failed") return ["bad", item.error || "failed"];
   if (item.state === "rejected") return ["check", "set aside"];
   if (item.why?.length) return ["check", "low confidence"];
-  return ["good", item.mask_iou === null || item.mask_iou === undefined ? "ok" : `${Math.round(100 * item.mask_iou)} %`];
+  return [item.is_weak ? "check" : "good", item.mask_iou === null || item.mask_iou === undefined ? "ok" : `${Math.round(100 * item.mask_iou)} %`];
 }
 
 /** Words under the name. */

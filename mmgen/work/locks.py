@@ -14,9 +14,9 @@ from mmgen.core.documents import DocumentError, decode
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sweep_temp_files
 from mmgen.core.listing import display_name
+from mmgen.work.records import STATE_FOLDER as STATE_FOLDER
 from mmgen.work.records import Shard
 
-STATE_FOLDER = ".mmgen"
 LARGEST_LOCK_BYTES = 4096
 LOCK_NAME = re.compile(r"^lock-\d{1,6}-of-(\d{1,6})$")
 

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from mmgen.core.errors import FatalError
+from mmgen.core.limits import REFINE_STEPS, TEXTURE_SIDE
 from mmgen.core.listing import display_name, path_of_name
-from mmgen.core.places import check_relative, place_below
+from mmgen.core.places import PlaceError, check_relative, place_below
 from mmgen.work.record_file import DamagedLine, RecordFile, rewriting_lock
 
+STATE_FOLDER = ".mmgen"
+LEAST_TEXTURE_ROWS = 32
 MANIFEST_NAME = re.compile(r"^manifest(-\d{1,6}-of-\d{1,6})?\.jsonl$")
 
 Status = Literal["ok", "rejected", "failed"]
@@ -301,14 +304,26 @@ def append_record(folder: Path, record: Record) -> None:
 
 
 def _check(folder: Path, record: Record) -> None:
-    """Raises ValueError where a path in a record must not be followed."""
+    """Raises ValueError where a path in a record must not be followed, or a choice is out of bounds."""
     inputs: tuple[Record | PhotoRecord, ...] = (record, *record.photos)
     for one in inputs:
         check_relative(path_of_name(one.input))
         path_of_name(one.root)
     for output in (record.output, *(person.output for person in record.people)):
         if output is not None:
+            if not output.endswith(".glb") or output.split("/")[0].lower() == STATE_FOLDER:
+                raise PlaceError(f"{output!r:.200} is no place for a mesh")
             place_below(folder, output)
+    for review in (record.review, *(person.review for person in record.people)):
+        if review is not None:
+            _check_choices(review.choices)
+
+
+def _check_choices(choices: Choices) -> None:
+    if choices.refine_steps is not None and not 0 <= choices.refine_steps <= REFINE_STEPS:
+        raise ValueError(f"{choices.refine_steps} refinement steps are not possible")
+    if choices.texture_rows is not None and not LEAST_TEXTURE_ROWS <= choices.texture_rows <= TEXTURE_SIDE:
+        raise ValueError(f"a texture of {choices.texture_rows} rows is not possible")
 
 
 MANIFEST = RecordFile(Record, key=lambda record: record.input, to_line=Record.to_line, check=_check)

@@ -13,6 +13,7 @@ from fake_worker import fake_main, reconstruct_here
 from fakes import make_photos
 from PIL import Image
 
+from mmgen.core.errors import ItemError
 from mmgen.review.app import make_app
 from mmgen.review.desk import Conflict, Desk
 from mmgen.work.records import Choices, read_records
@@ -138,3 +139,37 @@ def test_chosen_assets_go_into_one_zip_with_their_figures(filled):
         assert {"a.obj", "a.mtl", "b.obj", "figures.csv"} <= set(archive.namelist())
         rows = list(csv.DictReader(io.StringIO(archive.read("figures.csv").decode("utf-8-sig"))))
     assert [(row["name"], row["verdict"], row["note"]) for row in rows] == [("a", "accepted", "'=1+1"), ("b", "", "")]
+
+
+def test_a_photo_that_waits_can_be_looked_at_and_stopped(desk):
+    make_photos(desk.photos, ["a.png", "b.png", "kill.png"])
+    desk.take_in(["a.png", "b.png"])
+    [waiting] = [entry for entry in desk.entries().values() if entry.name == "b"]
+    assert desk.photo_file(waiting) == desk.photos / "b.png"
+    assert desk.cancel(waiting)
+    assert {entry.name: entry.state for entry in settled(desk)}["b"] == "waiting"
+
+
+def test_dropped_masks_are_used_and_make_no_asset_of_their_own(desk):
+    make_photos(desk.photos, ["a.png", "a_mask.png", "masks/a.png"])
+    desk.take_in(["a.png", "a_mask.png", "masks/a.png"])
+    assert [entry.name for entry in settled(desk)] == ["a"]
+
+
+def test_a_photo_without_a_mesh_is_not_accepted(desk):
+    make_photos(desk.photos, ["refused.png"])
+    desk.take_in(["refused.png"])
+    [entry] = settled(desk)
+    with pytest.raises(ItemError, match="mesh_missing"):
+        desk.decide(entry.key, entry.version, "accepted", "")
+    assert desk.decide(entry.key, entry.version, None, "blurred").review.note == "blurred"
+
+
+def test_odd_names_are_shown_once_escaped_and_safe_in_the_zip(desk):
+    make_photos(desk.photos, ["a\nb.png"])
+    desk.take_in(["a\nb.png"])
+    [entry] = settled(desk)
+    assert entry.name == "a\\nb"
+    answer = ask(make_app(desk, ACCESS), "/zip", "POST", {"keys": [entry.key]})
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        assert archive.namelist() == ["a%0Ab.glb", "figures.csv"]

@@ -100,3 +100,14 @@ def test_a_damaged_member_costs_itself_alone(tmp_path):
     data[data.index(b"a.png") + 12] ^= 0xFF
     [bad, good] = received(tmp_path, "a.zip", bytes(data))
     assert bad.error is not None and good.relative == "b.png"
+
+
+def test_what_cannot_be_kept_or_unpacked_says_so_and_the_rest_is_taken(tmp_path):
+    [one] = received(tmp_path, "x" * 300 + ".png", picture())
+    assert one.error.code == "upload_not_kept" and "too long" in one.error.message
+    data = bytearray(zipped({"bad.png": bytes(5000), "good.png": picture()}))
+    data[data.index(b"bad.png") + len("bad.png")] = 0xFF  # no block of deflate begins so
+    first, second = received(tmp_path, "both.zip", bytes(data))
+    assert (first.name, first.error.code) == ("bad.png", "zip_damaged") and second.relative == "good.png"
+    [empty] = received(tmp_path, "empty.zip", zipped({}))
+    assert (empty.name, empty.error.code) == ("empty.zip", "zip_empty")

@@ -173,3 +173,23 @@ def test_names_that_print_alike_keep_a_record_each(tmp_path: Path) -> None:
     assert len(read_records(tmp_path / "meshes")) == 4
     assert all(item.photo is not None for item in collect_items(tmp_path / "meshes"))
     assert run(tmp_path / "in", make_job(tmp_path / "meshes"))[0].skipped == 4
+
+
+@pytest.mark.parametrize("place", ["manifest.jsonl", ".mmgen/old.glb", ".MMGEN/old.glb", "notes.txt"])
+def test_a_run_drops_no_file_that_is_none_of_its_meshes(finished: Path, place: str) -> None:
+    path = finished / "meshes" / place
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    with_field(finished, output=place, key="0" * 64)
+    with pytest.raises(FatalError, match=r"line 1, is no run record: .* is no place for a mesh"):
+        run(finished / "in", make_job(finished / "meshes"))
+    assert path.exists()
+
+
+@pytest.mark.parametrize("choice", [{"refine_steps": 2**40}, {"refine_steps": -1}, {"texture_rows": 2**30}])
+def test_a_choice_in_a_record_keeps_to_the_bounds_of_the_options(finished: Path, choice: dict[str, int]) -> None:
+    with_field(finished, review={"choices": choice})
+    with pytest.raises(FatalError, match="not possible"):
+        read_records(finished / "meshes")
+    with_field(finished, review={"choices": {"refine_steps": 0, "texture_rows": 4096}})
+    assert read_records(finished / "meshes")["a.png"].review is not None

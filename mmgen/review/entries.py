@@ -76,7 +76,6 @@ def _figures(item: GalleryItem) -> dict[str, Any]:
         "confidence": item.confidence,
         "mask_iou": item.mask_iou,
         "ssim": item.ssim,
-        "confidence": item.mask_quality,
         "is_weak": item.mask_iou is not None and item.mask_iou < GOOD_MASK_IOU,
         "why": [] if item.low_confidence is None else [item.low_confidence],
         "error": item.error,

@@ -11,6 +11,7 @@ from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     MASK_SOURCES,
     PATH,
+    ParsedType,
     PixelSizeType,
     choice_option,
     device_option,
@@ -34,41 +35,16 @@ if TYPE_CHECKING:
     from mmgen.augment.running import AugmentConfig, Outcome
 
 
-class NumbersType(click.ParamType):
-    """Whole numbers with commas between, as a tuple."""
-
-    name = "N,N,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Parse one value."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(int(part) for part in value.split(","))
-        except ValueError:
-            numbers = ()
-        if not numbers or not all(-180 <= number <= 180 for number in numbers):
-            self.fail(f"'{value}' is not a list of whole degrees from -180 to 180, such as -60,-30,0,30,60", param, ctx)
-        return numbers
+def _degrees(text: str) -> tuple[int, ...] | None:
+    numbers = tuple(int(part) for part in text.split(","))
+    return numbers if all(-180 <= number <= 180 for number in numbers) else None
 
 
-class WeightRangeType(click.ParamType):
-    """A share, or the two ends of a range of shares, `LOW:HIGH`."""
-
-    name = "W or LOW:HIGH"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
-        """Parse one value."""
-        if isinstance(value, tuple):
-            return value
-        low, _, high = value.partition(":")
-        try:
-            ends = (float(low), float(high or low))
-        except ValueError:
-            ends = (-1.0, -1.0)
-        if not 0 <= ends[0] <= ends[1] <= 1:
-            self.fail(f"'{value}' is neither a share from 0 to 1 nor two with a colon, such as 0.3:0.7", param, ctx)
-        return ends
+def _share_range(text: str) -> tuple[float, float] | None:
+    """A share, or the two ends of a range of shares."""
+    low, _, high = text.partition(":")
+    ends = (float(low), float(high or low))
+    return ends if 0 <= ends[0] <= ends[1] <= 1 else None
 
 
 @click.command()
@@ -94,13 +70,13 @@ class WeightRangeType(click.ParamType):
 )
 @click.option(
     "--own-weight",
-    type=WeightRangeType(),
+    type=ParsedType("W or LOW:HIGH", _share_range, "a share from 0 to 1, or two with a colon, such as 0.3:0.7"),
     default="0.5",
     help="Share of the own texture in a blend; a range is drawn from, set by set.",
 )
 @click.option(
     "--turns",
-    type=NumbersType(),
+    type=ParsedType("N,N,...", _degrees, "a list of whole degrees from -180 to 180, such as -60,-30,0,30,60"),
     default="-60,-30,0,30,60",
     help="Turns of the camera around the body, degrees, against the source pose.",
 )

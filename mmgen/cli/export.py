@@ -9,6 +9,7 @@ import click
 from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
+    ParsedType,
     accepted_option,
     choice_option,
     limit_option,
@@ -33,20 +34,9 @@ WORTH_PROCESSES = 100
 """Fewer files are written before another process has started."""
 
 
-class TextureSize(click.ParamType):
-    """A power of two between 16 and 8192."""
-
-    name = "texels"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Check one value; click shows the error as wrong usage."""
-        try:
-            size = int(value)
-        except ValueError:
-            size = 0
-        if not (16 <= size <= 8192 and size & (size - 1) == 0):
-            self.fail(f"'{value}' is not a power of two from 16 to 8192, such as 512", param, ctx)
-        return size
+def _texture_size(text: str) -> int | None:
+    size = int(text)
+    return size if 16 <= size <= 8192 and size & (size - 1) == 0 else None
 
 
 @click.command()
@@ -62,7 +52,7 @@ class TextureSize(click.ParamType):
 @out_option("exports")
 @click.option(
     "--texture-size",
-    type=TextureSize(),
+    type=ParsedType("texels", _texture_size, "a power of two from 16 to 8192, such as 512"),
     help="Texels of the texture's longer side, a power of two.  [default: as it is]",
 )
 @click.option(

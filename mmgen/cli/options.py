@@ -22,51 +22,53 @@ DEVICE_NAME = re.compile(r"^(auto|cpu|cuda(:\d+)?)$")
 PATH = click.Path(path_type=Path)
 
 
-class ShardType(click.ParamType):
-    """`i/n` with 0 <= i < n, as a `Shard`."""
+class ParsedType(click.ParamType):
+    """Values that a function reads from text.
 
-    name = "i/n"
+    Args:
+        name: how `--help` calls the value.
+        parse: reads it; None or a ValueError says that it cannot.
+        expected: the end of the message about a wrong value: `'x' is not ...`.
+    """
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
-        """Parse one value; click shows the error as wrong usage."""
-        if isinstance(value, Shard):
+    def __init__(self, name: str, parse: Callable[[str], Any], expected: str) -> None:
+        self.name = name
+        self._parse = parse
+        self._expected = expected
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read one value; click shows the error as wrong usage."""
+        if not isinstance(value, str):
             return value
-        match = re.fullmatch(r"(\d+)/(\d+)", value)
-        if match is None or int(match[1]) >= int(match[2]):
-            self.fail(f"'{value}' is not i/n with 0 <= i < n, such as 0/4", param, ctx)
-        return Shard(int(match[1]), int(match[2]))
+        try:
+            parsed = self._parse(value)
+        except ValueError:  # also of numbers with thousands of digits
+            parsed = None
+        if parsed is None:
+            self.fail(f"'{value}' is not {self._expected}", param, ctx)
+        return parsed
 
 
-class DeviceType(click.ParamType):
-    """`auto`, `cpu`, `cuda` or `cuda:N`; whether it exists is seen when it is used."""
-
-    name = "auto|cpu|cuda:N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check the spelling of one value."""
-        if not DEVICE_NAME.match(value):
-            self.fail(f"'{value}' is not auto, cpu or cuda:N", param, ctx)
-        return str(value)
-
-
-class PixelSizeType(click.ParamType):
+class PixelSizeType(ParsedType):
     """`HEIGHTxWIDTH`, or one number for a square, as (height, width) in pixels."""
 
-    name = "HxW"
-
     def __init__(self, smallest: int, largest: int) -> None:
-        self.smallest = smallest
-        self.largest = largest
+        def parse(text: str) -> tuple[int, int] | None:
+            match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+            size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+            return size if all(smallest <= side <= largest for side in size) else None
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """Parse one value and check both sides against the limits."""
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d+)(?:x(\d+))?", value)
-        size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-        if not all(self.smallest <= side <= self.largest for side in size):
-            self.fail(f"'{value}' is not HEIGHTxWIDTH in pixels, {self.smallest} to {self.largest} each", param, ctx)
-        return size
+        super().__init__("HxW", parse, f"HEIGHTxWIDTH in pixels, {smallest} to {largest} each")
+
+
+def _shard(text: str) -> Shard | None:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    return Shard(int(match[1]), int(match[2])) if match and int(match[1]) < int(match[2]) else None
+
+
+def _device(text: str) -> str | None:
+    """The spelling alone; whether there is such a device is seen when it is used."""
+    return text if DEVICE_NAME.match(text) else None
 
 
 def out_option(default: str | None = None, help_text: str = "Folder to write to; made if missing.") -> Decorator[Any]:
@@ -129,7 +131,7 @@ data_option = click.option("--data", type=PATH, required=True, help="Data set fo
 
 device_option = click.option(
     "--device",
-    type=DeviceType(),
+    type=ParsedType("auto|cpu|cuda:N", _device, "auto, cpu or cuda:N"),
     default="auto",
     help="Where to compute: auto, cpu, cuda or cuda:N.",
 )
@@ -142,7 +144,7 @@ workers_option = click.option(
 
 shard_option = click.option(
     "--shard",
-    type=ShardType(),
+    type=ParsedType("i/n", _shard, "i/n with 0 <= i < n, such as 0/4"),
     default="0/1",
     help="Do part i of n; run all parts, anywhere, and the result is that of one run.",
 )

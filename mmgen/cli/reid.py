@@ -152,7 +152,8 @@ def compare_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any
 
 @command.command("tables")
 @click.argument("page", type=PATH)
-def tables_command(page: Path) -> None:
+@json_option
+def tables_command(page: Path, as_json: bool) -> None:
     """Make the tables of a Markdown PAGE from the comparisons that it names.
 
     Between <!-- results: FILE --> and <!-- end of results --> everything is written anew from FILE, the compare.json of
@@ -160,7 +161,10 @@ def tables_command(page: Path) -> None:
     """
     from mmgen.reid_runs.result_pages import update_page
 
-    say(f"{update_page(page)} blocks of results in {display_name(page)}")
+    blocks = update_page(page)
+    say(f"{blocks} blocks of results in {display_name(page)}")
+    if as_json:
+        print_json({"schema": "mmgen.reid.tables/1", "page": display_name(page), "blocks": blocks})
 
 
 @command.command("subset")

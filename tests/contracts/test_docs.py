@@ -93,6 +93,9 @@ def test_shell_blocks_are_lines_that_the_command_line_takes(
     for words in (words for line in shell_lines(page) for words in commands_in(line) if "..." not in words):
         command = cli.get_command(context, words[0])
         rest = [re.sub(r"\$\w+", "0", word) for word in words[1:]]
+        for word in rest:
+            if word.endswith(".onnx"):
+                (tmp_path / word).touch()
         if isinstance(command, click.Group):
             command = command.commands[rest.pop(0)]
         assert command is not None, words

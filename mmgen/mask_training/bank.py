@@ -1,6 +1,7 @@
 """What the person network learns from, read once: people, clothes without people, objects, avatars."""
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,8 +167,6 @@ def read_facings(path: Path) -> dict[str, float]:
 
 def save_items(path: Path, items: Sequence[Item]) -> None:
     """Keep items in one file."""
-    import io
-
     buffer = io.BytesIO()
     np.savez(
         buffer,

@@ -1,13 +1,12 @@
 """Where a person stands in a scene, and what stands, falls or lies around them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mmgen.mask_training.scenes.backgrounds import Picture, Size, blend, noise, shaded
-from mmgen.masks.framing import PAD_GREY
 
 Mask = NDArray[np.uint8]
 
@@ -29,26 +28,6 @@ class Placement:
     y: float
     stretch: float
     turn_deg: float
-
-    @staticmethod
-    def sample(generator: np.random.Generator, is_cut: bool, is_small: bool = False) -> "Placement":
-        """In the middle and nearly as high as the frame, or smaller, or cut off by the frame above or below."""
-        height = generator.uniform(0.32, 0.8) if is_small else generator.uniform(0.72, 0.97)
-        y = generator.uniform(-0.5, 0.5) * (1 - height)
-        if is_cut:
-            height = generator.uniform(0.9, 1.35)
-            y = generator.choice([-1, 1]) * generator.uniform(0.0, 0.25) * height
-        return Placement(
-            float(height),
-            float(np.clip(generator.normal(0, 0.06), -0.14, 0.14)),
-            float(y),
-            float(np.exp(generator.normal(0, 0.12))),
-            float(generator.normal(0, 3)),
-        )
-
-    def moved(self, scale: float, x: float, y: float) -> "Placement":
-        """The same person, `scale` times as high, somewhere else."""
-        return replace(self, height=scale * self.height, x=x, y=y)
 
     def matrix(self, box: NDArray[np.int64], size: Size) -> NDArray[np.float64]:
         """[2, 3] from the pixels of a cut-out, whose person fills `box` (top, bottom, left, right), to the frame's."""
@@ -100,16 +79,3 @@ def occluded(generator: np.random.Generator, picture: Picture, mask: Mask, palet
     plain[:] = palette[generator.integers(len(palette))]
     thing = shaded(plain, noise(generator, (height, width), 3), 0.6)
     return blend(picture, thing, front), np.asarray(cv2.multiply(mask, 255 - front, scale=1 / 255), np.uint8)
-
-
-def barred(generator: np.random.Generator, picture: Picture, mask: Mask) -> tuple[Picture, Mask]:
-    """Grey bars at two sides, as beside a photo of another shape."""
-    height, width = mask.shape
-    shown = np.zeros((height, width), bool)
-    if generator.random() < 0.5:
-        first, last = (int(value) for value in generator.integers(0, width // 5, 2))
-        shown[:, first : width - last] = True
-    else:
-        first, last = (int(value) for value in generator.integers(0, height // 4, 2))
-        shown[first : height - last] = True
-    return np.where(shown[..., None], picture, np.uint8(PAD_GREY)), np.where(shown, mask, np.uint8(0))

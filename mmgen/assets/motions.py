@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from mmgen.assets.rig import Animation, Floats, Motion, Rig
-from mmgen.synth.correspondence import joint_rotations
 from mmgen.synth.identity import Build
+from mmgen.synth.joints import joint_rotations
 from mmgen.synth.pose import NEUTRAL, REST, Pose, walking_pose
 from mmgen.synth.skeleton import pose_skeleton
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mmgen.synth.parts import ARM_L, ARM_R, CORE, LEG_L, LEG_R, carried_reach_m, part_distances, ray_exits, solid_parts
+from mmgen.synth.joints import around_what_is_held, bone_axis, bone_frame, bone_stretch, joint_places, joint_rotations
+from mmgen.synth.parts import ARM_L, ARM_R, CORE, LEG_L, LEG_R, part_distances, ray_exits, solid_parts
 from mmgen.synth.person import Person
 from mmgen.synth.pose import REST
 from mmgen.synth.primitives import Packed
-from mmgen.synth.skeleton import BONE, Proportions, Skeleton, pose_skeleton
+from mmgen.synth.skeleton import Skeleton, pose_skeleton
 from recon.skinning import vertex_transforms
 from recon.template import Template
 
@@ -38,8 +39,6 @@ HANGING = 1
 HOLDING_SHARE = 0.35
 """A vertex that moves this much with the hand, or more, goes all the way with what the hand carries."""
 
-GRIP = 0.1
-"""Share of a hand's vertices that stay with the hand where it carries something."""
 DAMPING = 0.02
 """Of the way back to rest, where joints bend so far that little of a vertex' place at rest can be told."""
 
@@ -61,37 +60,6 @@ class PosedTemplate:
     rotations: np.ndarray
     hips: np.ndarray
     posed: np.ndarray
-
-
-# Bone of `mmgen.synth.skeleton` that turns with each joint.
-TURNED_WITH = {
-    "Hips": "pelvis", "Spine": "chest", "Chest": "chest", "Neck": "chest", "Head": "head",
-    "LeftArm": "arm_l", "LeftForeArm": "forearm_l", "LeftHand": "hand_l",
-    "RightArm": "arm_r", "RightForeArm": "forearm_r", "RightHand": "hand_r",
-    "LeftUpLeg": "thigh_l", "LeftLeg": "shank_l", "LeftFoot": "foot_l",
-    "RightUpLeg": "thigh_r", "RightLeg": "shank_r", "RightFoot": "foot_r",
-}  # fmt: skip
-
-
-def joint_places(skeleton: Skeleton, names: tuple[str, ...]) -> np.ndarray:
-    """[J, 3] where a skeleton's joints are, world frame, metres."""
-    lengths, origin, axes = skeleton.proportions, skeleton.origin, skeleton.axes
-    up, s = lengths.shoulder_up, lengths.scale
-    rise = lengths.head_up - up - 0.06 * s
-    between = {
-        "Spine": origin[0] + 0.45 * lengths.chest * axes[0, 1],
-        "Neck": origin[1] + (up + 0.06 * s) * axes[1, 1],
-        "Head": origin[1] + (up + 0.06 * s + 0.35 * rise) * axes[1, 1],
-    }
-    return np.stack([between.get(name, origin[BONE[TURNED_WITH[name]]]) for name in names])
-
-
-def joint_rotations(posed: Skeleton, rest: Skeleton, names: tuple[str, ...], parents: tuple[int, ...]) -> np.ndarray:
-    """[J, 3, 3] rotation of each joint against its parent."""
-    bones = [BONE[TURNED_WITH[name]] for name in names]
-    turns = posed.axes[bones].transpose(0, 2, 1) @ rest.axes[bones]
-    above = np.stack([np.eye(3) if parent < 0 else turns[parent] for parent in parents])
-    return above.transpose(0, 2, 1) @ turns
 
 
 class Correspondence:
@@ -145,31 +113,18 @@ class Correspondence:
         """The template's vertices with the person's bones, at rest."""
         moved = np.zeros_like(self._vertices)
         for row, name in enumerate(self._names):
-            own, theirs = _bone_frame(self._joints, self._names, name), _bone_frame(joints, self._names, name)
-            local = (self._vertices - self._joints[row]) @ own * self._stretch(name, joints, person)
+            own, theirs = bone_frame(self._joints, self._names, name), bone_frame(joints, self._names, name)
+            local = (
+                (self._vertices - self._joints[row])
+                @ own
+                * bone_stretch(name, self._names, self._joints, joints, person)
+            )
             moved += self._shares[:, row, None] * (local @ theirs.T + joints[row])
             if name.endswith("Hand"):
-                further = _around_what_is_held(local[:, 1], name, person) - local[:, 1]
+                further = around_what_is_held(local[:, 1], name, person) - local[:, 1]
                 further *= np.clip(self._shares[:, row] / HOLDING_SHARE, 0.0, 1.0)
                 moved += further[:, None] * theirs[:, 1]
         return moved
-
-    def _stretch(self, name: str, joints: np.ndarray, person: Person) -> np.ndarray:
-        """[3] how much larger a bone of the person is than the template's, across, along and forward."""
-        lengths: Proportions = person.skeleton.proportions
-        thick = lengths.scale
-        if name in _CHILD or name[-4:] == "Hand" or name[-4:] == "Foot":
-            along = thick
-            if name in _CHILD or f"{name}" in _CHILD:
-                along = _reach(joints, self._names, name) / _reach(self._joints, self._names, name)
-            if name.endswith("Hand"):
-                along = 0.98 * lengths.hand / TEMPLATE_HAND
-            return np.array([thick, along, thick])
-        if name == "Head":
-            return np.array(lengths.head) / TEMPLATE_HEAD
-        wide = lengths.hip / 0.0875 if name == "Hips" else lengths.shoulder / 0.18
-        tall = lengths.chest / 0.249 if name in ("Hips", "Spine") else lengths.shoulder_up / 0.28
-        return np.array([thick if name == "Neck" else wide, tall, thick])
 
     def _settled(self, person: Person, posed: np.ndarray) -> np.ndarray:
         """Vertices of the posed template, moved to the surface."""
@@ -240,7 +195,7 @@ class Correspondence:
         feet = np.empty_like(posed)
         for row, name in enumerate(self._names):
             chosen = self._owner == row
-            start, end = _axis(person, name)
+            start, end = bone_axis(person, name)
             along = end - start
             across = np.where(level[chosen, None], up, along)
             share = np.clip(((posed[chosen] - start) * across).sum(1) / (across @ along), 0.0, 1.0)
@@ -257,67 +212,6 @@ class Correspondence:
             solved = np.linalg.solve(normal, matrices.transpose(0, 2, 1) @ missed[..., None])[..., 0]
             start = start + solved
         return start
-
-
-_CHILD = {
-    "LeftArm": "LeftForeArm", "LeftForeArm": "LeftHand", "RightArm": "RightForeArm", "RightForeArm": "RightHand",
-    "LeftUpLeg": "LeftLeg", "LeftLeg": "LeftFoot", "RightUpLeg": "RightLeg", "RightLeg": "RightFoot",
-}  # fmt: skip
-_PARENT = {"LeftHand": "LeftForeArm", "RightHand": "RightForeArm"}
-TEMPLATE_HAND = 0.20
-TEMPLATE_HEAD = np.array([0.089, 0.120, 0.100])
-
-
-def _reach(joints: np.ndarray, names: tuple[str, ...], name: str) -> float:
-    return float(np.linalg.norm(joints[names.index(_CHILD[name])] - joints[names.index(name)]))
-
-
-def _bone_frame(joints: np.ndarray, names: tuple[str, ...], name: str) -> np.ndarray:
-    """[3, 3] columns across, back along the bone, and forward; the world's axes for bones of the trunk and feet."""
-    name = _PARENT.get(name, name)
-    if name not in _CHILD:
-        return np.eye(3)
-    along = joints[names.index(name)] - joints[names.index(_CHILD[name])]
-    along /= np.linalg.norm(along)
-    forward = np.array([0.0, 0.0, 1.0]) - along[2] * along
-    forward /= np.linalg.norm(forward)
-    return np.stack([np.cross(along, forward), along, forward], axis=1)
-
-
-def _axis(person: Person, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the axis that a joint's vertices stand around, world frame, metres."""
-    skeleton, bone = person.skeleton, BONE[TURNED_WITH[name]]
-    lengths, start, axes = skeleton.proportions, skeleton.origin[bone], skeleton.axes[bone]
-    s = lengths.scale
-    if name in ("Hips", "Spine"):
-        return skeleton.origin[0], skeleton.origin[1]
-    if name == "Chest":
-        return start, start + 0.9 * lengths.shoulder_up * axes[1]
-    if name == "Neck":
-        return start + 0.9 * lengths.shoulder_up * axes[1], start + (lengths.shoulder_up + 0.1 * s) * axes[1]
-    if name == "Head":
-        return start - 0.5 * lengths.head[1] * axes[1], start + 0.3 * lengths.head[1] * axes[1]
-    if name.endswith("Foot"):
-        return start - 0.035 * s * axes[1] - 0.02 * s * axes[2], start + 0.11 * s * axes[2] - 0.05 * s * axes[1]
-    if name.endswith("Hand"):
-        held = _held_reach_m(person, name)
-        return start, start - max(0.72 * lengths.hand, held - 0.04) * axes[1]
-    return start, skeleton.origin[bone + 1]
-
-
-def _held_reach_m(person: Person, name: str) -> float:
-    """How far what a hand holds reaches from its wrist, metres; 0 for empty hands."""
-    bone = BONE[TURNED_WITH[name]]
-    return carried_reach_m(person.packed, bone, person.skeleton.origin[bone], -person.skeleton.axes[bone, 1])
-
-
-def _around_what_is_held(heights: np.ndarray, name: str, person: Person) -> np.ndarray:
-    """Heights along the hand's axis, those of the fingers spread over the length of what the hand carries."""
-    held = _held_reach_m(person, name)
-    hand = 0.98 * person.skeleton.proportions.hand
-    if held <= hand:
-        return heights
-    return -np.interp(-heights, [-1.0, 0.0, GRIP * hand, hand, 1.0], [-1.0, 0.0, hand, held, held + 1.0 - hand])
 
 
 def _middle_plane(skeleton: Skeleton) -> np.ndarray:

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from mmgen.synth import clothes
-from mmgen.synth.correspondence import Correspondence, PosedTemplate, joint_places
+from mmgen.synth.correspondence import Correspondence, PosedTemplate
 from mmgen.synth.identity import Identity, identity
+from mmgen.synth.joints import joint_places
 from mmgen.synth.mesh import BodyMesh, body_mesh
 from mmgen.synth.parts import ARM_L, CORE, LEG_L, LEG_R, part_distances, solid_parts
 from mmgen.synth.pose import NEUTRAL, Pose

@@ -311,8 +311,8 @@ def _check(folder: Path, record: Record) -> None:
         path_of_name(one.root)
     for output in (record.output, *(person.output for person in record.people)):
         if output is not None:
-            if not output.endswith(".glb") or output.split("/")[0].lower() == STATE_FOLDER:
-                raise PlaceError(f"{output!r:.200} is no place for a mesh")
+            if not output.endswith((".glb", ".png")) or output.split("/")[0].lower() == STATE_FOLDER:
+                raise PlaceError(f"{output!r:.200} is no place for a mesh or a mask")
             place_below(folder, output)
     for review in (record.review, *(person.review for person in record.people)):
         if review is not None:

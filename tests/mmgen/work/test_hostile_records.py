@@ -181,7 +181,7 @@ def test_a_run_drops_no_file_that_is_none_of_its_meshes(finished: Path, place: s
     path.parent.mkdir(exist_ok=True)
     path.touch()
     with_field(finished, output=place, key="0" * 64)
-    with pytest.raises(FatalError, match=r"line 1, is no run record: .* is no place for a mesh"):
+    with pytest.raises(FatalError, match=r"line 1, is no run record: .* is no place for a mesh or a mask"):
         run(finished / "in", make_job(finished / "meshes"))
     assert path.exists()
 

@@ -10,6 +10,9 @@ from scipy import ndimage
 SUPERSAMPLING = 2
 """Pixels are drawn this much smaller each way and averaged: photos have no jagged edges."""
 
+FEET, SHADOW = 0.04, 0.015
+"""Height of feet, and half that of the shadow under them, as shares of the image height."""
+
 BLUR_SIGMA_PX = 1.0
 """Of the unsharp mask."""
 
@@ -59,6 +62,27 @@ def sharpened(
     blurred = ndimage.gaussian_filter(person, (*sigmas, 0), truncate=2) / np.maximum(weight, 1e-3)
     change = (255 * amount) * (person - cover[..., None] * blurred)
     result: NDArray[np.uint8] = np.clip(pictures + change, 0, 255).round().astype(np.uint8)
+    return result
+
+
+def with_shadow(plates: NDArray[np.uint8], covered: NDArray[np.bool_], strength: float) -> NDArray[np.uint8]:
+    """Backgrounds darkened where a person touches the ground: soft ellipses around the lowest parts of the body.
+
+    Args:
+        plates: uint8 [N, H, W, 3].
+        covered: [N, H, W] pixels of the person.
+        strength: share of the light that is taken at most, 0..1.
+    """
+    height = covered.shape[1]
+    below = np.zeros(covered.shape, np.float32)
+    for shadow, person in zip(below, covered, strict=True):
+        rows = np.flatnonzero(person.any(axis=1))
+        if len(rows) and rows[-1] < height - 1:  # feet that the frame cuts off throw none into it
+            feet = np.flatnonzero(person[max(0, rows[-1] - round(FEET * height)) : rows[-1] + 1].any(axis=0))
+            shadow[rows[-1] - round(SHADOW * height) : rows[-1] + 1, feet] = 1
+    sigma = (0, SHADOW * height, 2 * SHADOW * height)
+    light = 1 - strength * ndimage.gaussian_filter(below, sigma, truncate=2)
+    result: NDArray[np.uint8] = (plates * light[..., None]).round().astype(np.uint8)
     return result
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmgen.augment.compositing import SUPERSAMPLING, finish, sharpened
+from mmgen.augment.compositing import SUPERSAMPLING, finish, sharpened, with_shadow
 from mmgen.augment.garments import garment_map
 from mmgen.augment.mixing import mixed, textures
 from mmgen.augment.plan import Plan, VirtualSet, generator_of
@@ -68,6 +68,8 @@ class ViewRenderer:
         with torch.inference_mode():
             image, face_index = self._person(record, texture, camera)
         plates = np.stack([self._reader[index]["plate"] for index in backgrounds])
+        covered = face_index[:, SUPERSAMPLING - 1 :: SUPERSAMPLING, ::SUPERSAMPLING].cpu().numpy() >= 0
+        plates = with_shadow(plates, covered, look.shadow) if look.shadow else plates
         images, person, cover = finish(image.cpu().numpy(), face_index.cpu().numpy(), plates)
         if look.sharpening:
             images = sharpened(images, person, cover, look.sharpening)

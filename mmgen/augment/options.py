@@ -47,6 +47,7 @@ class RenderOptions:
             source's.
         size: height and width, pixels.
         jpeg_quality: 1..100.
+        shadow: share of the light that a person takes from the ground under the feet, 0..1.
         sharpening: weight of an unsharp mask on the person; the default gives torsos of procedural people the variance
             of the Laplacian that their photos have.
     """
@@ -58,6 +59,7 @@ class RenderOptions:
     size: tuple[int, int] = (128, 64)
     jpeg_quality: int = 95
     sharpening: float = 0.65
+    shadow: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class AugmentOptions:
             raise UsageError(
                 "own_weight", f"weights {low:g}:{high:g} are not 0 <= low <= high <= 1", "Such as 0.3:0.7."
             )
+        if self.draw.mix == "regions" and self.draw.own_weight != MixOptions.own_weight:
+            raise UsageError("own_weight", "a weight is for blended textures", "Add --mix blend, or leave it out.")
         if not self.look.turns_deg or len(set(self.look.turns_deg)) < len(self.look.turns_deg):
             raise UsageError("turns", "every turn is needed once, and at least one", "Such as -60,-30,0,30,60.")
 

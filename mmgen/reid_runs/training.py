@@ -5,6 +5,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +21,7 @@ from mmgen.work.prefetch import prefetched
 from reid import parallel
 from reid.data.batches import BatchMaker
 from reid.data.labels import Labels, make_labels
-from reid.data.order import BatchOrder
+from reid.data.order import BatchOrder, share_of_rank
 from reid.data.pixels import PixelStore
 from reid.learner import Learner
 from reid.models.network import count_parameters, make_network
@@ -139,7 +140,11 @@ def steps_of(manifest: ReidManifest, batches: BatchOrder) -> int:
 def batch_order(manifest: ReidManifest, chosen: TrainingPhotos, seed: int) -> BatchOrder:
     """How batches of these photos are drawn."""
     order = BatchOrder(chosen.photos, manifest.batch.plan(0, seed))
-    plan = manifest.batch.plan(steps_of(manifest, order), seed)
+    steps = steps_of(manifest, order)
+    plan = manifest.batch.plan(steps, seed)
+    for units in sorted({sum(plan.shares_at(step)) for step in range(steps)}):  # refused at the start, not amid a run
+        rows = np.zeros(units * (plan.per_identity or 1), np.int64)
+        share_of_rank(rows, 0, parallel.world_size(), plan.per_identity)
     return BatchOrder(chosen.photos, plan)
 
 

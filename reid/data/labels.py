@@ -64,9 +64,8 @@ def make_labels(photos: Sequence[Photo], virtual: VirtualLabels) -> Labels:
             classes[row], weights[row] = _of_parents(photo, number)
         if photo.kind == "virtual" and virtual == "own":
             if weights[row, 0] != 1:
-                raise ReidError(
-                    "not_own", f"{photo.name} wears somebody else's clothes too", "Make shards with --own-weight 1:1."
-                )
+                hint = "Make shards with --mix blend --own-weight 1."
+                raise ReidError("not_own", f"{photo.name} wears somebody else's clothes too", hint)
             person[row] = classes[row, 0]
     is_virtual = np.array([photo.kind == "virtual" for photo in photos], bool)
     return Labels(names, classes, weights, person, is_virtual)

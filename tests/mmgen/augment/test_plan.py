@@ -12,7 +12,7 @@ from training_data import write_people
 
 from mmgen.augment.accounting import PUBLISHED, account, account_before, accounting_of
 from mmgen.augment.backgrounds import without_person
-from mmgen.augment.compositing import finish, sharpened
+from mmgen.augment.compositing import finish, sharpened, with_shadow
 from mmgen.augment.garments import WAIST, garment_map
 from mmgen.augment.mixing import MARGIN, mixed
 from mmgen.augment.options import AugmentOptions, MixOptions, RenderOptions
@@ -74,7 +74,7 @@ def test_a_person_number_is_one_outfit_on_one_body():
     """Over random plans: a number decides body, lender and outfit, and no two of these share a number."""
     for seed in range(8):
         people = 3 + 4 * seed
-        draw = MixOptions(seed, mix=("regions", "blend")[seed % 2], own_weight=(0.3, 0.7))
+        draw = (MixOptions(seed), MixOptions(seed, mix="blend", own_weight=(0.3, 0.7)))[seed % 2]
         plan = Plan(AugmentOptions(draw), market_listing(12 * people, people))
         sets = ResolvedPlan(plan, fixed_pairs(plan)).sets
         worn = {(one.pid, *(plan.photos[i].pid for i in (one.first, one.partners[0])), one.outfit) for one in sets}
@@ -123,6 +123,8 @@ def test_the_hardest_half_is_taken_per_64_photos_and_pass():
 def test_wrong_options_are_refused():
     with pytest.raises(UsageError, match=r"0\.7:0\.3"):
         AugmentOptions(MixOptions(own_weight=(0.7, 0.3)))
+    with pytest.raises(UsageError, match="for blended textures"):
+        AugmentOptions(MixOptions(own_weight=(0.3, 0.7)))
     with pytest.raises(UsageError, match="every turn is needed once"):
         AugmentOptions(look=RenderOptions(turns_deg=(0, 0)))
 
@@ -191,6 +193,16 @@ def test_garments_change_where_they_end_and_head_and_hands_stay():
         parts = (clear & (is_arm | ((height > end) & no_arm)), clear & (height < end) & no_arm)
         for part, colour in zip(parts, colours, strict=False):
             assert torch.allclose(worn[part], torch.tensor(colour), atol=0.03)
+
+
+def test_a_shadow_lies_under_feet_that_stand_in_the_picture():
+    plates = np.full((2, 64, 32, 3), 200, np.uint8)
+    covered = np.zeros((2, 64, 32), bool)
+    covered[0, 10:58, 12:20] = True
+    covered[1, 10:, 12:20] = True  # cut off by the frame
+    found = with_shadow(plates, covered, 0.5)
+    assert np.array_equal(found[1], plates[1]) and np.array_equal(found[0, :50], plates[0, :50])
+    assert found[0, 57, 16, 0] < 170 < found[0, 57, 2, 0] and (found[0] <= plates[0]).all()
 
 
 def test_sharpening_leaves_flat_people_and_backgrounds_alone():

@@ -81,6 +81,12 @@ class Asset:
             )
 
     @property
+    def export_changes(self) -> dict[str, Any]:
+        """What earlier exports changed, as the provenance says; empty where what it says is no object."""
+        changes = self.provenance.get(EXPORT_KEY)
+        return dict(changes) if isinstance(changes, dict) else {}
+
+    @property
     def height_m(self) -> float:
         """Extent along +Y in metres."""
         return float(np.ptp(self.vertices[:, 1]))

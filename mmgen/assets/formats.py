@@ -81,7 +81,7 @@ def export_files(
         raise ValueError(f"{kind} has no webp textures")
     if options.texture_size is not None:
         asset = replace(asset, texture=resize_texture(asset.texture, options.texture_size))
-    changes = asset.provenance.get(EXPORT_KEY, {}) | options.changes()
+    changes = asset.export_changes | options.changes()
     if options.height_m is not None:
         changes = {ORIGINAL_HEIGHT_KEY: asset.provenance.get("height_m")} | changes
         asset = with_height(asset, options.height_m)

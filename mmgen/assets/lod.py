@@ -42,13 +42,17 @@ def level_of_detail(asset: Asset, level: int) -> Asset:
     return asset
 
 
+FEWEST_FACES = 4
+"""Of a closed surface."""
+
+
 def exported_level(asset: Asset, level: int) -> Asset:
     """`level_of_detail`, said in the provenance as one of the changes of an export.
 
     Raises:
         ItemError: `lod_impossible`.
     """
-    changes = asset.provenance.get(EXPORT_KEY, {}) | {"lod": level}
+    changes = asset.export_changes | {"lod": level}
     return replace(level_of_detail(asset, level), provenance=asset.provenance | {EXPORT_KEY: changes})
 
 
@@ -61,6 +65,9 @@ def simplified(asset: Asset, vertex_count: int) -> Asset:
     Raises:
         ItemError: `lod_impossible`.
     """
+    if len(asset.faces) < FEWEST_FACES:
+        what = f"{asset.name!r} has {len(asset.faces)} faces and cannot be simplified"
+        raise ItemError("lod_impossible", what, "Export it without --lod.")
     uv_rows, corner_uv = unique_rows(asset.face_uv.reshape(-1, 2).view(np.int32))
     uv = asset.face_uv.reshape(-1, 2)[uv_rows]
     state = _State(asset.vertices.astype(np.float64), asset.faces.astype(np.int64), uv, corner_uv.reshape(-1, 3))

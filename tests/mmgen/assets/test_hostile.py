@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.glb import asset_from_glb, glb_bytes, read_glb
+from mmgen.assets.lod import exported_level
 from mmgen.assets.rules import check_glb
 from mmgen.assets.textures import decode_texture
 from mmgen.core.errors import ItemError
@@ -179,6 +181,15 @@ def test_a_single_element_cannot_have_a_stride_beyond_all_memory():
 
     with pytest.raises(ItemError, match="does not fit in its buffer view"):
         asset_from_glb(edited(change))
+
+
+@pytest.mark.parametrize("faces", [1, 2, 3])
+@pytest.mark.parametrize("changes", [{"export": [1]}, {}])
+def test_a_few_loose_triangles_have_no_simpler_level(faces, changes):
+    asset = body_asset(level=1)
+    few = replace(asset, faces=asset.faces[:faces], face_uv=asset.face_uv[:faces], seen=None, provenance=changes)
+    with pytest.raises(ItemError, match="cannot be simplified"):
+        exported_level(few, 1)
 
 
 def test_files_too_large_to_be_ours_are_not_read(tmp_path):

@@ -30,7 +30,7 @@ MIN_QUALITY = 0.5
 PERSON_CHANCE = 0.5
 """Below this nobody is there, whatever the outline; set on the `val` splits, see the model card."""
 
-BACK_CHANCE = 0.3
+BACK_CHANCE = 0.35
 """From this on a person is seen from behind; set on avatars that were held out."""
 
 SMALL_ROWS = 160

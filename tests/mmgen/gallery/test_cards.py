@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmgen.assets.glb import glb_bytes
 from mmgen.cli import cli
+from mmgen.core.files import sha256_file
 from mmgen.gallery import build_gallery, collect_items
 from mmgen.gallery.pictures import home_view, person_box, photo_jpeg, poster_webp
 from mmgen.previews import View
@@ -31,7 +32,14 @@ def meshes(tmp_path: Path) -> Path:
     (folder / "back.glb").write_bytes(glb_bytes(replace(asset, provenance={"camera": FROM_BEHIND})))
     (folder / "front.glb").write_bytes(glb_bytes(replace(asset, provenance={"camera": {"azimuth_deg": 180}})))
     records = [
-        Record("back.png", "ok", output="back.glb", mask_iou=0.9, root=str(photos), review=Review("accepted")),
+        Record(
+            *("back.png", "ok"),
+            output="back.glb",
+            mask_iou=0.9,
+            root=str(photos),
+            input_sha256=sha256_file(photos / "back.png"),
+            review=Review("accepted"),
+        ),
         Record("bad.png", "failed", "oom", "Use less.", "no memory", root=str(photos)),
     ]
     (folder / "manifest.jsonl").write_text("".join(record.to_line() for record in records))

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 
 import pytest
@@ -17,13 +16,11 @@ from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.mesh_predictions import MeshFolder
 from mmgen.evaluation.photos import Loaded
 from mmgen.gallery.items import collect_items
-from mmgen.masks import MaskSource
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import InputItem, UsageError, list_inputs
 from mmgen.reconstruction.batch import BatchConfig, Summary, run_batch
 from mmgen.reconstruction.identities import by_identity
-from mmgen.reconstruction.job import Job
-from mmgen.reconstruction.options import ReconstructOptions, build_reconstructor
+from mmgen.reconstruction.options import ReconstructOptions, build_reconstructor, job_of
 from mmgen.reconstruction.rerun import Rerunner, Whereabouts
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import read_records
@@ -74,11 +71,8 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> ReconstructOptions:
 
 def run(folder: Path, options: ReconstructOptions, chunk_items: int = 8) -> Summary:
     out = folder / "meshes"
-    job = Job(
-        out, partial(build_reconstructor, options), options.result_options(), MaskSource("alpha"), 0.0, out / "log"
-    )
     items = list_inputs([folder / "in"], out, arranged=by_identity)
-    return run_batch(BatchConfig(items, job, chunk_items=chunk_items), RunCallbacks())
+    return run_batch(BatchConfig(items, job_of(options, out), chunk_items=chunk_items), RunCallbacks())
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ class PixelSizeType(ParsedType):
 
 
 def _shard(text: str) -> Shard | None:
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     return Shard(int(match[1]), int(match[2])) if match and int(match[1]) < int(match[2]) else None
 
 

@@ -113,6 +113,8 @@ def test_a_mesh_that_somebody_changed_is_told_by_figures(folder):
         ({"weights_sha256": "0" * 64, "options": {"method": "network"}}, "weights_differ", "made with weights 00000"),
         ({"options": {"template": "1" * 64}}, "template_differs", "a template of hash 1111"),
         ({"options": {"refine_steps": "many"}}, "options_unknown", "options that mmgen .* does not know"),
+        ({"options": {"refine_steps": 2**31 - 1}}, "options_unknown", "options that mmgen .* does not know"),
+        ({"input": "../0.png"}, "provenance_invalid", "names a photo that is none"),
         ({"height_m": "tall"}, "options_unknown", "options that mmgen .* does not know"),
         ({"export": {"novelty": 1}}, "options_unknown", "options that mmgen .* does not know"),
         ({"options": {"novelty": 1}}, "options_unknown", "options that mmgen .* does not know"),

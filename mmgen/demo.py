@@ -60,13 +60,17 @@ def run_demo(out: Path, workers: int, listener: RunCallbacks) -> DemoResult:
     result = DemoResult(summary, meshes, out / "contact_sheet.png", out / "turntable.gif", out / "gallery.html")
     if not assets:
         return result
+    listener.stage("pictures", 3)
     listener.note("drawing the contact sheet, a turntable and the gallery")
     rows = [_row(photos / f"{path.stem}.jpg", asset) for path, asset in assets]
     write_bytes_atomic(result.contact_sheet, image_bytes(contact_sheet(rows), "PNG", optimize=True))
+    listener.advanced(1)
     frames = sweep_frames(assets[0][1], "azimuth", View(), TURNTABLE_FRAMES, TURNTABLE_SIZE)
     save_animation(result.turntable, list(frames), TURNTABLE_FPS)
+    listener.advanced(1)
     gallery = build_gallery("mmgen demo", collect_items(meshes))
     write_bytes_atomic(result.gallery, gallery.page)
+    listener.advanced(1)
     return result
 
 

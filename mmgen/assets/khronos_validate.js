@@ -4,6 +4,12 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { createRequire } = require("node:module");
 
+/** Bytes of a file beside the mesh; a pipe, a device or a link is not waited for. */
+function regular(file) {
+  if (!fs.lstatSync(file).isFile()) throw new Error(`${file} is no regular file`);
+  return new Uint8Array(fs.readFileSync(file));
+}
+
 async function main() {
   const validator = createRequire(path.join(process.argv[2], "from_here.js"))("gltf-validator");
   const reports = {};
@@ -12,8 +18,7 @@ async function main() {
     try {
       reports[file] = await validator.validateBytes(new Uint8Array(fs.readFileSync(file)), {
         maxIssues: Number(process.argv[3]),
-        externalResourceFunction: async (uri) =>
-          new Uint8Array(fs.readFileSync(path.join(folder, path.basename(decodeURIComponent(uri))))),
+        externalResourceFunction: async (uri) => regular(path.join(folder, path.basename(decodeURIComponent(uri)))),
       });
     } catch (error) {
       reports[file] = { refused: String(error) };

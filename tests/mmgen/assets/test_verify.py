@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -129,6 +130,13 @@ def test_khronos_has_nothing_to_say_about_our_files(khronos, tmp_path, options):
     summary, findings = run_validator(khronos, paths)
     assert findings == []
     assert (summary.files, summary.errors, summary.warnings, summary.infos, summary.hints) == (6, 0, 0, 0, 0)
+
+
+def test_khronos_waits_for_no_pipe_that_a_mesh_names(khronos, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.glb").write_bytes(with_document(lambda document: document["images"].append({"uri": "pipe"})))
+    _, findings = run_validator(khronos, [tmp_path / "a.glb"])
+    assert any("no regular file" in finding.message for finding in findings)
 
 
 def test_khronos_and_our_rules_find_the_same_planted_fault(khronos, tmp_path):

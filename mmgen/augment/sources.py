@@ -1,12 +1,14 @@
 """Which photos lend shapes and textures: training people only."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmgen.core.errors import FatalError
-from mmgen.core.listing import display_name
+from mmgen.core.listing import display_name, path_of_name
 from mmgen.datasets.reading import TRAIN, read_data_set
+from mmgen.work.records import read_records
 from reid.data.layouts import DISTRACTOR
 
 FEWEST_IDENTITIES = 2
@@ -48,7 +50,7 @@ class Sources:
         return tuple(sorted({photo.pid for photo in self.photos}))
 
 
-def find_sources(folder: Path, limit: int | None = None, pattern: str = "") -> Sources:
+def find_sources(folder: Path, limit: int | None = None, pattern: str = "", accepted: Path | None = None) -> Sources:
     """List the training photos of a published re-id data set, or of one that `mmgen prepare` indexed.
 
     Junk and distractors are nobody and lend nothing. Query and gallery are read only to make sure that nobody in them
@@ -56,6 +58,8 @@ def find_sources(folder: Path, limit: int | None = None, pattern: str = "") -> S
 
     Args:
         pattern: regular expression for file names, see `reid.data.layouts.find_layout`.
+        accepted: run folder of `mmgen reconstruct` over these photos; only those that somebody accepted in its review
+            lend anything.
 
     Raises:
         FatalError: `no_training_people` with fewer than two people; `same_names` where two photos of a person differ
@@ -67,16 +71,29 @@ def find_sources(folder: Path, limit: int | None = None, pattern: str = "") -> S
         for photo in data.photos
         if photo.split == TRAIN and photo.identity not in (None, DISTRACTOR)
     ]
+    if accepted is not None:
+        good = _accepted_photos(accepted)
+        photos = [photo for photo in photos if os.path.realpath(data.root / photo.path) in good]
     chosen = photos[:limit]
     found = Sources(data.root, tuple(chosen))
     if len(found.identities) < FEWEST_IDENTITIES:
         raise FatalError(
             "no_training_people",
             f"{display_name(folder)} has {len(found.identities)} training identities; mixing needs two",
-            "Give a data set with bounding_box_train/, such as Market-1501, or raise --limit.",
+            "Give a data set with bounding_box_train/, such as Market-1501, or raise --limit or accept more photos in mmgen review.",
         )
     _refuse_same_names(chosen)
     return found
+
+
+def _accepted_photos(meshes: Path) -> set[str]:
+    """Real paths of the photos all of whose people somebody accepted."""
+    records = [record for record in read_records(meshes).values() if record.assets]
+    return {
+        os.path.realpath(Path(path_of_name(record.root), path_of_name(record.input)))
+        for record in records
+        if all(asset.is_accepted for asset in record.assets)
+    }
 
 
 def _refuse_same_names(photos: Sequence[Source]) -> None:

@@ -124,6 +124,12 @@ def _share_range(text: str) -> tuple[float, float] | None:
 )
 @seed_option()
 @limit_option("Only the first N photos, in sorted order.")
+@click.option(
+    "--accepted-only",
+    type=PATH,
+    metavar="MESHES",
+    help="Only photos whose meshes, in this folder of mmgen reconstruct, somebody accepted in mmgen review.",
+)
 @spread_options
 @device_option
 @overwrite_option
@@ -168,7 +174,7 @@ def _augment(market: Path, out: Path, options: dict[str, Any]) -> int:
     from mmgen.augment.sources import find_sources
 
     chosen = _options(options)
-    sources = find_sources(market, chosen.limit, options["pattern"])
+    sources = find_sources(market, chosen.limit, options["pattern"], options["accepted_only"])
     plan = Plan(chosen, sources.photos)
     if options["dry_run"]:
         return _forecast(plan, sources.root, out, options)

@@ -24,6 +24,7 @@ from mmgen.core.errors import FatalError
 from mmgen.datasets.index import IndexRow, write_index
 from mmgen.photos.inputs import UsageError
 from mmgen.templates import named_template
+from mmgen.work.records import Record, Review
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +148,21 @@ def test_only_training_people_are_sources(tmp_path):
     twin.write_bytes(b"")
     with pytest.raises(FatalError, match="would get the same key"):
         find_sources(root)
+
+
+def test_only_photos_whose_meshes_were_accepted_lend_anything(tmp_path):
+    root = write_people(tmp_path / "market", identities=2, views=2)
+    everyone = find_sources(root)
+    photos, meshes = root / "bounding_box_train", tmp_path / "meshes"
+    meshes.mkdir()
+    verdicts = ["accepted", "rejected", "accepted", None]
+    names = [source.path.removeprefix("bounding_box_train/") for source in everyone.photos]
+    records = [
+        Record(name, "ok", output=f"{number}.glb", root=str(photos), review=Review(verdict))
+        for number, (name, verdict) in enumerate(zip(names, verdicts, strict=True))
+    ]
+    (meshes / "manifest.jsonl").write_text("".join(record.to_line() for record in records))
+    assert find_sources(root, accepted=meshes).photos == (everyone.photos[0], everyone.photos[2])
 
 
 def test_an_indexed_data_set_is_guarded_too(tmp_path):

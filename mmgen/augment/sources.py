@@ -80,7 +80,7 @@ def find_sources(folder: Path, limit: int | None = None, pattern: str = "", acce
         raise FatalError(
             "no_training_people",
             f"{display_name(folder)} has {len(found.identities)} training identities; mixing needs two",
-            "Give a data set with bounding_box_train/, such as Market-1501; raise --limit; accept more in mmgen review.",
+            "Give a data set with bounding_box_train/, raise --limit, or accept more photos in mmgen review.",
         )
     _refuse_same_names(chosen)
     return found

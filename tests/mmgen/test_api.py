@@ -98,8 +98,8 @@ def test_meshes_are_saved_in_every_format(person, tmp_path) -> None:
     for suffix in ("glb", "gltf", "obj", "ply", "stl"):
         path = person.save(tmp_path / "new" / f"anna.{suffix}")
         mesh = trimesh.load_mesh(path)
-        unit = 1000 if suffix == "stl" else 1  # printers count in millimetres
-        assert np.ptp(mesh.bounds, axis=0)[1] == pytest.approx(1.70 * unit, rel=1e-3), suffix
+        up, unit = (2, 1000) if suffix == "stl" else (1, 1)  # printers stand it on z = 0 and count in millimetres
+        assert np.ptp(mesh.bounds, axis=0)[up] == pytest.approx(1.70 * unit, rel=1e-3), suffix
     with pytest.raises(mmgen.MmgenError, match=r"names no mesh format .*\.glb, \.gltf, \.obj"):
         person.save(tmp_path / "anna.fbx")
 

@@ -12,6 +12,7 @@ from mmgen.bench import deodr, render
 from mmgen.bench.scenes import SCENES, SceneSpec, build_scene
 from mmgen.bench.timing import interleaved, per_item_ms, versions
 from mmgen.cli import cli
+from mmgen.work.pool import one_thread
 
 TINY = SceneSpec("tiny", 1, 24, 16, 2)
 ONCE = {"numba": 2, "torch": 1, "deodr": 1}

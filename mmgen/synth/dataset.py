@@ -150,11 +150,11 @@ def claim_folder(out: Path, plan: CrowdPlan) -> None:
         FatalError: as from `check_folder`.
     """
     check_folder(out, plan)
-    for folder in sorted({os.path.dirname(path) for entry in entries(plan) for path in all_paths(plan, entry)}):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    if not (out / INDEX_NAME).exists():
+    if not (out / INDEX_NAME).exists():  # first: whoever is killed after it finds a folder of ours
         content = {"schema": SCHEMA, "complete": False, "licence": LICENCE, "settings": settings(plan)}
         write_text_atomic(out / INDEX_NAME, _as_json(content))
+    for folder in sorted({os.path.dirname(path) for entry in entries(plan) for path in all_paths(plan, entry)}):
+        (out / folder).mkdir(parents=True, exist_ok=True)
 
 
 def _check_settings(index: Path, wanted: dict[str, object]) -> None:

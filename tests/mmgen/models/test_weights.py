@@ -163,8 +163,13 @@ def test_a_skeleton_goes_along(tmp_path):
     assert skin.names.index("Hips") == 0 and "LeftForeArm" in skin.names
 
 
+def first_float(tensors):
+    """The order of the tensors in a file is nobody's promise, and some count or index."""
+    return next(tensor for tensor in tensors.values() if tensor.is_floating_point())
+
+
 def test_numbers_that_are_not_finite_are_refused_before_any_work(path):
-    altered(path, lambda header, tensors: next(iter(tensors.values())).view(-1)[:1].fill_(float("inf")))
+    altered(path, lambda header, tensors: first_float(tensors).view(-1)[:1].fill_(float("inf")))
     with pytest.raises(FatalError, match="holds numbers that are not finite") as caught:
         load_weights(path)
     assert caught.value.code == "weights_mismatch"

@@ -230,7 +230,10 @@ def _optional_parts() -> list[OptionalPart]:
         ),
         OptionalPart("node", "runs the Khronos validator", "install Node.js 18 or newer", _program("node")),
         OptionalPart(
-            "gltf-validator", "`mmgen verify` by Khronos' rules", "npm install gltf-validator", _find_validator
+            "gltf-validator",
+            "`mmgen verify` by Khronos' rules",
+            "npm install gltf-validator, and name that folder in MMGEN_GLTF_VALIDATOR",
+            _find_validator,
         ),
         OptionalPart(
             "chromium",

@@ -38,13 +38,14 @@ class KhronosSummary:
 def find_validator() -> Path | None:
     """The folder from which node resolves the package, or None.
 
-    Looked for in the folder named by MMGEN_GLTF_VALIDATOR, the working directory and `tests/node` of a source tree.
+    Looked for in the folder named by MMGEN_GLTF_VALIDATOR and in `tests/node` of a source tree, and not in the working
+    directory: what lies in a stranger's folder must not run.
     """
     if shutil.which("node") is None:
         return None
     named = os.environ.get(FOLDER_VARIABLE)
     source_tree = Path(__file__).resolve().parents[2] / "tests" / "node"
-    for folder in [*([Path(named)] if named else []), Path.cwd(), source_tree]:
+    for folder in [*([Path(named)] if named else []), source_tree]:
         if (folder / "node_modules" / PACKAGE).is_dir() or (
             folder.name == "node_modules" and (folder / PACKAGE).is_dir()
         ):

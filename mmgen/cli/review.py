@@ -12,7 +12,12 @@ from mmgen.cli.output import print_json, say
 @click.command()
 @click.argument("meshes", type=PATH, default="meshes")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="Port.  [default: any free one]")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others can then reach it.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; 0.0.0.0 lets other machines in, by this machine's address in numbers.",
+)
 @click.option("--no-open", is_flag=True, help="Print the address and open no browser.")
 @device_option
 @json_option

@@ -167,7 +167,10 @@ def _show_meshes(verdict: "Verification", as_json: bool) -> int:
     if verdict.rerun_same is not None:
         print(f"made again: {verdict.rerun_same} of {verdict.glb_files} with the same bytes")
     if khronos is None:
-        say("Checked by mmgen's own rules. For the Khronos validator too (optional): npm install gltf-validator")
+        say(
+            "Checked by mmgen's own rules. For the Khronos validator too (optional): npm install gltf-validator,"
+            " and name that folder in MMGEN_GLTF_VALIDATOR"
+        )
     else:
         totals = "{errors} errors, {warnings} warnings, {infos} infos, {hints} hints in {files} files"
         print(f"Khronos validator: {totals.format(**khronos)}")

@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import Iterable
+import ipaddress
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 TOKEN_HEADER = "x-mmgen-token"
 COOKIE = "mmgen-desk-{port}"
 """Cookies are shared by all ports of a host, so the port is in the name."""
+
+LOOPBACK, EVERYWHERE = ("127.0.0.1", "localhost", "::1"), ("0.0.0.0", "::")
 
 SAFE_METHODS = {"GET", "HEAD"}
 POLICY = (
@@ -38,17 +40,35 @@ class Access:
         token: secret of this run of the desk, in the address that the command prints.
         hosts: host names with port that belong to it; others are DNS rebinding.
         port: TCP port of the server.
+        is_open: it listens on all addresses of the machine; any address in numbers is then its own, since rebinding
+            needs a name.
     """
 
     token: str
     hosts: frozenset[str]
     port: int
+    is_open: bool = False
 
     @staticmethod
     def of(token: str, host: str, port: int) -> "Access":
         """For a server at `host`:`port`; on the loopback address its other name counts too."""
-        names: Iterable[str] = {host, "127.0.0.1", "localhost"} if host in ("127.0.0.1", "localhost") else {host}
-        return Access(token, frozenset(f"{name}:{port}" for name in names), port)
+        is_open = host in EVERYWHERE
+        own = {host, "localhost"} | ({"127.0.0.1"} if host == "localhost" else set())
+        names = own if host in LOOPBACK or is_open else {host}
+        return Access(token, frozenset(f"{bracketed(name)}:{port}" for name in names), port, is_open)
+
+    def owns(self, host: str) -> bool:
+        """Whether a Host header names this server."""
+        if host in self.hosts:
+            return True
+        name, _, port = host.rpartition(":")
+        if not self.is_open or port != str(self.port):
+            return False
+        try:
+            ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            return False
+        return True
 
     @property
     def cookie(self) -> str:
@@ -58,6 +78,11 @@ class Access:
     def knows(self, token: str | None) -> bool:
         """Whether it is the token, compared in constant time."""
         return token is not None and hmac.compare_digest(token.encode(), self.token.encode())
+
+
+def bracketed(host: str) -> str:
+    """As it stands in an address: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 class Guard:
@@ -85,7 +110,8 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers, access = Headers(scope=scope), self._access
-        if headers.getlist("host") not in [[host] for host in access.hosts]:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not access.owns(hosts[0]):
             return PlainTextResponse("This desk answers under its own address only.", 403)
         request = Request(scope)
         given = request.query_params.get("token")
@@ -98,7 +124,7 @@ class Guard:
                 return None
             return PlainTextResponse("Open the desk with the address that `mmgen review` printed: it has a token.", 403)
         origins = headers.getlist("origin")
-        if origins and origins not in [[f"http://{host}"] for host in access.hosts]:
+        if origins and not (len(origins) == 1 and access.owns(origins[0].removeprefix("http://"))):
             return PlainTextResponse("This desk takes changes from its own page only.", 403)
         if not access.knows(headers.get(TOKEN_HEADER)):
             return PlainTextResponse("The token is missing.", 403)

@@ -15,7 +15,7 @@ from mmgen.core.errors import FatalError
 from mmgen.review import limits
 from mmgen.review.app import make_app
 from mmgen.review.desk import Desk
-from mmgen.review.guard import Access
+from mmgen.review.guard import Access, bracketed
 
 TOKEN_BYTES = 24
 
@@ -45,7 +45,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
         FatalError: `port_taken`.
     """
     try:
-        return socket.create_server((host, port), backlog=256)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
         raise FatalError(
             "port_taken",
@@ -83,7 +84,8 @@ def serve(meshes: Path, device: str, listening: socket.socket, host: str, ready:
     desk = Desk(meshes, device)
     try:
         desk.resume()
-        ready(f"http://{host}:{port}/?token={access.token}")
+        shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        ready(f"http://{bracketed(shown)}:{port}/?token={access.token}")
         uvicorn.Server(configured(make_app(desk, access))).run(sockets=[listening])
     except KeyboardInterrupt:
         pass

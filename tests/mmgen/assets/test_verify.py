@@ -324,3 +324,10 @@ def test_inspect_knows_what_it_does_not_know(tmp_path):
 def test_control_characters_never_reach_the_terminal(tmp_path):
     (tmp_path / "a.glb").write_bytes(glb_bytes(replace(ASSET, provenance={"in\x1b[31m": "\x1b]0;x\x07"})))
     assert "\x1b" not in run("inspect", tmp_path / "a.glb").stdout
+
+
+def test_no_validator_of_the_working_directory_is_run(tmp_path, monkeypatch):
+    (tmp_path / "node_modules" / "gltf-validator").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MMGEN_GLTF_VALIDATOR", raising=False)
+    assert find_validator() != tmp_path

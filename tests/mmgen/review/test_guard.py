@@ -4,7 +4,7 @@ import pytest
 from desk_requests import ACCESS, HOST, TOKEN, ask
 from starlette.responses import PlainTextResponse
 
-from mmgen.review.guard import Guard
+from mmgen.review.guard import Access, Guard
 
 APP = Guard(PlainTextResponse("inside"), ACCESS)
 COOKIE = ("cookie", f"{ACCESS.cookie}=secret")
@@ -50,3 +50,22 @@ def test_the_first_visit_gets_a_cookie_and_an_address_without_the_token():
     assert "samesite=strict" in answer.headers["set-cookie"].lower()
     assert ask(APP, "/?token=guess", headers=(HOST,)).status == 403
     assert ask(APP, "/asset/1/mesh.glb?token=secret", headers=(HOST,)).status == 403
+
+
+@pytest.mark.parametrize(
+    ("listens", "host", "owns"),
+    [
+        ("127.0.0.1", "127.0.0.1:8000", True),
+        ("127.0.0.1", "192.0.2.7:8000", False),
+        ("0.0.0.0", "192.0.2.7:8000", True),
+        ("0.0.0.0", "192.0.2.7:8001", False),
+        ("0.0.0.0", "evil.example:8000", False),
+        ("0.0.0.0", "localhost:8000", True),
+        ("::1", "[::1]:8000", True),
+        ("::", "[2001:db8::7]:8000", True),
+        ("desk.example", "desk.example:8000", True),
+        ("desk.example", "127.0.0.1:8000", False),
+    ],
+)
+def test_other_machines_come_in_by_number_where_the_desk_is_open(listens, host, owns):
+    assert Access.of("secret", listens, 8000).owns(host) == owns

@@ -64,7 +64,7 @@ class PlacedTemplate:
 
     Attributes:
         posed: [V, 3] in the surface's frame.
-        rest: [V, 3] at rest.
+        rest: [V, 3] at rest; no rows, as of the others, where only `posed` is known.
         joints: [J, 3] at rest, same frame.
         rotations: [J, 3, 3] of each joint against its parent.
     """
@@ -85,6 +85,10 @@ def read_placed_template(path: Path, vertices: int, joints: int) -> PlacedTempla
     if "prototype_posed" not in arrays or len(arrays["prototype_posed"]) != vertices:
         return None
     shapes = {"posed": (vertices, 3), "rest": (vertices, 3), "joints": (joints, 3), "rotations": (joints, 3, 3)}
+    if "prototype_rotations" not in arrays:
+        _check(arrays, "prototype_posed", shapes["posed"], path)
+        nothing = np.zeros((0, 3))
+        return PlacedTemplate(arrays["prototype_posed"].astype(np.float64), nothing, nothing, np.zeros((0, 3, 3)))
     for name, shape in shapes.items():
         _check(arrays, f"prototype_{name}", shape, path)
     return PlacedTemplate(**{name: arrays[f"prototype_{name}"].astype(np.float64) for name in shapes})

@@ -50,7 +50,7 @@ def test_training_reads_back_the_camera_and_the_shape(fitted, predict):
 
 
 def test_the_truth_lies_on_the_photo_in_its_colours(fitted):
-    folder, found, names = fitted
+    folder, found, _ = fitted
     for fit, photo in zip(found, read_data_set(folder / "out").photos, strict=True):
         truth = read_truth(photo.truth, (128, 64), (0.0, 0.0, 64.0, 128.0))
         drawn, covered = true_drawing(truth, (128, 64))

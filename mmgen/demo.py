@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.glb import read_glb
-from mmgen.core.files import write_bytes_atomic
+from mmgen.core.files import write_alone
 from mmgen.core.pictures import image_bytes
 from mmgen.gallery import build_gallery, collect_items
 from mmgen.photos.images import read_image
@@ -63,13 +63,13 @@ def run_demo(out: Path, workers: int, listener: RunCallbacks) -> DemoResult:
     listener.stage("pictures", 3)
     listener.note("drawing the contact sheet, a turntable and the gallery")
     rows = [_row(photos / f"{path.stem}.jpg", asset) for path, asset in assets]
-    write_bytes_atomic(result.contact_sheet, image_bytes(contact_sheet(rows), "PNG", optimize=True))
+    write_alone(result.contact_sheet, image_bytes(contact_sheet(rows), "PNG", optimize=True))
     listener.advanced(1)
     frames = sweep_frames(assets[0][1], "azimuth", View(), TURNTABLE_FRAMES, TURNTABLE_SIZE)
     save_animation(result.turntable, list(frames), TURNTABLE_FPS)
     listener.advanced(1)
     gallery = build_gallery("mmgen demo", collect_items(meshes))
-    write_bytes_atomic(result.gallery, gallery.page)
+    write_alone(result.gallery, gallery.page)
     listener.advanced(1)
     return result
 

@@ -13,7 +13,7 @@ from typing import Any
 from mmgen.bench.timing import machine, versions
 from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
-from mmgen.core.files import write_text_atomic
+from mmgen.core.files import write_alone
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
 from mmgen.evaluation.photos import list_items
@@ -102,7 +102,7 @@ def _run(plan: AblationPlan, path: Path, seed: int, listener: RunCallbacks) -> b
         "photos": sum(score.error is None for score in scores),
         "metrics": summed_up(scores, scoring),
     }
-    write_text_atomic(folder.path / RESULT, json.dumps(result, indent=1) + "\n")
+    write_alone(folder.path / RESULT, f"{json.dumps(result, indent=1)}\n".encode())
     return True
 
 
@@ -141,7 +141,7 @@ def table(plan: AblationPlan) -> dict[str, Any]:
 def write_table(plan: AblationPlan) -> dict[str, Any]:
     """Write the table into the output folder; gives it back."""
     data = table(plan)
-    write_text_atomic(plan.out / TABLE, json.dumps(data, indent=1) + "\n")
+    write_alone(plan.out / TABLE, f"{json.dumps(data, indent=1)}\n".encode())
     return data
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmgen.core.errors import ItemError
-from mmgen.core.files import write_text_atomic
+from mmgen.core.files import write_alone
 from mmgen.core.listing import display_name
 from mmgen.core.pictures import image_bytes
 from mmgen.evaluation.azimuth_plot import azimuth_plot
@@ -50,7 +50,7 @@ class ReportCard:
 
 def write_report(path: Path, evaluation: Evaluation) -> None:
     """Draw the chosen cases once more and write the page; the same evaluation gives the same bytes."""
-    write_text_atomic(path, render_report(evaluation))
+    write_alone(path, render_report(evaluation).encode())
 
 
 def render_report(evaluation: Evaluation) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mmgen.core.errors import ItemError
-from mmgen.core.files import write_text_atomic
+from mmgen.core.files import write_alone
 from mmgen.core.listing import display_name
 from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.photos import list_items
@@ -177,8 +177,9 @@ def _distances(scores: Sequence[ItemScore], prefix: str) -> dict[str, float]:
 def write_results(out: Path, evaluation: Evaluation) -> None:
     """Write `metrics.json` and `per_item.jsonl`: one line per photo, sorted, with its figures or its error."""
     lines = "".join(json.dumps(_record(score), allow_nan=False) + "\n" for score in evaluation.scores)
-    write_text_atomic(out / ITEMS_NAME, lines)
-    write_text_atomic(out / METRICS_NAME, json.dumps(evaluation.as_data(), indent=2, allow_nan=False) + "\n")
+    write_alone(out / ITEMS_NAME, lines.encode())
+    metrics = json.dumps(evaluation.as_data(), indent=2, allow_nan=False) + "\n"
+    write_alone(out / METRICS_NAME, metrics.encode())
 
 
 def _record(score: ItemScore) -> dict[str, Any]:

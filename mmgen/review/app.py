@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from mmgen.assets.formats import FORMATS, ExportFormat
 from mmgen.core.errors import FatalError, ItemError
+from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
 from mmgen.review import limits, uploads
 from mmgen.review.desk import Conflict, Desk, Verdict
@@ -104,7 +105,7 @@ def make_app(desk: Desk, access: Access) -> ASGIApp:
         Route(one + "/restore", views.restore, methods=["POST"]),
         Route(one + "/cancel", views.cancel, methods=["POST"]),
     ]
-    handlers = {ItemError: _told, FatalError: _told, Conflict: _conflict, ClientDisconnect: _gone}
+    handlers = {ItemError: _told, FatalError: _told, Conflict: _conflict, ClientDisconnect: _gone, OSError: _full}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), access)
 
 
@@ -328,6 +329,17 @@ async def _conflict(request: Request, error: Exception) -> Response:
         },
         409,
     )
+
+
+async def _full(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OSError)
+    where = "" if error.filename is None else f" {display_name(error.filename)}"
+    words = {
+        "error": "storage_failed",
+        "message": f"Reading or writing{where} failed: {error.strerror or error}",
+        "hint": "Free space or check the disk and its rights, then do it again; what was saved is kept",
+    }
+    return JSONResponse(words, 507)
 
 
 async def _gone(request: Request, error: Exception) -> Response:

@@ -1,8 +1,10 @@
 """The desk and its routes over a run folder made by a reconstructor that costs nothing."""
 
 import csv
+import errno
 import io
 import json
+import os
 import time
 import zipfile
 
@@ -109,6 +111,19 @@ def test_a_job_that_is_stopped_leaves_the_desk_at_work(desk):
     states = {entry.name: entry.state for entry in settled(desk)}
     assert states["a"] == "ok" and states["b"] == "waiting"
     assert not desk.workshop.cancel("b.png")
+
+
+def test_a_full_disk_is_said_and_nothing_is_decided(filled, monkeypatch):
+    first, _ = settled(filled)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(filled.meshes / "manifest.jsonl"))
+
+    monkeypatch.setattr("mmgen.review.desk.append_record", full)
+    body = {"version": first.version, "verdict": "accepted", "note": ""}
+    answer = ask(make_app(filled, ACCESS), f"/asset/{first.key}/decide", "POST", body)
+    assert answer.status == 507 and "No space left" in answer.json["message"]
+    assert read_records(filled.meshes)["a.png"].review is None
 
 
 def test_the_routes_say_what_they_refuse(filled):

@@ -15,7 +15,7 @@ from mmgen.training.augmentation import augmented
 from mmgen.training.manifest import Augmentation
 from mmgen.training.packing import Packed
 from mmgen.training.truth_batches import known_batch
-from mmgen.training.truth_pack import TruthPack
+from mmgen.training.truth_pack import TruthPack, joined_truth
 from recon.structures import Sample
 from recon.training.step import Batch
 
@@ -60,6 +60,18 @@ class BatchPlan:
     processes: int = 1
     degradation: float = 1.0
     replay_every: int = 0
+
+
+def joined(stores: Sequence[PhotoStore]) -> PhotoStore:
+    """Stores of several data sets as one, in memory; nobody is in two of them. All of them have truth, or none."""
+    first = np.cumsum([0, *(store.identity.max(initial=-1) + 1 for store in stores)])
+    truths = [store.truth for store in stores if store.truth is not None]
+    return PhotoStore(
+        np.concatenate([store.packed for store in stores]),
+        np.concatenate([store.identity + offset for store, offset in zip(stores, first, strict=False)]),
+        np.concatenate([store.clean for store in stores]),
+        joined_truth(truths) if truths else None,
+    )
 
 
 class Drawn(NamedTuple):

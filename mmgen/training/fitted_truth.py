@@ -1,8 +1,7 @@
 """Photos of real people to training photos with truth: fit the networks' answers for long, keep those that fit.
 
-    python -m mmgen.training.fitted_truth PHOTOS --masks MASKS --out FITS --first 7001
-    python -m mmgen.datasets.joined crowd FITS --out mixed
-    mmgen train manifests/synthetic-truth-bodies.toml --data mixed --init bundled
+    python -m mmgen.training.fitted_truth PHOTOS --masks MASKS --out FITS
+    mmgen train manifests/synthetic-truth-bodies.toml --data crowd --init bundled --set 'truth.beside=["FITS"]'
 
 Analysis by synthesis, after SPIN (Kolotouros et al. 2019): where a refined body lies on its outline and nothing speaks
 against it, its camera, shape and colours are taken for the truth, and the networks learn from them. What no photo
@@ -104,16 +103,15 @@ class TruthWriter:
     Args:
         predict: the networks that were fitted.
         out: data set folder.
-        first: number of the first identity.
     """
 
-    def __init__(self, predict: PhotoPredictor, out: Path, first: int) -> None:
-        self._predict, self._out, self._next = predict, out, first
+    def __init__(self, predict: PhotoPredictor, out: Path) -> None:
+        self._predict, self._out, self._written = predict, out, 0
 
     def __call__(self, fit: Fit) -> str:
         """Write one fit; returns the image's path in the data set."""
-        image = f"{TRAIN_FOLDER}/{self._next:04d}_c1s1_000001_01.jpg"
-        self._next += 1
+        self._written += 1
+        image = f"{TRAIN_FOLDER}/{self._written:04d}_c1s1_000001_01.jpg"
         files = {
             mask_path(image): image_bytes(np.where(fit.prepared.small_mask > 127, np.uint8(255), np.uint8(0)), "PNG"),
             truth_path(image): npz_bytes(pack_array(name, value) for name, value in self._truth(fit).items()),
@@ -166,7 +164,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="data set folder to write, empty or new")
     parser.add_argument("--weights", type=Path, help="networks to start from; default: the bundled ones")
     parser.add_argument("--refine", type=int, default=200, help="steps; default 200")
-    parser.add_argument("--first", type=int, default=1, help="number of the first identity; default 1")
     options = parser.parse_args()
     if options.out.is_dir() and any(options.out.iterdir()):
         parser.error(f"{options.out} is not empty")
@@ -175,7 +172,7 @@ def main() -> None:
     masks = MaskSource.parse(options.masks)
     skipped = [masks.folder] if masks.folder else []
     items = list_inputs([options.photos], options.out, skipped)
-    write, taken, refused = TruthWriter(predict, options.out, options.first), 0, 0
+    write, taken, refused = TruthWriter(predict, options.out), 0, 0
     for fit in fits(items, masks, predict, Bar()):
         if fit.refused:
             refused += 1

@@ -67,10 +67,12 @@ class TruthSection:
         replay_path: another data set folder with truth; its photos are learned beside the others, so that what truth
             taught is not forgotten.
         replay_every: steps between two replayed batches.
+        beside: with `photos`, further data set folders with truth, mixed in; one that is named twice counts twice.
         degradation: strength of the faults that photos with truth get, see `mmgen.training.degradation`.
     """
 
     photos: bool = False
+    beside: tuple[str, ...] = ()
     replay_path: str = ""
     replay_every: int = 2
     degradation: float = 1.0
@@ -80,6 +82,8 @@ class TruthSection:
             raise ValueError("replay_every must be at least 1")
         if self.degradation < 0:
             raise ValueError("degradation must not be negative")
+        if self.beside and not self.photos:
+            raise ValueError("beside needs photos = true")
         if self.photos and self.replay_path:
             raise ValueError("give either photos = true or replay_path: photos with truth need no replay")
 

@@ -24,6 +24,7 @@ from mmgen.training.batches import (
     as_batch,
     batches_per_epoch,
     identity_numbers,
+    joined,
 )
 from mmgen.training.clock import Clock
 from mmgen.training.folder import RunFolder
@@ -255,7 +256,13 @@ def _initial_path(manifest: Manifest) -> Path:
 def load_photos(
     manifest: Manifest, data: Path, advance: Callable[[], None] = lambda: None
 ) -> tuple[PhotoStore, PhotoStore]:
-    """Packed photos to train on, and held out. Process 0 packs them, the others wait."""
+    """Packed photos to train on, and those held out of the data set itself. Process 0 packs them, the others wait."""
+    train, validation = _load_folder(manifest, data, advance)
+    others = [_load_folder(manifest, Path(folder), advance)[0] for folder in manifest.truth.beside]
+    return (joined([train, *others]) if others else train), validation
+
+
+def _load_folder(manifest: Manifest, data: Path, advance: Callable[[], None]) -> tuple[PhotoStore, PhotoStore]:
     listed, fixed = find_photos(data)
     split = hold_out(listed, manifest.data.validation_share, fixed)
     if parallel.rank() == 0:

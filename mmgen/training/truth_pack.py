@@ -98,6 +98,24 @@ class TruthPack:
         return replace(self, camera=self.camera[rows], gain=self.gain[rows], mesh=self.mesh[rows])
 
 
+def joined_truth(packs: Sequence[TruthPack]) -> TruthPack:
+    """Truth of several data sets in a row; poses only where all of them know theirs."""
+    first = np.cumsum([0, *(len(pack.vertices) for pack in packs)])
+    knows = all(pack.knows_poses for pack in packs)
+    kept = slice(None) if knows else slice(0)
+    return replace(
+        packs[0],
+        camera=np.concatenate([pack.camera for pack in packs]),
+        gain=np.concatenate([pack.gain for pack in packs]),
+        mesh=np.concatenate([pack.mesh + offset for pack, offset in zip(packs, first, strict=False)]),
+        vertices=np.concatenate([pack.vertices for pack in packs]),
+        texels=np.concatenate([pack.texels for pack in packs]),
+        rest=np.concatenate([pack.rest[:, kept] for pack in packs]),
+        rotations=np.concatenate([pack.rotations[:, kept] for pack in packs]),
+        joint_partners=packs[0].joint_partners[kept],
+    )
+
+
 def mean_shape(shapes: NDArray[Any], partners: NDArray[np.int64]) -> NDArray[np.float64]:
     """[P, 3] mean of shapes [M, P, 3] and their mirror images: what the prototype starts from."""
     mean = shapes.mean(axis=0, dtype=np.float64)

@@ -5,8 +5,6 @@ import pytest
 from people_photos import people_rgba, written
 
 from mmgen.bundled import required_weights
-from mmgen.core.errors import FatalError
-from mmgen.datasets.joined import join
 from mmgen.datasets.reading import read_data_set
 from mmgen.datasets.truth_file import read_truth
 from mmgen.masks import MaskSource
@@ -29,7 +27,7 @@ def fitted(predict, tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     items = written(folder / "in", {f"{n}.png": picture for n, picture in enumerate(people_rgba(2))})
     found = list(fits(items, MaskSource("alpha"), predict, ANYTHING))
-    write = TruthWriter(predict, folder / "out", first=7)
+    write = TruthWriter(predict, folder / "out")
     names = [write(fit) for fit in found]
     return folder, found, names
 
@@ -38,7 +36,7 @@ def test_training_reads_back_the_camera_and_the_shape(fitted, predict):
     folder, found, names = fitted
     photos = read_data_set(folder / "out").photos
     assert [photo.name for photo in photos] == names
-    assert [photo.identity for photo in photos] == ["0007", "0008"]
+    assert [photo.identity for photo in photos] == ["0001", "0002"]
     pack = pack_truth(photos, folder / "out", "person")
     for row, fit in enumerate(found):
         vertices, camera = fit.person.mesh.vertices[0].numpy(), fit.person.camera
@@ -64,12 +62,3 @@ def test_what_fits_badly_is_refused_and_says_why(predict, tmp_path):
     items = written(tmp_path / "in", {"0.png": people_rgba(1)[0]})
     (fit,) = fits(items, MaskSource("alpha"), predict, Bar(mask_iou=0.999))
     assert fit.refused.startswith("MaskIoU 0.")
-
-
-def test_joined_sets_share_nobody(fitted, tmp_path):
-    folder, _, names = fitted
-    assert join([folder / "out"], tmp_path / "both") == 2
-    assert [photo.name for photo in read_data_set(tmp_path / "both").photos] == names
-    assert all(photo.truth and photo.mask for photo in read_data_set(tmp_path / "both").photos)
-    with pytest.raises(FatalError, match="both have a person 0007"):
-        join([folder / "out", tmp_path / "both"], tmp_path / "three")

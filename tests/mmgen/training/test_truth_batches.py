@@ -1,5 +1,6 @@
 """Photos with truth: whatever is done to a photo is done to what is known about it."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from mmgen.training.batches import BatchPlan, PhotoStore, draw_batches
+from mmgen.training.batches import BatchPlan, PhotoStore, draw_batches, joined
 from mmgen.training.truth_batches import Framing, framed_pictures, known_truth
 from mmgen.training.truth_pack import TruthPack, camera_numbers, mean_shape, principal_modes
 from recon.camera import intrinsics_px, project, project_matrices, world_to_camera
@@ -140,3 +141,25 @@ def test_replayed_photos_come_every_nth_step_and_a_resumed_run_sees_the_same_one
     again = next(draw_batches(photos, plan, epoch=0, number=2, replayed=known))
     assert torch.equal(again.replay.sample.image, drawn[2].replay.sample.image)
     assert not torch.equal(drawn[0].replay.sample.image, drawn[2].replay.sample.image)
+
+
+def test_joined_stores_keep_who_is_who_and_what_is_known(pack):
+    pictures = np.arange(2 * 4 * 2 * 4, dtype=np.uint8).reshape(2, 4, 2, 4)
+    one = PhotoStore(pictures, np.array([0, 0]), np.ones(2, bool), pack)
+    blind = replace(pack, rest=pack.rest[:, :0], rotations=pack.rotations[:, :0], vertices=pack.vertices + 1)
+    other = PhotoStore(pictures + 1, np.array([0, 1]), np.zeros(2, bool), blind)
+    both = joined([one, other, other])
+    assert both.identity.tolist() == [0, 0, 1, 2, 3, 4]
+    assert both.clean.tolist() == [True, True, False, False, False, False]
+    assert (both.packed[4] == other.packed[0]).all()
+    own, beside = both.truth.chosen(np.array([1])), both.truth.chosen(np.array([5]))
+    assert (both.truth.vertices[own.mesh] == pack.vertices[pack.mesh[1]]).all()
+    assert (both.truth.vertices[beside.mesh] == blind.vertices[blind.mesh[1]]).all()
+    assert (beside.camera == pack.camera[1:2]).all()
+    assert not both.truth.knows_poses
+    known_truth(
+        beside,
+        Framing(np.array([True]), np.ones(1), np.zeros((1, 2))),
+        np.ones((1, 3), np.float32),
+        np.zeros((1, 4, 2), np.uint8),
+    )

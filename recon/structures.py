@@ -15,7 +15,7 @@ Lengths are in template units (a person is about 1.8 high) inside `recon`; files
 the map (v in 0..0.5) is the front of the body, head up; the upper half (v in 0.5..1) is the back, feet up. v wraps
 around: the soles join v = 0 to v = 1. u does not wrap.
 
-**Light.** [B, 9] spherical-harmonic coefficients in the camera frame; see `recon.render.shading`.
+**Light.** [B, 9] spherical-harmonic coefficients in the camera frame; see `recon.render.scene`.
 
 Shape letters: B batch, V vertices, F faces, E edges, H height, W width, C channels.
 

@@ -1,5 +1,6 @@
 """One training step, and the state that it changes."""
 
+import copy
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -7,15 +8,38 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reid import parallel
-from reid.averaging import WeightAverage
 from reid.config import LearnConfig, OptimiserConfig, Precision
 from reid.data.batches import Batch
 from reid.errors import ReidError
 from reid.losses import identity_loss, symmetric_divergence, triplet_loss
 from reid.models.network import ReidNetwork
+
+
+class WeightAverage:
+    """A copy that follows a network.
+
+    Args:
+        decay: weight of the past, 0..1; smaller in the first steps, so that random weights are soon forgotten.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._decay = decay
+
+    @torch.no_grad()
+    def follow(self, network: nn.Module, step: int) -> None:
+        """Move towards the network after step number `step`, from 0; batch-norm statistics are averaged, too."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        given = network.state_dict()
+        for key, mean in self.network.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(given[key].to(mean.dtype), 1 - decay)
+            else:
+                mean.copy_(given[key])
+
 
 MOMENTUM = 0.9
 DROPOUT_STREAM = 31

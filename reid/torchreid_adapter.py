@@ -14,7 +14,7 @@ from reid.data.layouts import DISTRACTOR
 from reid.data.photos import VIRTUAL_CAMERA, Dataset, Photo, identities
 from reid.data.pixels import decode
 from reid.errors import ReidError
-from reid.models.zoo_imports import load_module
+from reid.models.backbones import load_module
 
 Row = tuple[str, int, int]
 """torchreid's item: path, person, camera from 0."""

@@ -10,7 +10,6 @@ from mmgen.assets.compression import Compression, compressed
 from mmgen.assets.container import parse_glb
 from mmgen.assets.glb import asset_from_container, glb_bytes, invalid_provenance, main_primitive, texture_bytes
 from mmgen.assets.gltf import MaterialStyle, ascii_name, build_gltf
-from mmgen.assets.obj import mtl_text, obj_text
 from mmgen.assets.polygons import ply_bytes, stl_bytes
 from mmgen.assets.seams import tidy
 from mmgen.assets.textures import SUFFIXES, EncodedTexture, TextureCodec, encode_texture, resize_texture, stored_texture
@@ -19,6 +18,11 @@ from mmgen.assets.usdz import usdz_bytes
 if TYPE_CHECKING:
     from mmgen.assets.rig import Animation
     from recon.template import Template
+import numpy as np
+from numpy.typing import NDArray
+
+from mmgen.assets.gltf import GENERATOR
+from mmgen.assets.seams import smooth_normals
 
 ExportFormat = Literal["glb", "gltf", "obj", "ply", "stl", "usdz"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -130,8 +134,10 @@ def with_rig(asset: Asset, template: "Template", options: ExportOptions) -> Asse
     Raises:
         ItemError: as from `rig.rigged`.
     """
-    from mmgen.assets.motions import motion  # the generator of people takes a while to load
-    from mmgen.assets.rig import rigged
+    from mmgen.assets.rig import (
+        motion,  # the generator of people takes a while to load
+        rigged,
+    )
 
     rig = rigged(asset if options.height_m is None else with_height(asset, options.height_m), template)
     return replace(asset, rig=rig if options.animation is None else replace(rig, motion=motion(rig, options.animation)))
@@ -192,3 +198,43 @@ TEXTURED: dict[str, Callable[[Asset, list[str], EncodedTexture, MaterialStyle], 
     "usdz": lambda asset, names, texture, material: [usdz_bytes(tidy(asset), texture)],
 }
 """Writers by format, from asset, file names, texture and material to the contents of the files."""
+
+
+def obj_text(asset: Asset, material_file: str) -> str:
+    """The mesh with smooth normals; texture coordinates are shared where equal, v up as OBJ has it.
+
+    Args:
+        material_file: Name of the MTL file in the same folder, without blanks.
+    """
+    name = ascii_name(asset.name)
+    uv, uv_index = np.unique(asset.face_uv.reshape(-1, 2), axis=0, return_inverse=True)
+    corners = np.stack([asset.faces, uv_index.reshape(-1, 3)], axis=-1) + 1
+    faces = [" ".join(f"{vertex}/{coordinate}/{vertex}" for vertex, coordinate in face) for face in corners.tolist()]
+    return "\n".join(
+        [
+            f"# {GENERATOR}; units: metres; up: +Y; front: +Z",
+            f"mtllib {material_file}",
+            f"o {name}",
+            *_lines("v", asset.vertices),
+            *_lines("vt", uv),
+            *_lines("vn", smooth_normals(asset.vertices, asset.faces)),
+            f"usemtl {name}",
+            "s 1",
+            *(f"f {face}" for face in faces),
+            "",
+        ]
+    )
+
+
+def mtl_text(asset: Asset, texture_file: str) -> str:
+    """The material: the texture as it is (Kd 1, since viewers multiply), no highlights.
+
+    Args:
+        texture_file: Name of the texture in the same folder, without blanks.
+    """
+    lines = [f"# {GENERATOR}", f"newmtl {ascii_name(asset.name)}", "Ka 0 0 0", "Kd 1 1 1", "Ks 0 0 0", "d 1", "illum 1"]
+    return "\n".join([*lines, f"map_Kd {texture_file}", ""])
+
+
+def _lines(keyword: str, rows: NDArray[np.float32]) -> list[str]:
+    return [f"{keyword} " + " ".join(f"{value:.7f}" for value in row) for row in rows.tolist()]

@@ -18,9 +18,7 @@ from mmgen.augment.store import StoreReader, texture_size
 from mmgen.models.weights import Weights
 from recon.camera import project
 from recon.render.api import rasterize
-from recon.render.faces import gather_corners
-from recon.render.scene import SLIVER_AREA
-from recon.render.shading import shade
+from recon.render.scene import SLIVER_AREA, gather_corners, shade
 from recon.structures import Camera
 
 

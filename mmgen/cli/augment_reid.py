@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     MASK_SOURCES,
     PATH,
     ParsedType,
     PixelSizeType,
     choice_option,
+    chosen_engine,
     device_option,
     limit_option,
     masks_option,

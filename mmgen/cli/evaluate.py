@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
     PixelSizeType,
+    chosen_engine,
     data_option,
     device_option,
     limit_option,
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from mmgen.evaluation.running import EvaluateConfig, Evaluation
     from mmgen.evaluation.scoring import ItemScore
     from mmgen.work.callbacks import RunCallbacks
+import sys
+from typing import TYPE_CHECKING
+
+from mmgen.evaluation.figures import FigureTable, table_of
+
+if TYPE_CHECKING:
+    from mmgen.evaluation.running import Evaluation
+
 
 SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
 
@@ -116,7 +124,6 @@ def _order(options: dict[str, Any]) -> "EvaluateConfig":
 
 
 def _run(order: "EvaluateConfig", out: Path | None, as_json: bool) -> int:
-    from mmgen.cli.evaluate_table import table
     from mmgen.evaluation.report import write_report
     from mmgen.evaluation.running import REPORT_NAME, evaluate, write_results
 
@@ -181,3 +188,31 @@ def _show_plan(order: "EvaluateConfig", as_json: bool) -> int:
     found = {"images": len(items), "mask_files": with_mask, "truth_files": with_truth}
     text = f"would score {len(items)} photos ({split}); {with_mask} have a mask file, {with_truth} have truth"
     return say_plan(text, {"schema": "mmgen.evaluate.plan/1", "split": split, **found}, as_json)
+
+
+def table(evaluation: "Evaluation") -> None:
+    """Print the table on stdout."""
+    figures = table_of(evaluation.metrics)
+    if not sys.stdout.isatty():
+        print(plain(figures), end="")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(*figures.headings, title=f"{len(evaluation.scored)} photos")
+    for column in shown.columns[1:]:
+        column.justify = "right"
+    for line in figures.lines:
+        shown.add_row(f"[bold]{line.label}[/bold]" if line.is_heading else line.label, *line.cells)
+    Console().print(shown)
+
+
+def plain(figures: FigureTable) -> str:
+    """Columns padded with blanks, no trailing ones."""
+    rows = [figures.headings, *((line.label, *line.cells) for line in figures.lines)]
+    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(len(figures.headings))]
+    text = ""
+    for row in rows:
+        numbers = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=False)]
+        text += "  ".join([row[0].ljust(widths[0]), *numbers]).rstrip() + "\n"
+    return text

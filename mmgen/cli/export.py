@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     PATH,
     ParsedType,
     accepted_option,
     choice_option,
+    chosen_engine,
     limit_option,
     out_option,
     overwrite_option,

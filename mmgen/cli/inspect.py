@@ -34,8 +34,7 @@ def _facts(path: Path) -> dict[str, Any]:
     from mmgen.augment.verification import is_shard_folder
 
     if is_weights_file(path):
-        from mmgen.models.weights import load_weights
-        from mmgen.models.weights_report import weights_facts
+        from mmgen.models.weights import load_weights, weights_facts
 
         return weights_facts(path, load_weights(path, any_numbers=True))
     if is_shard_folder(path):

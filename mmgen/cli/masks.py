@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmgen.cli.engines import chosen_engine
 from mmgen.cli.options import (
     MASK_SOURCES,
     PATH,
+    chosen_engine,
     limit_option,
     masks_option,
     out_option,

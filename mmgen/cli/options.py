@@ -5,7 +5,8 @@ Each public name that ends in `_option` is a decorator, or makes one where the d
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -232,3 +233,28 @@ def redo_of(options: Mapping[str, Any]) -> Literal["changed", "failed", "all"]:
     if options["retry_failed"] and options["overwrite"]:
         raise click.UsageError("--retry-failed and --overwrite exclude each other")
     return "all" if options["overwrite"] else "failed" if options["retry_failed"] else "changed"
+
+
+@contextmanager
+def chosen_engine(options: Mapping[str, Any], shared: Path | None, device: str = "cpu") -> Iterator[None]:
+    """Inside the block, work goes to the engine of `engine_options`.
+
+    Args:
+        options: the command's, with `engine` and `ray_address`.
+        shared: the output folder; None where nothing is written.
+        device: `cpu` or `cuda:N`; tasks of a cluster ask for a GPU each where it is not `cpu`.
+
+    Raises:
+        UsageError: an address without `--engine ray`.
+    """
+    from mmgen.work.engine import use_engine
+
+    if options["engine"] == "local":
+        if options["ray_address"]:
+            raise click.UsageError("--ray-address goes with --engine ray")
+        yield
+        return
+    from mmgen.work.ray_engine import RayEngine
+
+    with use_engine(RayEngine(shared, options["ray_address"], device.startswith("cuda"))):
+        yield

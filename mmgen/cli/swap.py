@@ -43,7 +43,7 @@ def command(
     for one in meshes:
         check_meshes(one)
     from mmgen.assets.swap import list_wearers
-    from mmgen.previews.grid import LARGEST_GRID
+    from mmgen.previews.sheet import LARGEST_GRID
 
     listed = list_wearers(meshes, limit)
     if len(listed) > LARGEST_GRID:
@@ -97,7 +97,7 @@ def _write(wearers: "list[Wearer]", out: Path, writes_glbs: bool, reporter: "Rep
     from mmgen.assets.swap import dressed
     from mmgen.core.files import write_alone
     from mmgen.core.pictures import image_bytes
-    from mmgen.previews.grid import FRONT_AND_BACK_DEG, exchange_grid
+    from mmgen.previews.sheet import FRONT_AND_BACK_DEG, exchange_grid
 
     written = []
 

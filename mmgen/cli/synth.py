@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from mmgen.cli.engines import chosen_engine
-from mmgen.cli.options import PATH, choice_option, report_options, seed_option, spread_options
+from mmgen.cli.options import PATH, choice_option, chosen_engine, report_options, seed_option, spread_options
 from mmgen.cli.output import EXIT_INTERRUPTED, EXIT_NOTHING_DONE, print_json, say
 from mmgen.cli.progress import duration
 from mmgen.cli.run_report import Remark, RunConsole, failed, items_exit_code, say_ending, say_plan

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from mmgen.assets.asset import Asset
     from mmgen.assets.tree import GlbFile
     from mmgen.core.errors import ItemError
-    from mmgen.previews.sweeps import Sweep
-    from mmgen.previews.views import Image8
+    from mmgen.previews.views import Image8, Sweep
 
 SCHEMA = "mmgen.turntable/1"
 KINDS = ("gif", "webp", "mp4")
@@ -78,7 +77,7 @@ def command(
     from mmgen.assets.tree import check_meshes, list_glbs
 
     check_meshes(meshes)
-    from mmgen.previews.evolution import template_pictures
+    from mmgen.previews.animation import template_pictures
 
     if template_pictures(meshes):
         target = _targets([PurePosixPath("template")], out, kind, is_single=True)[0]
@@ -120,7 +119,7 @@ def _animate(
 
 def _animate_training(run: Path, target: Path, fps: float) -> None:
     from mmgen.previews import check_animation, save_animation
-    from mmgen.previews.evolution import evolution_frames
+    from mmgen.previews.animation import evolution_frames
 
     check_animation(target)
     save_animation(target, evolution_frames(run), fps)

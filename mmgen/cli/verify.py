@@ -115,8 +115,7 @@ def _show(path: Path, findings: "Sequence[Finding]", facts: dict[str, Any], coun
 
 def _show_weights(path: Path, as_json: bool) -> int:
     from mmgen.assets.findings import Finding
-    from mmgen.models.weights import load_weights
-    from mmgen.models.weights_report import weights_facts, weights_faults
+    from mmgen.models.weights import load_weights, weights_facts, weights_faults
 
     weights = load_weights(path, any_numbers=True)
     findings = [Finding("error", "weights", path.name, fault) for fault in weights_faults(weights)]

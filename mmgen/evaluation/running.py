@@ -20,8 +20,8 @@ from mmgen.evaluation.scoring import TRUE_AZIMUTH, ItemScore, Scorer, ScoringPla
 from mmgen.work.callbacks import SILENT, RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, run_chunks
 from mmgen.work.records import Shard
-from recon.evaluation.frechet import feature_statistics, frechet_distance
 from recon.evaluation.scores import Scores
+from recon.metrics import feature_statistics, frechet_distance
 
 SCHEMA = "mmgen.evaluate/1"
 METRICS_NAME, ITEMS_NAME, REPORT_NAME = "metrics.json", "per_item.jsonl", "report.html"

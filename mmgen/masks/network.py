@@ -16,10 +16,9 @@ from scipy.ndimage import label
 
 from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_file
-from mmgen.masks.edges import sharpened
 from mmgen.masks.framing import Window, box_around, framed, unframed, window_on
 from mmgen.masks.network_file import PersonModel, read_network
-from mmgen.masks.searching import SURE_QUALITY, people_in
+from mmgen.masks.searching import SURE_QUALITY, people_in, sharpened
 from mmgen.masks.structures import Guess, Signs
 
 NETWORK_FILE = Path(__file__).with_name("network.safetensors")

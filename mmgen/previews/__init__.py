@@ -2,8 +2,7 @@
 
 from mmgen.previews.animation import check_animation, save_animation
 from mmgen.previews.sheet import SheetRow, contact_sheet
-from mmgen.previews.sweeps import sweep_frames
-from mmgen.previews.views import View, render_asset, render_cutout, render_view
+from mmgen.previews.views import View, render_asset, render_cutout, render_view, sweep_frames
 
 __all__ = [
     "SheetRow",

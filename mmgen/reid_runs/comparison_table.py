@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmgen.reid_runs.comparison import HOME, ComparisonOrder, ScoredRun
-from reid.metrics.bootstrap import Interval, paired_bootstrap
+from reid.metrics.ranking import Interval, paired_bootstrap
 
 SCHEMA = "mmgen.reid.compare/1"
 FIGURES = ("rank1", "map_plain", "map_trapezoid", "minp")

@@ -12,7 +12,7 @@ from torch import Tensor
 from mmgen.core.files import write_bytes_atomic
 from mmgen.core.pictures import image_bytes
 from recon.encoders import AttributeEncoder
-from recon.encoders.inputs import over_white
+from recon.encoders.model import over_white
 from recon.render import render
 from recon.structures import Camera, Sample, TexturedMesh
 from recon.template import Template

@@ -10,7 +10,7 @@ from PIL import Image
 from mmgen.training.degradation import degraded
 from mmgen.training.truth_pack import TruthPack
 from recon.structures import DEFAULT_FOCAL, Camera
-from recon.training.ground_truth import GroundTruth, KnownPose
+from recon.training.step import GroundTruth, KnownPose
 
 Pictures = NDArray[np.uint8]
 

@@ -2,17 +2,18 @@
 
 from recon.encoders.blocks import fixed_statistics, untracked_statistics
 from recon.encoders.camera import CameraPrediction
-from recon.encoders.config import CameraRanges, EncoderConfig
-from recon.encoders.model import ALL_GROUPS, GROUPS, AttributeEncoder, parameter_counts
-from recon.encoders.presets import (
+from recon.encoders.config import (
     CAMERA_RANGES,
     ENCODER_PRESETS,
+    CameraRanges,
+    EncoderConfig,
     aligned_config,
     paper_config,
     published_config,
     small_config,
     smr_config,
 )
+from recon.encoders.model import ALL_GROUPS, GROUPS, AttributeEncoder, parameter_counts
 
 __all__ = [
     "ALL_GROUPS",

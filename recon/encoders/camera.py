@@ -6,7 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.encoders.alignment import image_points, mean_camera, published_points
+from recon.encoders.alignment import (
+    as_rows,
+    image_points,
+    mean_camera,
+    published_points,
+    sampling_matrix,
+    vertex_moments,
+)
 from recon.encoders.blocks import (
     MixedPool,
     as_head,
@@ -15,7 +22,6 @@ from recon.encoders.blocks import (
     linear,
 )
 from recon.encoders.config import CameraRanges, EncoderConfig
-from recon.encoders.integration import as_rows, sampling_matrix, vertex_moments
 from recon.encoders.trunks import CAMERA_CHANNELS, PaperCameraTrunk, SmallTrunk
 from recon.structures import Camera, OffsetFrame
 

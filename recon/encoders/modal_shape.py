@@ -12,10 +12,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.encoders.alignment import CAMERA_STEPS, VIEW_CODE_SIZE, image_points, moved, view_code
+from recon.encoders.alignment import (
+    CAMERA_STEPS,
+    VIEW_CODE_SIZE,
+    as_rows,
+    image_points,
+    moved,
+    sampling_matrix,
+    view_code,
+)
 from recon.encoders.blocks import LEAK, as_head, batch_norm_1d, leaky, linear
 from recon.encoders.config import EncoderConfig
-from recon.encoders.integration import as_rows, sampling_matrix
 from recon.encoders.trunks import SmallTrunk
 from recon.structures import Camera
 

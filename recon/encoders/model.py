@@ -16,12 +16,10 @@ from recon.encoders.alignment import (
     published_points,
     view_of,
 )
-from recon.encoders.background import BackgroundEncoder
 from recon.encoders.blocks import untracked_statistics
 from recon.encoders.camera import CameraEncoder, CameraPrediction
-from recon.encoders.config import EncoderConfig
-from recon.encoders.inputs import network_input, over_white
-from recon.encoders.light import LightEncoder
+from recon.encoders.config import EncoderConfig, InputBackground
+from recon.encoders.light import BackgroundEncoder, LightEncoder
 from recon.encoders.modal_shape import ModalShapeEncoder, ShapeAnswer
 from recon.encoders.shape import ShapeEncoder
 from recon.encoders.texture import TextureEncoder
@@ -37,6 +35,32 @@ from recon.texturing.fields import (
 )
 from recon.texturing.fill import push_pull
 from recon.texturing.texels import TexelInterpolator
+
+CHANNEL_MEAN = (0.485, 0.456, 0.406, 0.5)
+CHANNEL_STD = (0.229, 0.224, 0.225, 1.0)
+
+
+def over_white(image: Float[Tensor, "B 3 H W"], mask: Float[Tensor, "B H W"]) -> Float[Tensor, "B 3 H W"]:
+    """The person on white."""
+    return image * mask[:, None] + (1 - mask[:, None])
+
+
+def network_input(sample: Sample, background: InputBackground) -> Float[Tensor, "B 4 H W"]:
+    """RGB and mask, normalised per channel as for ImageNet; the mask becomes -0.5 or 0.5.
+
+    Args:
+        background: outside the mask, "real" keeps the photo, "white" paints it white, "grey" the channel mean (zero
+            after normalisation).
+    """
+    image = over_white(sample.image, sample.mask) if background == "white" else sample.image
+    stacked = torch.cat((image, sample.mask[:, None]), dim=1)
+    normalised = (stacked - stacked.new_tensor(CHANNEL_MEAN)[:, None, None]) / stacked.new_tensor(CHANNEL_STD)[
+        :, None, None
+    ]
+    if background == "grey":
+        normalised = torch.cat((normalised[:, :3] * sample.mask[:, None], normalised[:, 3:]), dim=1)
+    return normalised
+
 
 GROUPS = ("camera", "shape", "texture", "light", "background")
 ALL_GROUPS = frozenset(GROUPS)

@@ -6,10 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recon.encoders.alignment import VIEW_CODE_SIZE, View
+from recon.encoders.alignment import VIEW_CODE_SIZE, IntegratedLinear, View, sampling_matrix
 from recon.encoders.blocks import MixedPool, as_head, batch_norm_1d, batch_norm_2d, leaky, linear
 from recon.encoders.config import EncoderConfig
-from recon.encoders.integration import IntegratedLinear, sampling_matrix
 from recon.encoders.trunks import HRNET_CHANNELS, HrnetTrunk, SmallTrunk
 from recon.geometry import MeshTopology
 

@@ -10,9 +10,7 @@ from recon.camera import project
 from recon.evaluation.solid import canonical_frame, without_stray_vertices
 from recon.geometry import face_normals
 from recon.render.api import rasterize
-from recon.render.faces import gather_corners
-from recon.render.scene import SLIVER_AREA
-from recon.render.shading import sample_texture, spherical_harmonic_lighting
+from recon.render.scene import SLIVER_AREA, gather_corners, sample_texture, spherical_harmonic_lighting
 from recon.structures import Camera
 
 

@@ -7,11 +7,11 @@ from torch import Tensor
 def rasterize(
     height: int, width: int, z: Tensor, xy: Tensor, features: Tensor, valid: Tensor, multiplier: float, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """Hard rasterisation, see `recon.render.backends.load_backend`."""
+    """Hard rasterisation, see `recon.render.api.load_backend`."""
     how = {"valid_faces": valid, "multiplier": multiplier, "eps": eps, "backend": "cuda"}
     return kaolin_mesh.rasterize(height, width, z, xy, features, **how)
 
 
 def soft_mask(xy: Tensor, index: Tensor, sigmainv: float, boxlen: float, knum: int, multiplier: float) -> Tensor:
-    """Soft silhouette, see `recon.render.backends.load_backend`."""
+    """Soft silhouette, see `recon.render.api.load_backend`."""
     return kaolin_mesh.dibr_soft_mask(xy, index, sigmainv, boxlen, knum, multiplier)

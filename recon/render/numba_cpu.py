@@ -1,19 +1,110 @@
-"""The fast CPU backend: the numba kernels over chunks of images, one thread each. float32 only."""
+"""The fast CPU backend: numba kernels over chunks of images in a thread pool, as functions that torch differentiates.
 
+float32 only. The kernels release the interpreter lock; the pool is safe after fork."""
+
+import logging
+import math
+import os
 import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.utils.data import get_worker_info
 
-from recon.render import numba_hard, numba_soft
-from recon.render.numba_autograd import Hard, Soft
+from recon.render import numba_hard, numba_soft, numba_surface
 from recon.render.numba_common import padded_centres
-from recon.render.numba_glue import announce_compilation, flat
 from recon.render.reference import EDGE_EPS
-from recon.render.workers import for_each, in_chunks
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+_CHUNKS_PER_THREAD = 4
+"""Images differ in cost; a few chunks per thread even that out."""
+
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+"""Keyed by (process id, threads): a pool inherited over fork has no living threads and would hang."""
+
+
+def thread_count() -> int:
+    """Threads to use: torch's setting, and one inside a DataLoader worker."""
+    return 1 if get_worker_info() is not None else torch.get_num_threads()
+
+
+def in_chunks(task: Callable[[int, int], T], count: int) -> list[T]:
+    """Call `task(first, last)` on consecutive ranges that cover `count` items; results in order."""
+    threads = min(thread_count(), count)
+    if threads <= 1:
+        return [task(0, count)] if count else []
+    chunks = min(count, _CHUNKS_PER_THREAD * threads)
+    edges = [count * k // chunks for k in range(chunks + 1)]
+    return list(_pool(threads).map(task, edges[:-1], edges[1:]))
+
+
+def for_each(task: Callable[[S], T], chunks: Sequence[S]) -> list[T]:
+    """Call `task` on every chunk; results in order."""
+    threads = min(thread_count(), len(chunks))
+    return [task(chunk) for chunk in chunks] if threads <= 1 else list(_pool(threads).map(task, chunks))
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    key = (os.getpid(), threads)
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="mmgen-render")
+    return _pools[key]
+
+
+class Hard(Function):
+    """`kernels.hard_forward` and `kernels.hard_backward`; `eps` has the share of the values and of the gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, kernels: Any, size: tuple[int, int], z: Tensor, xy: Tensor, features: Tensor, valid: Tensor, eps: Any
+    ) -> Any:
+        xy, features = xy.detach().contiguous(), features.detach().contiguous()
+        image, index, weights = kernels.hard_forward(size, z.detach(), xy, features, valid, eps[0])
+        ctx.save_for_backward(index, weights, xy, features)
+        ctx.kernels, ctx.eps = kernels, eps[1]
+        ctx.mark_non_differentiable(index)
+        ctx.set_materialize_grads(False)
+        return image, index
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor | None, _: Tensor | None) -> Any:
+        if grad is None:
+            return (None,) * 7
+        grad_features, grad_xy = ctx.kernels.hard_backward(grad, *ctx.saved_tensors, ctx.eps)
+        return None, None, None, grad_xy, grad_features, None, None
+
+
+class Soft(Function):
+    """`kernels.soft_forward` and `kernels.soft_backward`; `settings`: sigmainv, boxlen, knum, eps of the edges."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Any, xy: Tensor, index: Tensor, settings: tuple[float, float, int, float]) -> Any:
+        xy = xy.detach().contiguous()
+        mask, ctx.pairs = kernels.soft_forward(xy, index, settings)
+        ctx.save_for_backward(xy, mask)
+        ctx.kernels, ctx.settings = kernels, settings
+        ctx.set_materialize_grads(False)
+        return mask
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor | None) -> Any:
+        if grad is None:
+            return (None,) * 4
+        return None, ctx.kernels.soft_backward(grad, *ctx.saved_tensors, ctx.pairs, ctx.settings), None, None
+
 
 LONGEST_SIDE_PX = 65535
 
@@ -23,13 +114,13 @@ _centres = cache(padded_centres)
 def rasterize(
     height: int, width: int, z: Tensor, xy: Tensor, features: Tensor, valid: Tensor, multiplier: float, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """Hard rasterisation, see `recon.render.backends.load_backend`."""
+    """Hard rasterisation, see `recon.render.api.load_backend`."""
     areas = (eps / multiplier**2, eps)
     return Hard.apply(sys.modules[__name__], (height, width), z, xy, features, valid, areas)
 
 
 def soft_mask(xy: Tensor, index: Tensor, sigmainv: float, boxlen: float, knum: int, multiplier: float) -> Tensor:
-    """Soft silhouette, see `recon.render.backends.load_backend`.
+    """Soft silhouette, see `recon.render.api.load_backend`.
 
     Raises:
         ValueError: the image is too large.
@@ -89,3 +180,117 @@ def soft_backward(
     out = flat(grad_xy)
     for_each(lambda chunk: numba_soft.soft_backward(chunk[0], chunk[1], *arrays, chunk[2], out), pairs)
     return grad_xy
+
+
+log = logging.getLogger(__name__)
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """The tensor's numbers as a C-contiguous array, without a copy where possible."""
+    return tensor.detach().contiguous().numpy()
+
+
+def flat(tensor: Tensor) -> np.ndarray:
+    """The same with one row per image: [B, the rest]."""
+    return as_array(tensor).reshape(tensor.shape[0], math.prod(tensor.shape[1:]))
+
+
+@cache
+def announce_compilation(kernel: Any) -> None:
+    """Say so before a kernel compiles for the first time on a machine; silent when numba has it in its cache."""
+    name = kernel.py_func.__module__.rpartition(".")[2] + "." + kernel.py_func.__qualname__
+    if not any(Path(kernel.stats.cache_path).glob(f"{name}-*.nbi")):
+        _announce_once()
+
+
+@cache
+def _announce_once() -> None:
+    log.warning("compiling the CPU renderer for this machine: some ten seconds, once")
+
+
+def gather_corners(
+    vertices_ndc: Float[Tensor, "B V 2"],
+    vertices_camera: Float[Tensor, "B V 3"],
+    faces: Int[Tensor, "F 3"],
+    sliver_area: float,
+) -> tuple[Float[Tensor, "B F 3 2"], Float[Tensor, "B F 3"], Float[Tensor, "B F"]]:
+    """See `recon.render.scene.gather_corners`.
+
+    Raises:
+        IndexError: a face refers to a vertex that does not exist.
+    """
+    count = vertices_ndc.shape[1]
+    if faces.numel() and not (0 <= int(faces.min()) and int(faces.max()) < count):
+        low, high = int(faces.min()), int(faces.max())
+        raise IndexError(f"faces refer to vertices {low} to {high}, but there are only {count}")
+    return _Corners.apply(vertices_ndc, vertices_camera, faces, sliver_area)
+
+
+def shade(
+    features: Float[Tensor, "B H W D"],
+    face_index: Int[Tensor, "B H W"],
+    texture: Float[Tensor, "B 3 Ht Wt"],
+    background: Float[Tensor, "B 3 H W"] | None,
+) -> Float[Tensor, "B 3 H W"]:
+    """See `recon.render.scene.shade`."""
+    return _Shade.apply(features, face_index, texture, background)
+
+
+class _Corners(Function):
+    @staticmethod
+    def forward(ctx: Any, ndc: Tensor, camera: Tensor, faces: Tensor, sliver_area: float) -> Any:
+        batch, count = len(ndc), len(faces)
+        corners, z = ndc.new_empty(batch, count, 3, 2), ndc.new_empty(batch, count, 3)
+        facing = ndc.new_empty(batch, count)
+        announce_compilation(numba_surface.corners_forward)
+        arrays = (
+            as_array(ndc), as_array(camera), as_array(faces.long()), np.float32(sliver_area),
+            as_array(corners).reshape(batch, count, 6), as_array(z), as_array(facing),
+        )  # fmt: skip
+        in_chunks(lambda first, last: numba_surface.corners_forward(first, last, *arrays), batch)
+        ctx.save_for_backward(faces)
+        ctx.vertex_count = ndc.shape[1]
+        ctx.mark_non_differentiable(z, facing)
+        ctx.set_materialize_grads(False)
+        return corners, z, facing
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> Any:
+        if grad is None:
+            return None, None, None, None
+        (faces,) = ctx.saved_tensors
+        out = grad.new_empty(len(grad), ctx.vertex_count, 2)
+        arrays = (as_array(grad).reshape(len(grad), len(faces), 6), as_array(faces.long()), as_array(out))
+        in_chunks(lambda first, last: numba_surface.corners_backward(first, last, *arrays), len(grad))
+        return out, None, None, None
+
+
+class _Shade(Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, index: Tensor, texture: Tensor, background: Tensor | None) -> Any:
+        image = features.new_empty(len(features), 3, *index.shape[1:])
+        behind = np.ones((1, 3), np.float32) if background is None else flat(background)
+        announce_compilation(numba_surface.shade_forward)
+        arrays = (flat(features), flat(index), flat(texture), texture.shape[2], behind, flat(image))
+        in_chunks(lambda first, last: numba_surface.shade_forward(first, last, *arrays), len(features))
+        ctx.save_for_backward(features, index, texture, background)
+        ctx.set_materialize_grads(False)
+        return image
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor | None) -> Any:
+        if grad is None:
+            return None, None, None, None
+        features, index, texture, background = ctx.saved_tensors
+        out_features, out_texture = features.new_empty(features.shape), texture.new_empty(texture.shape)
+        arrays = (
+            flat(grad), flat(features), flat(index), flat(texture), texture.shape[2],
+            flat(out_features), flat(out_texture),
+        )  # fmt: skip
+        in_chunks(lambda first, last: numba_surface.shade_backward(first, last, *arrays), len(features))
+        out_background = None
+        if ctx.needs_input_grad[3]:
+            out_background = grad * ((index[:, None] < 0) & (background >= 0) & (background <= 1))
+        return out_features, None, out_texture, out_background

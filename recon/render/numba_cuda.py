@@ -12,7 +12,7 @@ from numba import cuda
 from torch import Tensor
 
 from recon.render import numba_cuda_kernels as kernels
-from recon.render.numba_autograd import Hard, Soft
+from recon.render.numba_cpu import Hard, Soft
 from recon.render.reference import EDGE_EPS, pixel_centres
 
 THREADS_PER_BLOCK = 128
@@ -21,13 +21,13 @@ THREADS_PER_BLOCK = 128
 def rasterize(
     height: int, width: int, z: Tensor, xy: Tensor, features: Tensor, valid: Tensor, multiplier: float, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """Hard rasterisation, see `recon.render.backends.load_backend`."""
+    """Hard rasterisation, see `recon.render.api.load_backend`."""
     areas = (eps / multiplier**2, eps)
     return Hard.apply(sys.modules[__name__], (height, width), z, xy, features, valid, areas)
 
 
 def soft_mask(xy: Tensor, index: Tensor, sigmainv: float, boxlen: float, knum: int, multiplier: float) -> Tensor:
-    """Soft silhouette, see `recon.render.backends.load_backend`."""
+    """Soft silhouette, see `recon.render.api.load_backend`."""
     return Soft.apply(sys.modules[__name__], xy, index, (sigmainv, boxlen, int(knum), EDGE_EPS / multiplier**2))
 
 

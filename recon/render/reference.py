@@ -35,7 +35,7 @@ SLACK = 1e-7
 def rasterize(
     height: int, width: int, z: Tensor, xy: Tensor, features: Tensor, valid: Tensor, multiplier: float, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """Hard rasterisation, see `recon.render.backends.load_backend`."""
+    """Hard rasterisation, see `recon.render.api.load_backend`."""
     pixels = pixel_centres(height, width, xy)
     drawn = valid & finite_faces(xy)
     images = zip(xy.detach(), z.detach(), drawn, strict=True)
@@ -46,7 +46,7 @@ def rasterize(
 
 
 def soft_mask(xy: Tensor, index: Tensor, sigmainv: float, boxlen: float, knum: int, multiplier: float) -> Tensor:
-    """Soft silhouette, see `recon.render.backends.load_backend`."""
+    """Soft silhouette, see `recon.render.api.load_backend`."""
     height, width = index.shape[1:]
     pixels = pixel_centres(height, width, xy)
     near = in_box(pixels, xy.detach(), boxlen) & (index < 0).flatten(1)[:, None]

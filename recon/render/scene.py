@@ -5,14 +5,130 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 from recon.camera import project
-from recon.geometry import face_normals
-from recon.render.api import dibr_rasterization
-from recon.render.backends import Backend
-from recon.render.faces import gather_corners
-from recon.render.shading import shade, spherical_harmonic_lighting
+from recon.geometry import face_corners, face_normals
+from recon.render.api import Backend, dibr_rasterization, resolve_backend
 from recon.structures import Camera, TexturedMesh
+
+
+def gather_corners(
+    vertices_ndc: Float[Tensor, "B V 2"],
+    vertices_camera: Float[Tensor, "B V 3"],
+    faces: Int[Tensor, "F 3"],
+    sliver_area: float,
+    backend: Backend = "auto",
+) -> tuple[Float[Tensor, "B F 3 2"], Float[Tensor, "B F 3"], Float[Tensor, "B F"]]:
+    """Corners, their depth and which way the faces look; only the corners carry gradients.
+
+    Args:
+        vertices_camera: the same vertices, camera frame.
+        sliver_area: faces of a smaller doubled NDC area look away, so that they are not drawn.
+        backend: see `recon.render.api.resolve_backend`.
+
+    Returns:
+        NDC corners, camera-frame z of the corners, and z of the face normals (not of unit length; -1 for slivers).
+    """
+    if resolve_backend(backend, vertices_ndc) == "numba":
+        from recon.render import numba_cpu
+
+        return numba_cpu.gather_corners(vertices_ndc, vertices_camera, faces, sliver_area)
+    corners = face_corners(vertices_ndc, faces)
+    a, b, c = face_corners(vertices_camera.detach(), faces).unbind(dim=2)
+    facing = _cross_z(b - a, c - a)
+    area = _cross_z(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0]).detach()
+    facing = torch.where(area.abs() < sliver_area, -torch.ones_like(facing), facing)
+    return corners, torch.stack((a[..., 2], b[..., 2], c[..., 2]), dim=-1), facing
+
+
+def _cross_z(u: Tensor, v: Tensor) -> Tensor:
+    return u[..., 0] * v[..., 1] - v[..., 0] * u[..., 1]
+
+
+AMBIENT = 0.28209479177
+"""First spherical-harmonic constant: the gain of light (1, 0, ..., 0)."""
+
+
+def sample_texture(texture: Float[Tensor, "B C Ht Wt"], uv: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B C H W"]:
+    """Bilinear texture lookup, differentiable in both arguments.
+
+    Texel centres lie at half-integer positions. u clamps to the border texels; v wraps around, so the upper edge of row
+    0 (v = 1) joins the lower edge of the last row (v = 0).
+
+    Args:
+        texture: row 0 is at v = 1.
+        uv: texture coordinates; u in 0..1, any v.
+
+    Returns:
+        Colours, in the range of `texture`.
+    """
+    height = texture.shape[2]
+    padded = torch.cat((texture[:, :, -1:], texture, texture[:, :, :1]), dim=2)
+    u, v = uv.unbind(dim=-1)
+    v = v - v.detach().floor()
+    row = (2 * height * (1 - v) + 2) / (height + 2) - 1
+    grid = torch.stack((2 * u - 1, row), dim=-1)
+    return functional.grid_sample(padded, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def spherical_harmonic_lighting(normals: Float[Tensor, "B *N 3"], light: Float[Tensor, "B 9"]) -> Float[Tensor, "B *N"]:
+    """Gain for camera-frame unit normals under nine spherical-harmonic coefficients.
+
+    Source: 3D Magic Mirror, section 4; constants as in kaolin (those of xz and x^2 - y^2 are not the textbook ones).
+
+    Args:
+        normals: camera frame, unit length.
+        light: coefficients; (3, 0, ..., 0) gives 0.846 everywhere.
+
+    Returns:
+        Gain to multiply colours by; may leave 0..1.
+    """
+    x, y, z = normals.unbind(dim=-1)
+    terms = (
+        torch.full_like(x, AMBIENT),
+        0.4886025119 * x,
+        0.4886025119 * z,
+        0.4886025119 * y,
+        1.09254843059 * x * y,
+        1.09254843059 * y * z,
+        0.94617469575 * z * z - 0.31539156525,
+        0.77254840404 * x * z,
+        0.38627420202 * (x * x - y * y),
+    )
+    basis = torch.stack(terms, dim=-1).reshape(len(light), -1, 9)
+    return (basis @ light[:, :, None])[..., 0].reshape(x.shape)
+
+
+def shade(
+    features: Float[Tensor, "B H W D"],
+    face_index: Int[Tensor, "B H W"],
+    texture: Float[Tensor, "B 3 Ht Wt"],
+    background: Float[Tensor, "B 3 H W"] | None,
+    backend: Backend = "auto",
+) -> Float[Tensor, "B 3 H W"]:
+    """Texture, light and background to an image.
+
+    Args:
+        features: interpolated (u, v) or (u, v, gain).
+        face_index: visible face, -1 where the background shows.
+        texture: see `sample_texture`.
+        background: white when None.
+        backend: see `recon.render.api.resolve_backend`.
+
+    Returns:
+        Colours clamped to 0..1, the only clamp.
+    """
+    if resolve_backend(backend, features) == "numba":
+        from recon.render import numba_cpu
+
+        return numba_cpu.shade(features, face_index, texture, background)
+    colours = sample_texture(texture, features[..., :2])
+    if features.shape[-1] > 2:
+        colours = colours * features[..., 2][:, None]
+    behind = colours.new_ones(()) if background is None else background
+    return torch.where(face_index[:, None] >= 0, colours, behind).clamp(0, 1)
+
 
 SLIVER_AREA = 1e-10
 """Doubled NDC area below which a face cannot be interpolated: 1e-5 of a pixel at 512 x 512."""
@@ -26,7 +142,7 @@ class RenderSettings:
         sigmainv: sharpness of the soft mask, 1 / NDC^2.
         boxlen: how far the soft mask reaches beyond a face's box, NDC.
         knum: faces per pixel in the soft mask at most, the first by index.
-        backend: see `recon.render.backends.load_backend`.
+        backend: see `recon.render.api.load_backend`.
         drop_degenerate: keep faces without area out of the image; in kaolin one can claim the pixels it runs through.
         shade_background: multiply the background by the light of a zero normal, as published, instead of leaving it
             untouched.

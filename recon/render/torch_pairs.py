@@ -18,7 +18,7 @@ from recon.render.reference import (
 def rasterize(
     height: int, width: int, z: Tensor, xy: Tensor, features: Tensor, valid: Tensor, multiplier: float, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """Hard rasterisation, see `recon.render.backends.load_backend`."""
+    """Hard rasterisation, see `recon.render.api.load_backend`."""
     pixels = pixel_centres(height, width, xy)
     drawn = valid & finite_faces(xy)
     with torch.no_grad():
@@ -28,7 +28,7 @@ def rasterize(
 
 
 def soft_mask(xy: Tensor, index: Tensor, sigmainv: float, boxlen: float, knum: int, multiplier: float) -> Tensor:
-    """Soft silhouette, see `recon.render.backends.load_backend`."""
+    """Soft silhouette, see `recon.render.api.load_backend`."""
     size = (index.shape[1], index.shape[2])
     with torch.no_grad():
         face, pixel = box_pairs(xy, finite_faces(xy), size, boxlen)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.render.shading import spherical_harmonic_lighting
+from recon.render.scene import spherical_harmonic_lighting
 from recon.structures import Attributes, Camera
 from recon.texturing.bake import BakedTexture, PointView, SurfaceView, eroded, outline_weight
 from recon.texturing.cloth import BodyMap, continued

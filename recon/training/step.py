@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from recon.encoders import untracked_statistics
-from recon.encoders.inputs import over_white
+from recon.encoders.model import over_white
 from recon.losses import (
     LossWeights,
     attribute_consistency_loss,
@@ -22,14 +22,47 @@ from recon.prototype import gathered_more
 from recon.records import Batched
 from recon.render import RenderSettings, render
 from recon.render.scene import Rendering
-from recon.structures import Attributes, Sample, TexturedMesh
+from recon.structures import Attributes, Camera, Sample, TexturedMesh
 from recon.template import Template
 from recon.training.config import OptimiserConfig, StepConfig
-from recon.training.ground_truth import GroundTruth
 from recon.training.learner import Learner
 from recon.training.parallel import average_gradients
 from recon.training.schedule import learning_rate, render_settings, trainable_groups
 from recon.training.terms import data_terms, mirror_terms, shape_terms, weighted_sum
+
+
+@dataclass(frozen=True)
+class KnownPose(Batched):
+    """How the template lies on B people before and after their joints turn.
+
+    Attributes:
+        rest: [B, V, 3] vertices at rest, template units, hips at the origin.
+        joints: [B, J, 3] in the same frame.
+        rotations: [B, J, 3, 3] of each joint against its parent.
+    """
+
+    rest: Float[Tensor, "B V 3"]
+    joints: Float[Tensor, "B J 3"]
+    rotations: Float[Tensor, "B J 3 3"]
+
+
+@dataclass(frozen=True)
+class GroundTruth(Batched):
+    """Truth of a batch of photos.
+
+    Attributes:
+        mask: [B, H, W] the person without the faults of the photo's own mask, 0..1.
+        vertices: [B, V, 3] the template registered on the true surface, world frame, template units.
+        texture: [B, 3, h, w] colours without light but as bright as in the photo, any part of the texture's size.
+        pose: rest shapes and rotations, where they are known.
+    """
+
+    camera: Camera
+    mask: Float[Tensor, "B H W"]
+    vertices: Float[Tensor, "B V 3"]
+    texture: Float[Tensor, "B 3 h w"]
+    pose: KnownPose | None = None
+
 
 PUBLISHED_SETTINGS = RenderSettings()
 

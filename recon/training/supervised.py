@@ -27,9 +27,8 @@ from recon.render.scene import Rendering
 from recon.structures import Attributes, Camera, Sample, TexturedMesh
 from recon.template import Template
 from recon.training.config import OptimiserConfig, StepConfig
-from recon.training.ground_truth import GroundTruth
 from recon.training.learner import Learner
-from recon.training.step import Batch, StepReport, TrainProgress, draw, train_step, update
+from recon.training.step import Batch, GroundTruth, StepReport, TrainProgress, draw, train_step, update
 from recon.training.terms import colour_terms, weighted_sum
 
 BIN_SHARPNESS = 30.0

@@ -4,8 +4,7 @@ import pytest
 import torch
 from reid_people import market, shards
 
-from reid.averaging import WeightAverage
-from reid.config import AveragingConfig, LearnConfig, LossConfig, OptimiserConfig
+from reid.config import AveragingConfig, LearnConfig, LossConfig, OptimiserConfig, RateSchedule
 from reid.data.augmentation import Augmentation
 from reid.data.batches import BatchMaker
 from reid.data.labels import make_labels
@@ -15,12 +14,11 @@ from reid.data.pixels import PixelStore
 from reid.data.shards import read_shards
 from reid.errors import ReidError
 from reid.features import extract_features
-from reid.learner import Learner, dtype_of
+from reid.learner import Learner, WeightAverage, dtype_of
 from reid.losses import identity_loss, symmetric_divergence, triplet_loss
 from reid.models.backbones import make_backbone
 from reid.models.network import ModelConfig, make_network
 from reid.models.pretrained import load_backbone
-from reid.schedule import RateSchedule
 
 TINY = ModelConfig("timm:test_resnet", 32, 16, dropout=0.3)
 CPU = torch.device("cpu")

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from reid.metrics.bootstrap import paired_bootstrap
-from reid.metrics.ranking import Members, cosine_distances, score_distances, score_search
+from reid.metrics.ranking import Members, cosine_distances, paired_bootstrap, score_distances, score_search
 from reid.metrics.reranking import Reranking, reranked_distances
-from reid.models.zoo_imports import load_module
+from reid.models.backbones import load_module
 
 
 def members(person, camera):

@@ -6,7 +6,7 @@ from reid.data.market import read_market
 from reid.data.photos import Dataset
 from reid.data.shards import read_shards
 from reid.errors import ReidError
-from reid.models.zoo_imports import load_module
+from reid.models.backbones import load_module
 from reid.torchreid_adapter import register_with_torchreid
 
 

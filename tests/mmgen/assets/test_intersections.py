@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from mmgen.assets.intersections import MOST_FACES, self_intersections
+from mmgen.assets.inspection import MOST_FACES, self_intersections
 
 
 def test_a_closed_ball_does_not_cross_itself():

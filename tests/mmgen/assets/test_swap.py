@@ -15,7 +15,7 @@ from mmgen.assets.swap import Wearer, check_layout, dressed, list_wearers
 from mmgen.cli import cli
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_file
-from mmgen.previews.grid import exchange_grid
+from mmgen.previews.sheet import exchange_grid
 
 GREEN = (10, 160, 40)
 

@@ -12,16 +12,22 @@ from evaluation_scenes import NAMES, template, write_data
 from torch import Tensor
 
 from mmgen.assets.glb import glb_bytes
-from mmgen.cli.evaluate_table import plain
+from mmgen.cli.evaluate import plain
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.evaluation.azimuth_plot import azimuth_plot
-from mmgen.evaluation.cases import chosen_cases
-from mmgen.evaluation.features import colour_edge_features, inception_features
 from mmgen.evaluation.figures import table_of
 from mmgen.evaluation.mesh_predictions import MeshFolder
 from mmgen.evaluation.photos import list_items
+from mmgen.evaluation.report import azimuth_plot, chosen_cases
 from mmgen.evaluation.running import EvaluateConfig, evaluate, plan, summed_up, write_results
-from mmgen.evaluation.scoring import ItemScore, Scorer, ScoringPlan, random_azimuth_deg, through_jpeg
+from mmgen.evaluation.scoring import (
+    ItemScore,
+    Scorer,
+    ScoringPlan,
+    colour_edge_features,
+    inception_features,
+    random_azimuth_deg,
+    through_jpeg,
+)
 from mmgen.evaluation.sources import SourceSpec
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import list_inputs

@@ -19,7 +19,7 @@ from mmgen.previews import (
     save_animation,
     sweep_frames,
 )
-from mmgen.previews.evolution import evolution_frames
+from mmgen.previews.animation import evolution_frames
 from mmgen.previews.sheet import CELL, GAP, MARGIN, TITLE_HEIGHT
 
 SIZE = (96, 64)

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from recon.encoders.background import BackgroundEncoder
 from recon.encoders.blocks import (
     AttentiveResiduals,
     CoordConv,
@@ -13,9 +12,9 @@ from recon.encoders.blocks import (
     as_head,
     coordinate_map,
 )
-from recon.encoders.inputs import network_input
-from recon.encoders.light import LightEncoder
-from recon.encoders.presets import paper_config
+from recon.encoders.config import paper_config
+from recon.encoders.light import BackgroundEncoder, LightEncoder
+from recon.encoders.model import network_input
 from recon.encoders.trunks import SmallTrunk, gathered_blocks
 from recon.structures import Sample
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from recon.encoders import CAMERA_RANGES, CameraRanges, EncoderConfig, published_config, small_config, smr_config
-from recon.encoders.presets import ENCODER_PRESETS, IMAGE_SIZES, paper_config
+from recon.encoders.config import ENCODER_PRESETS, IMAGE_SIZES, paper_config
 
 
 def test_published_ranges():

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from recon.encoders.integration import IntegratedLinear, neighbour_difference, sampling_matrix, vertex_moments
+from recon.encoders.alignment import IntegratedLinear, neighbour_difference, sampling_matrix, vertex_moments
 from recon.geometry import uniform_laplacian
 from recon.template import ellipsoid_template
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recon.evaluation.frechet import FeatureStatistics, feature_statistics, frechet_distance
+from recon.metrics import FeatureStatistics, feature_statistics, frechet_distance
 
 
 def features(count: int, size: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:

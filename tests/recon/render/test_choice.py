@@ -7,9 +7,8 @@ import sys
 import pytest
 import torch
 
-from recon.render.api import dibr_soft_mask, rasterize
-from recon.render.backends import BACKENDS, BackendUnavailable, load_backend, resolve_backend
-from recon.render.faces import gather_corners
+from recon.render.api import BACKENDS, BackendUnavailable, dibr_soft_mask, load_backend, rasterize, resolve_backend
+from recon.render.scene import gather_corners
 
 
 def test_auto_is_numba_for_float32_on_the_cpu_and_torch_elsewhere():
@@ -44,7 +43,7 @@ def test_backends_that_do_not_fit_say_so():
 
 @pytest.mark.skipif(importlib.util.find_spec("kaolin") is not None, reason="kaolin is installed here")
 def test_a_missing_kaolin_is_reported(monkeypatch):
-    monkeypatch.setattr("recon.render.backends._check_fit", lambda name, like: None)
+    monkeypatch.setattr("recon.render.api._check_fit", lambda name, like: None)
     with pytest.raises(
         BackendUnavailable, match=r"'kaolin' is not installed \(No module named 'kaolin'.*; use backend 'auto'"
     ):

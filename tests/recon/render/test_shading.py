@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recon.render.shading import sample_texture, shade, spherical_harmonic_lighting
+from recon.render.scene import sample_texture, shade, spherical_harmonic_lighting
 
 TEXTURE = torch.tensor([[[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]]]).expand(1, 3, 4, 2)
 

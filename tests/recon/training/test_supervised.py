@@ -7,16 +7,15 @@ import torch
 
 from recon.encoders import AttributeEncoder
 from recon.encoders.camera import CameraPrediction, bin_centres_deg
-from recon.encoders.presets import aligned_config
+from recon.encoders.config import aligned_config
 from recon.losses import LOSS_PRESETS, LossWeights
 from recon.render import RenderSettings
 from recon.structures import Attributes, Camera, Sample
 from recon.template import ellipsoid_template
 from recon.training import supervised
 from recon.training.config import OptimiserConfig, StepConfig
-from recon.training.ground_truth import GroundTruth
 from recon.training.learner import make_learner
-from recon.training.step import Batch, TrainProgress, draw
+from recon.training.step import Batch, GroundTruth, TrainProgress, draw
 from recon.training.supervised import (
     camera_truth_loss,
     conditioning_camera,

@@ -134,10 +134,8 @@ def with_rig(asset: Asset, template: "Template", options: ExportOptions) -> Asse
     Raises:
         ItemError: as from `rig.rigged`.
     """
-    from mmgen.assets.rig import (
-        motion,  # the generator of people takes a while to load
-        rigged,
-    )
+    from mmgen.assets.motions import motion  # the generator of people takes a while to load
+    from mmgen.assets.rig import rigged
 
     rig = rigged(asset if options.height_m is None else with_height(asset, options.height_m), template)
     return replace(asset, rig=rig if options.animation is None else replace(rig, motion=motion(rig, options.animation)))

@@ -1,6 +1,6 @@
 """A skeleton in an asset: joints in the photo's pose, what they move, and how they may move."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -10,10 +10,6 @@ from scipy.spatial import cKDTree
 
 from mmgen.assets.asset import Asset
 from mmgen.core.errors import ItemError
-from mmgen.synth.identity import Build
-from mmgen.synth.joints import joint_rotations
-from mmgen.synth.pose import NEUTRAL, REST, Pose, walking_pose
-from mmgen.synth.skeleton import pose_skeleton
 from recon.fitting.joints import fitted_joints
 from recon.template import Template
 
@@ -106,67 +102,3 @@ def rigged(body: Asset, template: Template) -> Rig:
     joints, skin = fitted_joints(torch.from_numpy(body.vertices), template), template.skin
     bones, weights = skin.bones.numpy(), skin.weights.numpy()
     return Rig(skin.names, skin.parents, joints.places.numpy(), joints.turns.numpy(), body.vertices, bones, weights)
-
-
-WALK_S, TURN_S, IDLE_S = 1.1, 6.0, 4.0
-WALK_KEYS, IDLE_KEYS = 24, 16
-STRIDE = 0.8
-AVERAGE = Build("adult", 1.75, 1.0, 1.0, 1.0, 0.03, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0)
-
-
-def motion(rig: Rig, kind: Animation) -> Motion:
-    """A loop of a kind for a skeleton."""
-    if kind == "turn":
-        return _turning(rig)
-    if kind == "walk":
-        phases, seconds = np.linspace(0, 1, WALK_KEYS + 1), WALK_S
-        poses = [walking_pose(phase % 1.0, STRIDE) for phase in phases]
-    else:
-        phases, seconds = np.linspace(0, 1, IDLE_KEYS + 1), IDLE_S
-        poses = [_at_ease(float(np.sin(2 * np.pi * phase))) for phase in phases]
-    rest = pose_skeleton(AVERAGE, REST)
-    turned = [joint_rotations(pose_skeleton(AVERAGE, pose), rest, rig.names, rig.parents) for pose in poses]
-    rotations = np.stack(turned)
-    return Motion(kind, phases * seconds, rotations, _on_the_ground(rig, rotations))
-
-
-def _at_ease(breath: float) -> Pose:
-    return replace(
-        NEUTRAL,
-        trunk_pitch_deg=-0.8 * breath,
-        head_pitch_deg=3.0 + 0.8 * breath,
-        arm_spread_deg=(10.0 + breath, 10.0 + breath),
-        elbow_deg=(12.0 + 2.0 * breath, 12.0 + 2.0 * breath),
-    )
-
-
-def _turning(rig: Rig) -> Motion:
-    """Once round in the pose of the photo."""
-    angles = np.linspace(0, 2 * np.pi, 9)
-    rotations = np.repeat(rig.local_rotations()[None], len(angles), axis=0)
-    for frame, angle in enumerate(angles):
-        cosine, sine = np.cos(angle), np.sin(angle)
-        rotations[frame, 0] = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]]) @ rotations[frame, 0]
-    return Motion("turn", angles / (2 * np.pi) * TURN_S, rotations, np.repeat(rig.places[:1], len(angles), axis=0))
-
-
-def _on_the_ground(rig: Rig, rotations: Floats) -> Floats:
-    """[T, 3] where the hips are when the lower foot always stands as high as the lower one of the mesh."""
-    feet = [rig.names.index(name) for name in ("LeftFoot", "RightFoot")]
-    hips = np.repeat(rig.places[:1], len(rotations), axis=0)
-    lowest = rig.places[feet, 1].min()
-    for frame, turned in enumerate(rotations):
-        hips[frame, 1] += lowest - posed_places(rig, turned)[feet, 1].min()
-    return hips
-
-
-def posed_places(rig: Rig, rotations: Floats) -> Floats:
-    """[J, 3] joints with rotations [J, 3, 3] against their parents, the hips where the mesh has them."""
-    local = rig.local_places()
-    turns: list[Floats] = []
-    places: list[Floats] = []
-    for row, parent in enumerate(rig.parents):
-        above = np.eye(3) if parent < 0 else turns[parent]
-        places.append(local[row] if parent < 0 else places[parent] + above @ local[row])
-        turns.append(above @ rotations[row])
-    return np.stack(places)

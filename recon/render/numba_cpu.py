@@ -1,16 +1,14 @@
-"""The fast CPU backend: numba kernels over chunks of images in a thread pool, as functions that torch differentiates.
+"""The fast CPU backend: numba kernels over chunks of images, one thread each, as functions that torch differentiates.
 
-float32 only. The kernels release the interpreter lock; the pool is safe after fork."""
+float32 only.
+"""
 
 import logging
 import math
-import os
 import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,48 +16,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.utils.data import get_worker_info
 
 from recon.render import numba_hard, numba_soft, numba_surface
 from recon.render.numba_common import padded_centres
 from recon.render.reference import EDGE_EPS
-
-S = TypeVar("S")
-T = TypeVar("T")
-
-_CHUNKS_PER_THREAD = 4
-"""Images differ in cost; a few chunks per thread even that out."""
-
-_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
-"""Keyed by (process id, threads): a pool inherited over fork has no living threads and would hang."""
-
-
-def thread_count() -> int:
-    """Threads to use: torch's setting, and one inside a DataLoader worker."""
-    return 1 if get_worker_info() is not None else torch.get_num_threads()
-
-
-def in_chunks(task: Callable[[int, int], T], count: int) -> list[T]:
-    """Call `task(first, last)` on consecutive ranges that cover `count` items; results in order."""
-    threads = min(thread_count(), count)
-    if threads <= 1:
-        return [task(0, count)] if count else []
-    chunks = min(count, _CHUNKS_PER_THREAD * threads)
-    edges = [count * k // chunks for k in range(chunks + 1)]
-    return list(_pool(threads).map(task, edges[:-1], edges[1:]))
-
-
-def for_each(task: Callable[[S], T], chunks: Sequence[S]) -> list[T]:
-    """Call `task` on every chunk; results in order."""
-    threads = min(thread_count(), len(chunks))
-    return [task(chunk) for chunk in chunks] if threads <= 1 else list(_pool(threads).map(task, chunks))
-
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    key = (os.getpid(), threads)
-    if key not in _pools:
-        _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="mmgen-render")
-    return _pools[key]
+from recon.render.workers import for_each, in_chunks
 
 
 class Hard(Function):

@@ -38,7 +38,7 @@ from mmgen.work.records import LOW_CONFIDENCE
 from recon.camera import intrinsics_px, world_to_camera
 from recon.fitting.stretch import stretched_triangles
 from recon.predict import PredictedPerson, PredictOptions
-from recon.render.shading import sample_texture
+from recon.render.scene import sample_texture
 
 TEXTURE_SIZE = (512, 256)
 BATCH = 16

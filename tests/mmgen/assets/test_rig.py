@@ -15,8 +15,8 @@ from mmgen.assets.asset import Asset, place_on_ground
 from mmgen.assets.formats import ExportOptions, export_glb
 from mmgen.assets.glb import asset_from_glb, glb_bytes
 from mmgen.assets.khronos import find_validator, run_validator
-from mmgen.assets.motions import motion
-from mmgen.assets.rig import Rig, posed_places, rigged
+from mmgen.assets.motions import motion, posed_places
+from mmgen.assets.rig import Rig, rigged
 from mmgen.cli import cli
 from mmgen.core.errors import ItemError
 from mmgen.templates import named_template

@@ -1,5 +1,6 @@
 """Loops for rigged assets, from our own gait: a walk in place, a turn, and standing at ease."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,10 +27,14 @@ def motion(rig: Rig, kind: Animation) -> Motion:
     else:
         phases, seconds = np.linspace(0, 1, IDLE_KEYS + 1), IDLE_S
         poses = [_at_ease(float(np.sin(2 * np.pi * phase))) for phase in phases]
-    rest = pose_skeleton(AVERAGE, REST)
-    turned = [joint_rotations(pose_skeleton(AVERAGE, pose), rest, rig.names, rig.parents) for pose in poses]
-    rotations = np.stack(turned)
+    rotations = rotations_of(poses, rig.names, rig.parents)
     return Motion(kind, phases * seconds, rotations, _on_the_ground(rig, rotations))
+
+
+def rotations_of(poses: Sequence[Pose], names: tuple[str, ...], parents: tuple[int, ...]) -> Floats:
+    """[T, J, 3, 3] of each joint against its parent, for joints as of `recon.skinning.Skin`."""
+    rest = pose_skeleton(AVERAGE, REST)
+    return np.stack([joint_rotations(pose_skeleton(AVERAGE, pose), rest, names, parents) for pose in poses])
 
 
 def _at_ease(breath: float) -> Pose:

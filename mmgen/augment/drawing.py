@@ -13,6 +13,7 @@ from mmgen.augment.compositing import SUPERSAMPLING, finish, sharpened, with_sha
 from mmgen.augment.garments import garment_map
 from mmgen.augment.mixing import mixed, textures
 from mmgen.augment.plan import Plan, VirtualSet, generator_of
+from mmgen.augment.poses import Poser, drawn_phases
 from mmgen.augment.quality import view_consistency
 from mmgen.augment.store import StoreReader, texture_size
 from mmgen.models.weights import Weights
@@ -31,12 +32,14 @@ class View:
         turn_deg: against the source pose.
         camera: `azimuth_deg`, `elevation_deg`, `distance` as used.
         background: index of the photo that lent it.
+        phase: of the gait, 0..1; None in the photo's pose.
     """
 
     image: NDArray[np.uint8]
     turn_deg: int
     camera: dict[str, float]
     background: int
+    phase: float | None
     quality: dict[str, float]
 
 
@@ -49,6 +52,7 @@ class ViewRenderer:
         self._mesh = weights.encoder.prototype
         config = weights.encoder.config
         self._ranges, self._crop_size = config.ranges, (config.height, config.width)
+        self._poser = Poser(self._mesh.to("cpu"))
         self._usable = np.flatnonzero(reader.usable())
         self._garments = garment_map(self._mesh.to("cpu"), texture_size(plan.options))
 
@@ -63,8 +67,9 @@ class ViewRenderer:
         texture = mixed(own, partner, virtual.outfit, self._garments)
         camera = self._cameras(record, random)
         backgrounds = [self._background(virtual, random) for _ in look.turns_deg]
+        stride, phases = drawn_phases(look.poses, len(look.turns_deg), random)
         with torch.inference_mode():
-            image, face_index = self._person(record, texture, camera)
+            image, face_index = self._person(record, texture, camera, self._poser(self._body(record), stride, phases))
         plates = np.stack([self._reader[index]["plate"] for index in backgrounds])
         covered = face_index[:, SUPERSAMPLING - 1 :: SUPERSAMPLING, ::SUPERSAMPLING].cpu().numpy() >= 0
         plates = with_shadow(plates, covered, look.shadow) if look.shadow else plates
@@ -78,6 +83,7 @@ class ViewRenderer:
                 turn,
                 _camera_at(camera, index),
                 backgrounds[index],
+                phases[index],
                 {
                     "mask_area": round(float(cover[index].mean()), 4),
                     "folded": round(float(record["folded"]), 4),
@@ -106,12 +112,15 @@ class ViewRenderer:
         drawn = int(self._usable[random.randrange(len(self._usable))])
         return drawn if self._plan.options.look.background == "other" else virtual.first
 
-    def _person(self, record: Any, texture: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
+    def _body(self, record: Any) -> Tensor:
+        """[V, 3] in the pose of the photo."""
+        return self._mesh.vertices.cpu() + torch.from_numpy(record["offsets"].astype(np.float32))
+
+    def _person(self, record: Any, texture: Tensor, camera: Camera, vertices: Tensor) -> tuple[Tensor, Tensor]:
         """[N, 3, H, W] colours and [N, H, W] face index (-1: nobody) in fine pixels of the whole photo's frame."""
         device = self._mesh.vertices.device
         count, (height, width) = len(camera), self._plan.options.look.size
-        vertices = self._mesh.vertices + torch.from_numpy(record["offsets"].astype(np.float32)).to(device)
-        ndc, in_camera = project(vertices.expand(count, -1, -1), camera.to(device), *self._crop_size)
+        ndc, in_camera = project(vertices.to(device), camera.to(device), *self._crop_size)
         scale, shift = torch.from_numpy(record["frame"].copy()).to(device).split(2)
         corners, z, facing = gather_corners(ndc * scale + shift, in_camera, self._mesh.faces, SLIVER_AREA)
         features = self._mesh.face_uv.expand(count, -1, -1, -1).contiguous()

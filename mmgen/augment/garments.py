@@ -88,7 +88,7 @@ def garment_map(template: Template, size: tuple[int, int]) -> GarmentMap:
     """The map of a body; without a skeleton that fits it there are no arms, hands or heads, only heights."""
     texels = TexelInterpolator(template, *size)
     low, high = template.vertices[:, 1].min(), template.vertices[:, 1].max()
-    skin = _skin(template)
+    skin = skin_of(template)
     names = [name.removeprefix("Left").removeprefix("Right") for name in skin.names]
     dense = skin.dense()
     shares = [dense[:, [name in wanted for name in names]].sum(dim=1) for wanted in (ARM_JOINTS, OWN_JOINTS)]
@@ -98,7 +98,7 @@ def garment_map(template: Template, size: tuple[int, int]) -> GarmentMap:
     return GarmentMap(height, arms, own)
 
 
-def _skin(template: Template) -> Skin:
+def skin_of(template: Template) -> Skin:
     """The mesh's own skeleton, or that of the person template where the mesh has its faces."""
     if template.skin.is_rigid:
         person = named_template("person")

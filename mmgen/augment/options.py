@@ -9,6 +9,7 @@ PartnerLevel = Literal["image", "identity"]
 Selection = Literal["all", "hardest-half"]
 MixMode = Literal["blend", "regions"]
 BackgroundSource = Literal["other", "own"]
+PoseSource = Literal["source", "walk", "mixed"]
 
 PUBLISHED_TURNS_DEG = (-60, -30, 0, 30, 60)
 
@@ -45,6 +46,8 @@ class RenderOptions:
         distance_jitter: the same, template units (a person is about 1.8 high).
         background: whose photo stands behind, its person painted out: `other` draws one per view, `own` is the shape
             source's.
+        poses: `source` shows all views in the photo's pose, as published; `walk` each at another phase of a walk;
+            `mixed` draws one of the two per view.
         size: height and width, pixels.
         jpeg_quality: 1..100.
         shadow: share of the light that a person takes from the ground under the feet, 0..1.
@@ -56,6 +59,7 @@ class RenderOptions:
     elevation_jitter_deg: float = 2.0
     distance_jitter: float = 0.1
     background: BackgroundSource = "other"
+    poses: PoseSource = "source"
     size: tuple[int, int] = (128, 64)
     jpeg_quality: int = 95
     sharpening: float = 0.65

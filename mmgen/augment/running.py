@@ -20,12 +20,14 @@ from mmgen.augment.folder import (
 )
 from mmgen.augment.mixing import texture_changes
 from mmgen.augment.plan import Plan, ResolvedPlan, choose_hardest_half, fixed_pairs
+from mmgen.augment.poses import check_joints
 from mmgen.augment.shard_writer import ShardJob
 from mmgen.augment.shards import ShardEntry, ShardName
 from mmgen.augment.store import PhotoNote, Store, StoreReader, store_of
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_bytes
 from mmgen.core.version import __version__
+from mmgen.models.weights import load_weights
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, run_chunks
 from mmgen.work.locks import run_lock
@@ -89,8 +91,11 @@ def run_augmentation(request: AugmentConfig, listener: RunCallbacks) -> Outcome:
     The bytes of the folder are the same whatever the workers, the parts and the interruptions.
 
     Raises:
-        FatalError: the folder holds something else, another run works in it, or no photo can be used.
+        FatalError: the folder holds something else, another run works in it, no photo can be used, or the mesh has no
+            joints for the poses that are asked for.
     """
+    if request.plan.options.look.poses != "source":
+        check_joints(load_weights(request.weights).encoder.prototype, request.plan.options.look.poses)
     with run_lock(request.out, request.shard):
         removed = check_folder(request.out, request.plan, request.weights_sha256, request.overwrite)
         write_plan(request.out, request.plan, request.weights_sha256, removed)

@@ -35,7 +35,7 @@ tar, and nothing in it needs unpickling.
     mix           null, or {"mode": "blend", "own_weight": 0.5} (weight of the first parent's texture), or
                   {"mode": "regions", "swapped": "upper"} (that part of the clothing is the second parent's)
     view          null, or {"turn_deg": -60, "azimuth_deg", "elevation_deg", "distance"}: turn against the source pose,
-                  then the camera that was used
+                  then the camera that was used; "phase": 0..1 of the gait where it is not the photo's pose
     background    null, or {"mode": "own" or "other", "source": path}: a photo with its person painted out
     seed          null, or the set's seed
     quality       null, or {"mask_area": 0..1 of the image, "folded": 0..1 share of faces turned inside out,

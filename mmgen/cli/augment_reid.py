@@ -92,6 +92,11 @@ def _share_range(text: str) -> tuple[float, float] | None:
     ["other", "own"],
     "Whose photo stands behind, its person painted out: anyone's, drawn per view, or the shape source's.",
 )
+@choice_option(
+    "--poses",
+    ["source", "walk", "mixed"],
+    "All views in the pose of the photo (as published), each at another phase of a walk, or one of the two per view.",
+)
 @click.option(
     "--refine",
     type=click.IntRange(0, 10_000),
@@ -192,6 +197,7 @@ def _options(options: dict[str, Any]) -> "AugmentOptions":
         elevation_jitter_deg=options["elevation_jitter"],
         distance_jitter=options["distance_jitter"],
         background=options["background"],
+        poses=options["poses"],
         size=options["size"],
         jpeg_quality=options["quality"],
     )

@@ -6,15 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from mmgen.assets.rig import Animation, Floats, Motion, Rig
-from mmgen.synth.identity import Build
 from mmgen.synth.joints import joint_rotations
 from mmgen.synth.pose import NEUTRAL, REST, Pose, walking_pose
-from mmgen.synth.skeleton import pose_skeleton
+from mmgen.synth.skeleton import AVERAGE, pose_skeleton
 
 WALK_S, TURN_S, IDLE_S = 1.1, 6.0, 4.0
 WALK_KEYS, IDLE_KEYS = 24, 16
 STRIDE = 0.8
-AVERAGE = Build("adult", 1.75, 1.0, 1.0, 1.0, 0.03, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0)
 
 
 def motion(rig: Rig, kind: Animation) -> Motion:

@@ -33,15 +33,18 @@ if TYPE_CHECKING:
 )
 @choice_option(
     "--style",
-    ["street", "studio"],
-    "studio: other people, clothes, lenses, light and backgrounds, to test how a model takes a shift.",
+    ["street", "studio", "world"],
+    "studio: other people, clothes, lenses, light and backgrounds, to test how a model takes a shift; "
+    "world: any lens from phone-near to tele, -30 to 40 degrees of elevation, any light, camera faults.",
 )
 @click.option(
     "--bodies",
-    type=click.Choice(["capsules", "anny"]),
+    type=click.Choice(["capsules", "anny", "avatars", "mixed"]),
     default="capsules",
-    help='anny: bodies of the package anny under our clothes; needs pip install "mmgen[crowd]".',
+    help='anny: bodies of the package anny under our clothes; needs pip install "mmgen[crowd]". '
+    "avatars: rigged people from --avatars; mixed: half capsules, half avatars.",
 )
+@click.option("--avatars", type=PATH, help="Folder of rigged people, GLB with textures and a skin, in a T-pose.")
 @click.option("--height", type=click.IntRange(32, 2048), default=128, help="Image height, pixels.")
 @click.option("--width", type=click.IntRange(16, 2048), help="Image width, pixels.  [default: half the height]")
 @seed_option()
@@ -94,8 +97,17 @@ def _plan(options: dict[str, Any]) -> "CrowdPlan":
         width=options["width"] or height // 2,
         style=options["style"],
         bodies=options["bodies"],
+        avatars=_avatars(options),
     )
     return make_plan(options["identities"], options["test_fraction"], crowd)
+
+
+def _avatars(options: dict[str, Any]) -> Path | None:
+    """The folder, where people come from it."""
+    folder: Path | None = options["avatars"]
+    if (options["bodies"] in ("avatars", "mixed")) != (folder is not None):
+        raise click.UsageError("--bodies avatars (or mixed) and --avatars DIR go together")
+    return folder
 
 
 def _run(out: Path, plan: "CrowdPlan", effort: "_Effort", as_json: bool) -> int:

@@ -14,8 +14,10 @@ from scipy.spatial.transform import Rotation
 
 from mmgen.core.files import write_bytes_atomic
 from mmgen.core.listing import list_images
-from mmgen.mask_training.rigged import draw_rigged, read_rigged
+from mmgen.mask_training.rigged import draw_rigged
 from mmgen.masks import lookup
+from mmgen.synth.rigged import Matrices
+from mmgen.synth.rigged_file import read_rigged
 
 ROWS = 384
 """Photos are kept at most this high,"""
@@ -131,7 +133,7 @@ def drawn_avatars(paths: Sequence[Path], views: int, seed: int) -> Iterable[Item
             yield Item(picture, float(azimuth), f"{path.stem}-{view}")
 
 
-def random_pose(generator: np.random.Generator) -> dict[str, Rotation]:
+def random_pose(generator: np.random.Generator) -> Matrices:
     """Arms from hanging to stretched out, elbows and knees a little bent, the head turned."""
     lifts = [0.0, generator.uniform(30, 60), generator.uniform(62, 80)]
     lift = float(generator.choice(lifts, p=[0.12, 0.44, 0.44]))
@@ -199,5 +201,6 @@ def _small(picture: NDArray[np.uint8], rows: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
-def _turn(axes: str, *degrees: float) -> Rotation:
-    return Rotation.from_euler(axes, degrees if len(axes) > 1 else degrees[0], degrees=True)
+def _turn(axes: str, *degrees: float) -> NDArray[np.float64]:
+    turn = Rotation.from_euler(axes, degrees if len(axes) > 1 else degrees[0], degrees=True)
+    return np.asarray(turn.as_matrix())

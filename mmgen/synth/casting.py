@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STYLES = ("street", "studio")
-"""`street`: passers-by, six fixed cameras. `studio`: other people, lenses, light and backgrounds, to test a shift."""
+STYLES = ("street", "studio", "world")
+"""`street`: passers-by, six fixed cameras. `studio`: other people, lenses, light and backgrounds, to test a shift.
+`world`: anybody before any camera, in any light: lenses from phone-near to tele, from below and above, with faults.
+"""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Casting:
         patterned: Patterned fabrics, as a factor.
         hats: With something on the head, as a factor.
         walking: Walking in the poses after the first.
+        tilt_deg: Spread of how far people, with the camera, are tilted sideways, degrees.
         posing: Standing as for a photo (`stance`) in the poses after the first; half as often in the first.
     """
 
@@ -36,11 +39,13 @@ class Casting:
     hats: float
     walking: float
     posing: float
+    tilt_deg: float = 0.0
 
 
 CASTINGS = {
     "street": Casting(0.48, 0.09, 0.13, 0.0, (0.1, 1.1), 0.5, 1.0, 1.0, 1.0, 0.52, 1.0, 0.45, 0.4),
     "studio": Casting(0.56, 0.03, 0.2, 0.05, (-0.4, 1.4), 0.4, 2.2, 1.5, 1.5, 0.22, 1.6, 0.25, 0.5),
+    "world": Casting(0.52, 0.05, 0.13, 0.02, (0.0, 1.2), 0.5, 1.8, 1.5, 1.4, 0.5, 1.2, 0.3, 0.6, 3.0),
 }
 
 

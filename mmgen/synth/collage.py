@@ -12,9 +12,12 @@ from numba import njit
 from mmgen.synth.palette import DARKS, LIGHTS, MIDDLES, SKINS, Colour, cloth_colour, pick, shade
 from mmgen.synth.patterns import noise
 
-RECIPES = ("spectators", "hall", "windows", "bokeh", "texture", "passers_by", "screen")
+RECIPES = ("spectators", "hall", "windows", "bokeh", "texture", "passers_by", "screen", "seamless")
 
 BOX, ELLIPSE = 0.0, 1.0
+
+SEAMLESS: tuple[Colour, ...] = ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0), (0.93, 0.93, 0.94), (0.7, 0.7, 0.71))
+"""Paper behind people in a studio: white, and greys."""
 
 Piece = list[float]
 """kind, centre x and y, half-width, half-height, red, green, blue, opacity, roughness, grain size."""
@@ -68,13 +71,16 @@ def collage(recipe: str, generator: np.random.Generator, aspect: float, feet: fl
     elif recipe == "passers_by":
         pieces = _boxes(generator, aspect, floor, int(generator.integers(5, 14)))
         pieces += _people(generator, aspect, floor, int(generator.integers(2, 6)))
+    elif recipe == "seamless":
+        wall = pick(generator, SEAMLESS) if generator.random() < 0.7 else cloth_colour(generator, 0.6)
+        ground, blur = shade(wall, float(generator.uniform(0.9, 1.05))), 0.01
     else:
         wall = pick(generator, (*LIGHTS, *LIGHTS, *MIDDLES, *DARKS))
         ground, blur = shade(wall, float(generator.uniform(0.85, 1.1))), 0.02
-    if recipe != "screen" and generator.random() < 0.35:
+    if recipe not in ("screen", "seamless") and generator.random() < 0.35:
         pieces.append(_pillar(generator, aspect))
     colours = [shade(wall, float(generator.uniform(0.7, 1.3))), wall, shade(ground, 0.9), ground]
-    if recipe == "screen":
+    if recipe in ("screen", "seamless"):
         colours[2] = wall
     table = np.array(pieces, float).reshape(-1, 11)
     haze = float(generator.uniform(0.0, 0.65)) if recipe in ("windows", "hall", "passers_by") else 0.0

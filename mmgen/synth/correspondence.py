@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mmgen.synth.joints import around_what_is_held, bone_axis, bone_frame, bone_stretch, joint_places, joint_rotations
-from mmgen.synth.parts import ARM_L, ARM_R, CORE, LEG_L, LEG_R, part_distances, ray_exits, solid_parts
-from mmgen.synth.person import Person
+from mmgen.synth.figure import Figure
+from mmgen.synth.joints import around_what_is_held, bone_axis, bone_frame, bone_stretch, joint_rotations
+from mmgen.synth.parts import ARM_L, ARM_R, CORE, LEG_L, LEG_R
 from mmgen.synth.pose import REST
-from mmgen.synth.primitives import Packed
-from mmgen.synth.skeleton import Skeleton, pose_skeleton
+from mmgen.synth.skeleton import AVERAGE, pose_skeleton
 from recon.skinning import vertex_transforms
 from recon.template import Template
 
@@ -95,90 +94,82 @@ class Correspondence:
             bits |= np.where(share[:, part] > 0.04, part, 0)
         return bits
 
-    def __call__(self, person: Person) -> PosedTemplate:
+    def __call__(self, figure: Figure) -> PosedTemplate:
         """The template on a person."""
-        rest = pose_skeleton(person.identity.build, REST)
-        joints = joint_places(rest, self._names)
-        rotations = joint_rotations(person.skeleton, rest, self._names, self._parents)
-        stretched = self._with_proportions(rest, joints, person)
-        hips = person.skeleton.origin[0]
+        skeleton = figure.skeleton
+        joints = figure.rest_joints(self._names)
+        rotations = joint_rotations(skeleton, pose_skeleton(AVERAGE, REST), self._names, self._parents)
+        stretched = self._with_proportions(joints, figure)
+        hips = skeleton.origin[0]
         maps = vertex_transforms(self._skin, _batch(joints), _batch(rotations))[0].numpy()
         shift = hips - joints[0]
         posed = _applied(maps, stretched) + shift
-        settled = self._settled(person, posed)
+        settled = self._settled(figure, posed)
         at_rest = self._back(maps, stretched, settled - shift)
         return PosedTemplate(at_rest, joints, rotations, hips, _applied(maps, at_rest) + shift)
 
-    def _with_proportions(self, rest: Skeleton, joints: np.ndarray, person: Person) -> np.ndarray:
+    def _with_proportions(self, joints: np.ndarray, figure: Figure) -> np.ndarray:
         """The template's vertices with the person's bones, at rest."""
         moved = np.zeros_like(self._vertices)
+        lengths = figure.skeleton.proportions
         for row, name in enumerate(self._names):
             own, theirs = bone_frame(self._joints, self._names, name), bone_frame(joints, self._names, name)
-            local = (
-                (self._vertices - self._joints[row])
-                @ own
-                * bone_stretch(name, self._names, self._joints, joints, person)
-            )
+            stretch = bone_stretch(name, self._names, self._joints, joints, lengths)
+            local = (self._vertices - self._joints[row]) @ own * stretch
             moved += self._shares[:, row, None] * (local @ theirs.T + joints[row])
             if name.endswith("Hand"):
-                further = around_what_is_held(local[:, 1], name, person) - local[:, 1]
+                further = around_what_is_held(local[:, 1], lengths.hand, figure.held_m(name)) - local[:, 1]
                 further *= np.clip(self._shares[:, row] / HOLDING_SHARE, 0.0, 1.0)
                 moved += further[:, None] * theirs[:, 1]
         return moved
 
-    def _settled(self, person: Person, posed: np.ndarray) -> np.ndarray:
+    def _settled(self, figure: Figure, posed: np.ndarray) -> np.ndarray:
         """Vertices of the posed template, moved to the surface."""
-        packed = person.packed
-        parts, plane = solid_parts(packed), _middle_plane(person.skeleton)
-        posed, under = self._at_hems(person, posed)
-        feet = self._axis_points(person, posed, under == HANGING)
+        posed, under = self._at_hems(figure, posed)
+        feet = self._axis_points(figure, posed, under == HANGING)
         ray = posed - feet
         length = np.linalg.norm(ray, axis=1, keepdims=True)
         ray /= np.maximum(length, 1e-9)
-        exits = ray_exits(packed, parts, plane, self._wanted, feet, ray, LONGEST_M)
+        exits = figure.exits(self._wanted, feet, ray, LONGEST_M)
         moved = feet + ray * np.where(np.isnan(exits), length[:, 0], exits)[:, None]
         first, second = self._edges.T
         alike = self._edges[under[first] == under[second]]
         for turn, share in enumerate(SMOOTHING):
             change = moved - posed
             moved = moved + share * (_mean_of_neighbours(change, alike) - change)
-            moved = self._on_surface(packed, parts, plane, moved, alike[: len(alike) * (turn >= ROUGH_ROUNDS)])
+            moved = self._on_surface(figure, moved, alike[: len(alike) * (turn >= ROUGH_ROUNDS)])
         return moved
 
-    def _at_hems(self, person: Person, posed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _at_hems(self, figure: Figure, posed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Legs' vertices near the hem of a skirt or coat, moved up or down to it.
 
         Returns:
             moved: [V, 3].
             under: [V] which are `HANGING` above a hem.
         """
-        moved, up = posed.copy(), person.skeleton.axes[0, 1]
+        moved, up = posed.copy(), figure.skeleton.axes[0, 1]
         is_leg = (self._wanted & (LEG_L | LEG_R)) > 0
         under = np.zeros(len(posed), np.int64)
-        hems = [float(np.asarray(person.paint.style)[name]) for name in ("skirt_y", "coat_y")]
-        for hem in hems:
-            if hem < 0:
-                above = (moved - person.skeleton.origin[0]) @ up - hem
-                hanging = is_leg & (above > -HEM_M)
-                beyond = np.clip(np.abs(above) - HEM_M, 0.0, None) * HEM_REACH_M / (HEM_REACH_M - HEM_M)
-                wanted = np.where(above > -HEM_M, 0.005, -0.005) + np.sign(above) * beyond
-                near = is_leg & (np.abs(above) < HEM_REACH_M)
-                moved[near] += (wanted - above)[near, None] * up
-                under[hanging] = HANGING
+        for hem in figure.hems:
+            above = (moved - figure.skeleton.origin[0]) @ up - hem
+            hanging = is_leg & (above > -HEM_M)
+            beyond = np.clip(np.abs(above) - HEM_M, 0.0, None) * HEM_REACH_M / (HEM_REACH_M - HEM_M)
+            wanted = np.where(above > -HEM_M, 0.005, -0.005) + np.sign(above) * beyond
+            near = is_leg & (np.abs(above) < HEM_REACH_M)
+            moved[near] += (wanted - above)[near, None] * up
+            under[hanging] = HANGING
         return moved, under
 
-    def _on_surface(
-        self, packed: Packed, parts: np.ndarray, plane: np.ndarray, moved: np.ndarray, edges: np.ndarray
-    ) -> np.ndarray:
+    def _on_surface(self, figure: Figure, moved: np.ndarray, edges: np.ndarray) -> np.ndarray:
         """One step along the normals, so that distances are zero on average round every vertex."""
         first, second = edges.T
-        middle = (moved[first] + moved[second]) / 2
-        own = part_distances(packed, parts, plane, self._wanted, moved)
-        between = part_distances(packed, parts, plane, self._wanted[first] | self._wanted[second], middle)
-        total, count = OWN_WEIGHT * own, np.full(len(moved), OWN_WEIGHT)
-        for ends in (first, second):
-            total += np.bincount(ends, between, len(moved))
-            count += np.bincount(ends, minlength=len(moved))
+        total, count = OWN_WEIGHT * figure.distances(self._wanted, moved), np.full(len(moved), OWN_WEIGHT)
+        if len(edges):
+            wanted = self._wanted[first] | self._wanted[second]
+            between = figure.distances(wanted, (moved[first] + moved[second]) / 2)
+            for ends in (first, second):
+                total += np.bincount(ends, between, len(moved))
+                count += np.bincount(ends, minlength=len(moved))
         step = np.clip(total / count, -LARGEST_STEP_M, LARGEST_STEP_M)
         return moved - step[:, None] * self._normals(moved)
 
@@ -189,13 +180,15 @@ class Correspondence:
         normals = np.stack([np.bincount(corners, np.tile(axis, 3), len(vertices)) for axis in area.T], axis=1)
         return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
-    def _axis_points(self, person: Person, posed: np.ndarray, level: np.ndarray) -> np.ndarray:
+    def _axis_points(self, figure: Figure, posed: np.ndarray, level: np.ndarray) -> np.ndarray:
         """[V, 3] for each vertex the nearest point of its bone's axis, or the one at its height where it is `level`."""
-        up = person.skeleton.axes[0, 1]
+        skeleton = figure.skeleton
+        up = skeleton.axes[0, 1]
         feet = np.empty_like(posed)
         for row, name in enumerate(self._names):
             chosen = self._owner == row
-            start, end = bone_axis(person, name)
+            held_m = figure.held_m(name) if name.endswith("Hand") else 0.0
+            start, end = bone_axis(skeleton, name, held_m)
             along = end - start
             across = np.where(level[chosen, None], up, along)
             share = np.clip(((posed[chosen] - start) * across).sum(1) / (across @ along), 0.0, 1.0)
@@ -212,12 +205,6 @@ class Correspondence:
             solved = np.linalg.solve(normal, matrices.transpose(0, 2, 1) @ missed[..., None])[..., 0]
             start = start + solved
         return start
-
-
-def _middle_plane(skeleton: Skeleton) -> np.ndarray:
-    """[4] the plane between the legs: unit normal to the left, and its offset."""
-    normal = skeleton.axes[0, 0]
-    return np.array([*normal, normal @ skeleton.origin[0]])
 
 
 def _mean_of_neighbours(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -1,19 +1,32 @@
 """Pictures of one identity after the other, in memory: for training, tests and the data set writer."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
+
+from mmgen.synth.avatar import AvatarIdentity, avatar_identity
+from mmgen.synth.avatar_body import avatar_body
 from mmgen.synth.bags import carried_by
 from mmgen.synth.casting import CASTINGS
 from mmgen.synth.identity import Identity, identity
-from mmgen.synth.mesh import DEFAULT_STEP_M, BodyMesh, body_mesh
+from mmgen.synth.mesh import DEFAULT_STEP_M, body_mesh
 from mmgen.synth.person import stride_limit
 from mmgen.synth.pose import Pose, sample_pose
 from mmgen.synth.stance import sample_stance
 from mmgen.synth.streams import stream
 from mmgen.synth.street import CAMERA_COUNT, street_camera
-from mmgen.synth.view import Picture, render_view
+from mmgen.synth.view import Body, Picture, View, render_view
 from mmgen.synth.viewpoint import sample_view
+from mmgen.synth.world import sample_world_view
+
+AVATAR_SHARE = 0.5
+"""Of mixed people."""
+
+LARGEST_TILT_DEG = 8.0
+
+Who = Identity | AvatarIdentity
 
 
 @dataclass(frozen=True)
@@ -25,7 +38,8 @@ class CrowdOptions:
         poses: Poses per identity, 1..views; pictures take turns, those of one pose share the mesh.
         step_m: Grid spacing of the meshes, metres.
         style: One of `casting.STYLES`.
-        bodies: `capsules` or `anny`, see `mesh.body_mesh`.
+        bodies: `capsules` or `anny`, see `mesh.body_mesh`; `avatars`; or `mixed`, capsules and avatars.
+        avatars: Folder of rigged GLBs.
     """
 
     seed: int = 0
@@ -36,6 +50,7 @@ class CrowdOptions:
     step_m: float = DEFAULT_STEP_M
     style: str = "street"
     bodies: str = "capsules"
+    avatars: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -48,12 +63,12 @@ class Person:
         camera: 1..6.
     """
 
-    identity: Identity
+    identity: Who
     pose: int
     view: int
     camera: int
     picture: Picture
-    body: BodyMesh
+    body: Body
 
 
 def cameras_of(options: CrowdOptions, split: str, index: int) -> list[int]:
@@ -63,15 +78,52 @@ def cameras_of(options: CrowdOptions, split: str, index: int) -> list[int]:
     return [int(order[view * count // options.views]) for view in range(options.views)]
 
 
-def pose_of(options: CrowdOptions, who: Identity, number: int) -> Pose:
+def who_is(options: CrowdOptions, split: str, index: int) -> Who:
+    """Person number `index` of a split; the same whatever else is generated.
+
+    Raises:
+        FatalError: `no_avatars`.
+    """
+    is_avatar = options.bodies == "avatars"
+    if options.bodies == "mixed":
+        is_avatar = stream(options.seed, split, index, "mixed").random() < AVATAR_SHARE
+    if is_avatar:
+        assert options.avatars is not None
+        return avatar_identity(options.seed, split, index, options.avatars)
+    return identity(options.seed, split, index, options.style)
+
+
+def pose_of(options: CrowdOptions, who: Who, number: int) -> Pose:
     """Pose `number` of an identity: the first mostly walks, later ones walk, stand or pose."""
+    casting = CASTINGS[options.style]
+    carrying, limit = ((False, False), 1.0)
+    if isinstance(who, Identity):
+        carrying, limit = carried_by(who), stride_limit(who)
     posing = stream(options.seed, who.split, who.index, f"stance/{number}")
-    if posing.random() < CASTINGS[options.style].posing * (0.5 if number == 0 else 1.0):
-        return sample_stance(posing, carried_by(who), stride_limit(who))
-    generator = stream(options.seed, who.split, who.index, f"pose/{number}")
-    walking = CASTINGS[options.style].walking
-    kind = "walk" if generator.random() < (0.75 if number == 0 else walking) else "stand"
-    return sample_pose(generator, kind, carried_by(who), stride_limit(who))
+    if posing.random() < casting.posing * (0.5 if number == 0 else 1.0):
+        pose = sample_stance(posing, carrying, limit)
+    else:
+        generator = stream(options.seed, who.split, who.index, f"pose/{number}")
+        kind = "walk" if generator.random() < (0.75 if number == 0 else casting.walking) else "stand"
+        pose = sample_pose(generator, kind, carrying, limit)
+    if casting.tilt_deg:
+        tilt = stream(options.seed, who.split, who.index, f"tilt/{number}").normal(0, casting.tilt_deg)
+        pose = replace(pose, tilt_deg=float(np.clip(tilt, -LARGEST_TILT_DEG, LARGEST_TILT_DEG)))
+    return pose
+
+
+def _body(options: CrowdOptions, who: Who, pose: Pose) -> Body:
+    if isinstance(who, Identity):
+        return body_mesh(who, pose, options.step_m, "anny" if options.bodies == "anny" else "capsules")
+    assert options.avatars is not None
+    return avatar_body(who, options.avatars, pose)
+
+
+def _view(options: CrowdOptions, generator: np.random.Generator, camera: int, body: Body) -> View:
+    street = street_camera(options.seed, camera, options.style)
+    if options.style == "world":
+        return sample_world_view(generator, street, body, options.width / options.height)
+    return sample_view(generator, street, body.height_m)
 
 
 def person_pictures(options: CrowdOptions, split: str, index: int) -> Iterator[Person]:
@@ -80,17 +132,20 @@ def person_pictures(options: CrowdOptions, split: str, index: int) -> Iterator[P
     Args:
         split: `train` or `test`.
         index: Identity within the split, from 0.
+
+    Raises:
+        FatalError: `no_avatars`; `avatar_unusable`.
     """
-    who = identity(options.seed, split, index, options.style)
-    meshes: dict[int, BodyMesh] = {}
+    who = who_is(options, split, index)
+    bodies: dict[int, Body] = {}
     for view, camera in enumerate(cameras_of(options, split, index)):
         pose = view % options.poses
-        if pose not in meshes:
-            meshes[pose] = body_mesh(who, pose_of(options, who, pose), options.step_m, options.bodies)
+        if pose not in bodies:
+            bodies[pose] = _body(options, who, pose_of(options, who, pose))
         generator = stream(options.seed, split, index, f"view/{view}")
-        chosen = sample_view(generator, street_camera(options.seed, camera, options.style), meshes[pose].height_m)
-        picture = render_view(meshes[pose], chosen, options.height, options.width)
-        yield Person(who, pose, view, camera, picture, meshes[pose])
+        chosen = _view(options, generator, camera, bodies[pose])
+        picture = render_view(bodies[pose], chosen, options.height, options.width)
+        yield Person(who, pose, view, camera, picture, bodies[pose])
 
 
 def compile_once() -> None:

@@ -22,9 +22,11 @@ from mmgen.core.errors import FatalError
 from mmgen.core.files import replacing, write_text_atomic
 from mmgen.core.pictures import image_bytes
 from mmgen.synth.archive import Member, npz_bytes, pack_array
+from mmgen.synth.avatar import avatars_digest
+from mmgen.synth.avatar_body import RiggedBody
 from mmgen.synth.correspondence import Correspondence
-from mmgen.synth.crowd import CrowdOptions, Person, person_pictures
-from mmgen.synth.identity import identity
+from mmgen.synth.crowd import CrowdOptions, Person, person_pictures, who_is
+from mmgen.synth.figure import SolidFigure
 from mmgen.synth.layout import CrowdPlan, Entry, entries, image_paths, mask_path, truth_path
 from mmgen.synth.mesh import VERTEX_QUANTUM_M
 from mmgen.synth.view import Picture
@@ -36,7 +38,6 @@ GENERATOR = "mmgen-synth-3"
 """What pictures and truth look like: change it when the same people come out otherwise."""
 
 BIG = ("vertices", "faces", "colors")
-JPEG_QUALITY = 95
 LICENCE = "Generated pictures of people who do not exist; CC0 1.0, no rights reserved."
 
 
@@ -83,8 +84,9 @@ class CrowdWriter:
         """What is known of a body, whichever picture shows it."""
         truth = person.picture.truth.arrays()
         arrays = {name: truth[name] for name in BIG}
-        if self.plan.options.bodies == "capsules":
-            placed = self._correspondence(person.body.person)
+        if self.plan.options.bodies != "anny":
+            body = person.body
+            placed = self._correspondence(body.figure if isinstance(body, RiggedBody) else SolidFigure(body.person))
             arrays |= {
                 "prototype_rest": _quantised(placed.rest),
                 "prototype_posed": _quantised(placed.posed),
@@ -116,16 +118,20 @@ def picture_files(person: Person, image: str, shared: Sequence[Member]) -> dict[
 
 def jpeg_bytes(picture: Picture) -> bytes:
     """The photo as it is written: JPEG with full colour resolution."""
-    return image_bytes(picture.image, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return image_bytes(picture.image, "JPEG", quality=picture.jpeg_quality, subsampling=0)
 
 
 def settings(plan: CrowdPlan) -> dict[str, object]:
     """Everything that decides the bytes of the data set."""
+    options = asdict(plan.options)
+    folder = options.pop("avatars")
+    splits = tuple(sorted({entry.split for entry in entries(plan)}))
     return {
         "generator": GENERATOR,
         "identities": plan.identities,
         "test_identities": plan.test_identities,
-        **asdict(plan.options),
+        **options,
+        **({} if folder is None else {"avatars": avatars_digest(folder, splits)}),
     }
 
 
@@ -191,7 +197,7 @@ def write_index(out: Path, plan: CrowdPlan) -> None:
         images = image_paths(plan, entry)
         for image in images:
             counts[os.path.dirname(image)] = counts.get(os.path.dirname(image), 0) + 1
-        who = asdict(identity(plan.options.seed, entry.split, entry.index, plan.options.style))
+        who = asdict(who_is(plan.options, entry.split, entry.index))
         people.append({"label": f"{entry.label:04d}", **who, "images": images})
     content = {
         "schema": SCHEMA,

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from mmgen.synth.parts import carried_reach_m
-from mmgen.synth.person import Person
 from mmgen.synth.skeleton import BONE, Proportions, Skeleton
 
 # Bone of `mmgen.synth.skeleton` that turns with each joint.
@@ -49,7 +47,7 @@ def joint_rotations(posed: Skeleton, rest: Skeleton, names: tuple[str, ...], par
 
 
 def bone_stretch(
-    name: str, names: tuple[str, ...], template: np.ndarray, joints: np.ndarray, person: Person
+    name: str, names: tuple[str, ...], template: np.ndarray, joints: np.ndarray, lengths: Proportions
 ) -> np.ndarray:
     """[3] how much larger a bone of the person is than the template's, across, along and forward.
 
@@ -58,9 +56,8 @@ def bone_stretch(
         names: of all.
         template: [J, 3] the template's joints at rest.
         joints: [J, 3] the person's.
-        person: whose.
+        lengths: the person's.
     """
-    lengths: Proportions = person.skeleton.proportions
     thick = lengths.scale
     if name in _CHILD:
         return np.array([thick, _reach(joints, names, name) / _reach(template, names, name), thick])
@@ -91,9 +88,13 @@ def bone_frame(joints: np.ndarray, names: tuple[str, ...], name: str) -> np.ndar
     return np.stack([np.cross(along, forward), along, forward], axis=1)
 
 
-def bone_axis(person: Person, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the axis that a joint's vertices stand around, world frame, metres."""
-    skeleton, bone = person.skeleton, BONE[TURNED_WITH[name]]
+def bone_axis(skeleton: Skeleton, name: str, held_m: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends of the axis that a joint's vertices stand around, world frame, metres.
+
+    Args:
+        held_m: how far what a hand holds reaches from its wrist.
+    """
+    bone = BONE[TURNED_WITH[name]]
     lengths, start, axes = skeleton.proportions, skeleton.origin[bone], skeleton.axes[bone]
     s = lengths.scale
     if name in ("Hips", "Spine"):
@@ -107,21 +108,13 @@ def bone_axis(person: Person, name: str) -> tuple[np.ndarray, np.ndarray]:
     if name.endswith("Foot"):
         return start - 0.035 * s * axes[1] - 0.02 * s * axes[2], start + 0.11 * s * axes[2] - 0.05 * s * axes[1]
     if name.endswith("Hand"):
-        held = _held_reach_m(person, name)
-        return start, start - max(0.72 * lengths.hand, held - 0.04) * axes[1]
+        return start, start - max(0.72 * lengths.hand, held_m - 0.04) * axes[1]
     return start, skeleton.origin[bone + 1]
 
 
-def _held_reach_m(person: Person, name: str) -> float:
-    """How far what a hand holds reaches from its wrist, metres; 0 for empty hands."""
-    bone = BONE[TURNED_WITH[name]]
-    return carried_reach_m(person.packed, bone, person.skeleton.origin[bone], -person.skeleton.axes[bone, 1])
-
-
-def around_what_is_held(heights: np.ndarray, name: str, person: Person) -> np.ndarray:
+def around_what_is_held(heights: np.ndarray, hand_m: float, held_m: float) -> np.ndarray:
     """Heights along the hand's axis, those of the fingers spread over the length of what the hand carries."""
-    held = _held_reach_m(person, name)
-    hand = 0.98 * person.skeleton.proportions.hand
-    if held <= hand:
+    hand = 0.98 * hand_m
+    if held_m <= hand:
         return heights
-    return -np.interp(-heights, [-1.0, 0.0, GRIP * hand, hand, 1.0], [-1.0, 0.0, hand, held, held + 1.0 - hand])
+    return -np.interp(-heights, [-1.0, 0.0, GRIP * hand, hand, 1.0], [-1.0, 0.0, hand, held_m, held_m + 1.0 - hand])

@@ -54,6 +54,8 @@ class Pose:
         twist_deg: Forearms turned inward.
         elbow_deg: Elbows bent.
         props: What the hands hold besides bags, of `PROPS`.
+        tilt_deg: The whole person turned about the axis to the front, left side up: how a tilted camera sees them from
+            the front or, the other way round, from behind.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Pose:
     twist_deg: Pair
     elbow_deg: Pair
     props: tuple[str, str] = ("none", "none")
+    tilt_deg: float = 0.0
 
 
 def _bump(phase: float, centre: float, width: float) -> float:

@@ -39,6 +39,10 @@ class Light:
     sky_colour: tuple[float, float, float] = (0.98, 1.0, 1.02)
     sun_colour: tuple[float, float, float] = (1.03, 1.0, 0.97)
 
+    def tints(self) -> np.ndarray:
+        """[2, 3] sky light and sunlight."""
+        return np.stack([np.array(self.sky_colour) * self.ambient, np.array(self.sun_colour) * self.sun])
+
 
 def project_pixels(
     vertices: np.ndarray, world_to_camera: np.ndarray, intrinsics: np.ndarray
@@ -72,11 +76,10 @@ def draw_person(
     exposure = sun_exposure(
         mesh.grid, mesh.grid_low, mesh.step_m, mesh.vertices, mesh.normals, np.stack([direction, eye])
     )
-    tints = np.stack([np.array(light.sky_colour) * light.ambient, np.array(light.sun_colour) * light.sun])
     surface = Surface(
         pixels * samples, depth, mesh.vertices, mesh.faces, mesh.normals, mesh.openness, exposure, mesh.labels
     )
-    lamps, person, drawn = Lamps(direction, tints[0], tints[1]), mesh.person, np.zeros((height, width, 5))
+    lamps, person, drawn = Lamps(direction, *light.tints()), mesh.person, np.zeros((height, width, 5))
     _shade(index, samples, surface, lamps, person.packed, person.paint, np.zeros((4, 3)), drawn)
     coverage = drawn[:, :, 3] / samples**2
     return drawn[:, :, :3] / np.maximum(drawn[:, :, 4:], 1.0) * coverage[:, :, None], coverage

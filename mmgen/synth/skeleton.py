@@ -18,6 +18,8 @@ SIGN = {"l": 1.0, "r": -1.0}
 """The person's left is +x."""
 
 REFERENCE_HEIGHT_M = 1.75
+AVERAGE = Build("adult", REFERENCE_HEIGHT_M, 1.0, 1.0, 1.0, 0.03, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0)
+"""For what depends on the pose alone: the axes of the bones are those of every build."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,9 @@ def pose_skeleton(build: Build, pose: Pose) -> Skeleton:
     for side, name in enumerate(SIDES):
         _place_arm(origin, turn, pose, lengths, side, name)
         _place_leg(origin, turn, pose, lengths, side, name)
+    if pose.tilt_deg:
+        tilt = _rotation(2, pose.tilt_deg)
+        origin, turn = origin @ tilt.T, tilt @ turn
     return Skeleton(origin, turn.transpose(0, 2, 1).copy(), lengths)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from skimage.filters import gaussian
 
+from mmgen.synth.avatar_body import RiggedBody
 from mmgen.synth.backdrop import Eye, Scene, draw_backdrop
 from mmgen.synth.collage import collage, draw_collage
 from mmgen.synth.mesh import BodyMesh
@@ -14,6 +15,8 @@ from mmgen.synth.shading import Light, draw_person, project_pixels
 from mmgen.synth.street import StreetCamera
 from recon.camera import intrinsics_px, world_to_camera
 from recon.structures import Camera
+
+Body = BodyMesh | RiggedBody
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class View:
         exposure: Brightness of this picture.
         noise_seed: Of the sensor noise, and of the background if it is not the camera's street.
         behind: `street`, or one of `collage.RECIPES`.
+        jpeg_quality: of the file; 95 loses nothing to speak of.
     """
 
     street: StreetCamera
@@ -41,6 +45,7 @@ class View:
     exposure: float
     noise_seed: int
     behind: str = "street"
+    jpeg_quality: int = 95
 
 
 @dataclass(frozen=True)
@@ -84,14 +89,16 @@ class Picture:
     Attributes:
         image: [H, W, 3] uint8.
         mask: [H, W] uint8, 255 where at least half of the pixel is person, else 0.
+        jpeg_quality: of the file that it goes to.
     """
 
     image: np.ndarray
     mask: np.ndarray
     truth: Truth
+    jpeg_quality: int = 95
 
 
-def render_view(mesh: BodyMesh, view: View, height: int = 128, width: int = 64) -> Picture:
+def render_view(mesh: Body, view: View, height: int = 128, width: int = 64) -> Picture:
     """Draw a person in front of the background."""
     camera = Camera(
         azimuth_deg=torch.tensor([view.azimuth_deg], dtype=torch.float32),
@@ -103,8 +110,8 @@ def render_view(mesh: BodyMesh, view: View, height: int = 128, width: int = 64) 
     rigid = world_to_camera(camera)[0].numpy()
     intrinsics = intrinsics_px(camera, height, width).numpy()
     samples = 3 if height <= 160 else 2
-    colour, coverage = draw_person(mesh, rigid.astype(np.float64), intrinsics.astype(np.float64), view.light,
-                                   (height, width, samples))  # fmt: skip
+    drawing = (rigid.astype(np.float64), intrinsics.astype(np.float64), view.light, (height, width, samples))
+    colour, coverage = mesh.draw(*drawing) if isinstance(mesh, RiggedBody) else draw_person(mesh, *drawing)
     picture = _behind(mesh, view, rigid.astype(np.float64), intrinsics.astype(np.float64), (height, width))
     picture = picture * (1.0 - coverage[:, :, None]) + colour
     truth = Truth(
@@ -121,10 +128,11 @@ def render_view(mesh: BodyMesh, view: View, height: int = 128, width: int = 64) 
         light_ambient=np.array(view.light.ambient, np.float32),
         light_sun=np.array(view.light.sun, np.float32),
     )
-    return Picture(_develop(picture, view, height), np.where(coverage >= 0.5, np.uint8(255), np.uint8(0)), truth)
+    mask = np.where(coverage >= 0.5, np.uint8(255), np.uint8(0))
+    return Picture(_develop(picture, view, height), mask, truth, view.jpeg_quality)
 
 
-def _behind(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _behind(mesh: Body, view: View, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """What is behind the person, with their shadow, [H, W, 3], lit like the person."""
     height = size[0]
     if view.behind == "street":
@@ -141,7 +149,7 @@ def _behind(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarra
 
 
 def _collage(
-    mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]
+    mesh: Body, view: View, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, float]:
     """A photo-like background with darkness under the feet, and how far it is out of focus in image heights."""
     height, width = size
@@ -156,7 +164,7 @@ def _collage(
     return picture, chosen.blur + 0.4 / 128
 
 
-def _street(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _street(mesh: Body, view: View, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The camera's street, [H, W, 4] as from `draw_backdrop`."""
     height, width = size
     street = view.street
@@ -183,9 +191,7 @@ def _street(mesh: BodyMesh, view: View, rigid: np.ndarray, intrinsics: np.ndarra
     return draw_backdrop(height, width, intrinsics, camera, scene, scene_feet)
 
 
-def _shadow(
-    mesh: BodyMesh, light: Light, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
+def _shadow(mesh: Body, light: Light, rigid: np.ndarray, intrinsics: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """[H, W] 1 where the person's shadow falls on the ground plane: a closed surface, so one orientation covers all."""
     sun = rigid[:3, :3].T @ np.array(light.direction_camera)
     vertices = mesh.vertices.astype(np.float64)

@@ -8,6 +8,7 @@ import torch
 
 from mmgen.synth import clothes
 from mmgen.synth.correspondence import Correspondence, PosedTemplate
+from mmgen.synth.figure import SolidFigure
 from mmgen.synth.identity import Identity, identity
 from mmgen.synth.joints import joint_places
 from mmgen.synth.mesh import BodyMesh, body_mesh
@@ -50,7 +51,7 @@ POSES = {
 @pytest.mark.parametrize("pose", POSES.values(), ids=POSES)
 def test_joints_go_where_the_generator_put_them(pose: Pose, correspondence: Correspondence) -> None:
     mesh = body_mesh(dressed(), pose, 0.04)
-    placed = correspondence(mesh.person)
+    placed = correspondence(SolidFigure(mesh.person))
     skin = named_template("person").skin
     joints, rotations = torch.from_numpy(placed.joints)[None], torch.from_numpy(placed.rotations)[None]
     found = posed_joints(skin, joints, rotations)[0].numpy() + placed.hips - placed.joints[0]
@@ -77,14 +78,14 @@ def test_the_template_fills_the_person(
     outfit: dict[str, object], pose: str, least: float, correspondence: Correspondence
 ) -> None:
     mesh = body_mesh(dressed(**outfit), POSES[pose], STEP_M)
-    assert overlap(correspondence(mesh.person), mesh) > least
+    assert overlap(correspondence(SolidFigure(mesh.person)), mesh) > least
 
 
 def test_a_skirt_is_whole_down_to_its_hem(correspondence: Correspondence) -> None:
     """In the plane between the legs, from the hips to a little above the hem, there is cloth and no crotch."""
     mesh = body_mesh(dressed(bottom="skirt", bottom_length=0.35, flare=0.5), POSES["stride"], STEP_M)
     placed, hem = (
-        correspondence(mesh.person),
+        correspondence(SolidFigure(mesh.person)),
         clothes.skirt_hem_m(mesh.person.identity, mesh.person.skeleton.proportions),
     )
     skeleton = mesh.person.skeleton
@@ -110,7 +111,7 @@ def test_parts_in_contact_are_apart() -> None:
 
 def test_what_a_hand_carries_is_reached(correspondence: Correspondence) -> None:
     mesh = body_mesh(dressed(bag="shopping"), NEUTRAL, STEP_M)
-    placed = correspondence(mesh.person)
-    bare = correspondence(body_mesh(dressed(), NEUTRAL, STEP_M).person)
+    placed = correspondence(SolidFigure(mesh.person))
+    bare = correspondence(SolidFigure(body_mesh(dressed(), NEUTRAL, STEP_M).person))
     hand = named_template("person").skin.dense()[:, -1].numpy() > 0.9
     assert placed.posed[hand, 1].min() < bare.posed[hand, 1].min() - 0.1

@@ -18,6 +18,9 @@ from recon.structures import Camera
 
 Body = BodyMesh | RiggedBody
 
+JPEG_QUALITY = 95
+"""Loses nothing to speak of."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -32,7 +35,7 @@ class View:
         exposure: Brightness of this picture.
         noise_seed: Of the sensor noise, and of the background if it is not the camera's street.
         behind: `street`, or one of `collage.RECIPES`.
-        jpeg_quality: of the file; 95 loses nothing to speak of.
+        jpeg_quality: of the file.
     """
 
     street: StreetCamera
@@ -45,7 +48,7 @@ class View:
     exposure: float
     noise_seed: int
     behind: str = "street"
-    jpeg_quality: int = 95
+    jpeg_quality: int = JPEG_QUALITY
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Picture:
     image: np.ndarray
     mask: np.ndarray
     truth: Truth
-    jpeg_quality: int = 95
+    jpeg_quality: int = JPEG_QUALITY
 
 
 def render_view(mesh: Body, view: View, height: int = 128, width: int = 64) -> Picture:

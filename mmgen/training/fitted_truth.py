@@ -32,8 +32,8 @@ from mmgen.reconstruction.confidence import Evidence, confidence_of
 from mmgen.reconstruction.network import PhotoPredictor
 from mmgen.reconstruction.prepare import Prepared, prepare_people
 from mmgen.synth.archive import npz_bytes, pack_array
-from mmgen.synth.dataset import JPEG_QUALITY
 from mmgen.synth.layout import TRAIN_FOLDER, mask_path, truth_path
+from mmgen.synth.view import JPEG_QUALITY
 from mmgen.work.records import LOW_CONFIDENCE
 from recon.camera import intrinsics_px, world_to_camera
 from recon.fitting.stretch import stretched_triangles

@@ -110,7 +110,7 @@ def test_styles_never_share_a_person_nor_a_camera() -> None:
 
 def test_backgrounds_differ_from_picture_to_picture_and_lie_behind_the_person(mesh: BodyMesh) -> None:
     views = [sample_view(stream(0, "x", n, "view"), street_camera(0, 1), 1.75) for n in range(300)]
-    assert {view.behind for view in views} == {"street", *RECIPES}
+    assert {view.behind for view in views} == {"street", *RECIPES} - {"seamless"}
     seen = [render_view(mesh, a_view(mesh, behind=recipe, noise_seed=3), 96, 48) for recipe in RECIPES]
     for picture in seen[1:]:
         assert np.array_equal(picture.mask, seen[0].mask)

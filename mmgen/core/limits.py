@@ -18,7 +18,7 @@ PHOTO_SCANNED_PIXELS = 2_000_000_000
 """Scans of a progressive JPEG times its pixels."""
 
 GLB_BYTES = 512 * MIB
-"""One GLB file."""
+"""One GLB file, or one mesh file of a template."""
 
 WEIGHTS_BYTES = 4096 * MIB
 """One weights file; its networks need as much memory again."""

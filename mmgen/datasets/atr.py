@@ -87,11 +87,13 @@ def _read_lists(root: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for split in _SPLITS:
         path = next((root / name for name in (f"{split}.txt", f"{split}_id.txt") if (root / name).is_file()), None)
-        for line in read_regular(path, TEXT_BYTES).decode().split() if path else ():
+        for line in read_regular(path, TEXT_BYTES).decode("utf-8", "surrogateescape").split() if path else ():
             stem = line.removesuffix(".jpg")
             if found.setdefault(stem, split) != split:
                 raise FatalError(
-                    "split_overlap", f"{stem} is in the lists of {found[stem]} and {split}", "Take it out of one."
+                    "split_overlap",
+                    f"{display_name(stem)} is in the lists of {found[stem]} and {split}",
+                    "Take it out of one.",
                 )
     return found
 

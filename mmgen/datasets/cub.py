@@ -1,5 +1,6 @@
 """CUB-200-2011: birds, with boxes, classes, the official split and segmentations."""
 
+import math
 from pathlib import Path
 
 from mmgen.core.errors import FatalError, ItemError
@@ -42,7 +43,7 @@ def scan(source: Path) -> Scan:
             box = _box([float(value) for value in boxes[key]])
             label = classes[key][0]
         except (KeyError, ValueError, IndexError) as error:
-            what = f"image {key} ({name}) has no valid line in every table"
+            what = f"image {display_name(key)} ({display_name(name)}) has no valid line in every table"
             raise FatalError("table_invalid", f"{display_name(root)}: {what}", "Copy the data set again.") from error
         mask = (masks / name).with_suffix(".png")
         if mask.is_file():
@@ -60,7 +61,8 @@ def _folder(name: str, root: Path) -> Path | None:
 def _table(path: Path) -> dict[str, list[str]]:
     """Image number to the other columns."""
     rows: dict[str, list[str]] = {}
-    for number, line in enumerate(read_regular(path, TEXT_BYTES).decode().splitlines(), start=1):
+    text = read_regular(path, TEXT_BYTES).decode("utf-8", "surrogateescape")
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         key, *values = line.split()
@@ -74,6 +76,6 @@ def _table(path: Path) -> dict[str, list[str]]:
 
 def _box(values: list[float]) -> CropBox:
     left, top, width, height = values
-    if width <= 0 or height <= 0:
+    if not (all(map(math.isfinite, values)) and width > 0 and height > 0):
         raise ValueError("an empty box")
     return CropBox(left - MARGIN * width, top - MARGIN * height, width * (1 + 2 * MARGIN), height * (1 + 2 * MARGIN))

@@ -1,6 +1,6 @@
 """A training run: its folder, its loop, its checkpoints. An interrupted run goes on bit for bit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,14 @@ class _Session:
     steps_in_all: int
     clock: Clock
     step: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    summed: int = 0
 
     def state(self) -> dict[str, Any]:
         return {
             "learner": self.learner.state_dict(),
             "step": self.step,
+            "window": {"sums": self.sums, "steps": self.summed},  # the next line of the log has their means
             "photos": self.chosen.fingerprint(),
             "clock": {"wall_s": self.clock.wall_s, "cpu_s": self.clock.cpu_s},
         }
@@ -190,6 +193,8 @@ def _load(session: _Session, state: dict[str, Any]) -> None:
     try:
         session.learner.load_state_dict(state["learner"])
         session.step = state["step"]
+        window = state.get("window", {"sums": {}, "steps": 0})  # older versions kept none
+        session.sums, session.summed = dict(window["sums"]), int(window["steps"])
         session.clock = Clock(**state["clock"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise FatalError(
@@ -237,8 +242,6 @@ class _Writer:
     def __init__(self, session: _Session) -> None:
         self._session = session
         self._writes = parallel.rank() == 0
-        self._sums: dict[str, Tensor] = {}
-        self._count = 0
         self.last: dict[str, float] = {}
         self._log: MetricsLog | None = None
         if self._writes:
@@ -247,15 +250,16 @@ class _Writer:
 
     def add(self, terms: dict[str, Tensor]) -> None:
         """Count one step."""
+        session = self._session
         for name, value in terms.items():
-            self._sums[name] = self._sums.get(name, torch.zeros(())) + value.double().cpu()
-        self._count += 1
+            session.sums[name] = session.sums.get(name, torch.zeros(())) + value.double().cpu()
+        session.summed += 1
 
     def line(self) -> None:
         """Write the means since the last line."""
         session = self._session
-        self.last = {name: float(total) / max(self._count, 1) for name, total in self._sums.items()}
-        self._sums, self._count = {}, 0
+        self.last = {name: float(total) / max(session.summed, 1) for name, total in session.sums.items()}
+        session.sums, session.summed = {}, 0
         if self._log is not None:
             rate = session.learner.optimiser.param_groups[0]["lr"]
             seconds = round(session.clock.wall_s, 3)

@@ -16,6 +16,8 @@ from scipy.sparse.csgraph import connected_components
 
 from mmgen.assets.seams import has_repeated_corner
 from mmgen.core.errors import FatalError
+from mmgen.core.files import open_regular
+from mmgen.core.limits import GLB_BYTES
 from mmgen.core.listing import display_name
 from recon.template import Template, template_from_arrays
 
@@ -117,14 +119,16 @@ def _read(path: Path) -> _Surface:
             f"Use one of {' '.join(SUFFIXES)}.",
         )
     try:
-        with warnings.catch_warnings():
+        with open_regular(path, GLB_BYTES), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks about colours and materials, which a template has no use for
             meshes = [
                 mesh
                 for mesh in trimesh.load_scene(path, process=False).dump()
                 if isinstance(mesh, trimesh.Trimesh) and len(mesh.faces)
             ]
-        surface = _joined(meshes)
+            surface = _joined(meshes)
+        if surface.faces.size and not 0 <= surface.faces.min() <= surface.faces.max() < len(surface.vertices):
+            raise ValueError("a face names a vertex that is not there")
     except Exception as error:  # parsers of damaged files raise whatever they trip over
         raise FatalError(
             "template_unreadable",

@@ -126,7 +126,7 @@ class RunFolder:
         try:
             state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         except Exception as error:  # the unpickler raises whatever it trips over
-            raise _bad_state(self.state_path, str(error).splitlines()[0]) from error
+            raise _bad_state(self.state_path, (str(error).splitlines() or [type(error).__name__])[0]) from error
         if not isinstance(state, dict) or state.get("schema") != STATE_SCHEMA:
             raise _bad_state(self.state_path, f"it is no {STATE_SCHEMA}")
         return state

@@ -44,6 +44,7 @@ class PersonCrop(TensorRecord):
         fine_image: [3, H, W] 0..1, at about the texture's resolution: where colours are taken from.
         fine_mask: [H, W] 0..1.
         facing: where the person faces, if that is known; the networks then answer under a camera that agrees.
+        texture_size: (height, width) of the person's texture, texels.
     """
 
     image: Float[Tensor, "3 h w"]
@@ -51,19 +52,7 @@ class PersonCrop(TensorRecord):
     fine_image: Float[Tensor, "3 H W"]
     fine_mask: Float[Tensor, "H W"]
     facing: Facing | None = None
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """How far to go.
-
-    Attributes:
-        texture_size: (height, width) of the textures, texels.
-        refine_steps: steps through the renderer after the networks' answer; 0 for none.
-    """
-
-    texture_size: tuple[int, int]
-    refine_steps: int = 0
+    texture_size: tuple[int, int] = (512, 256)
 
 
 @dataclass(frozen=True)
@@ -106,22 +95,22 @@ class Predictor:
 
     Args:
         encoder: in evaluation mode.
-        options: how far to go.
+        refine_steps: steps through the renderer after the networks' answer; 0 for none.
     """
 
-    def __init__(self, encoder: AttributeEncoder, options: PredictOptions) -> None:
+    def __init__(self, encoder: AttributeEncoder, refine_steps: int = 0) -> None:
         self.encoder = encoder
-        self.options = options
-        self._refinement = RefineConfig(steps=options.refine_steps)
+        self._refinement = RefineConfig(steps=refine_steps)
+        self._blenders: dict[tuple[int, int], TextureBlender] = {}
 
-    @cached_property
-    def layout(self) -> TexelLayout:
-        """Places of the texels on the body."""
-        return TexelLayout(self.encoder.prototype, *self.options.texture_size)
+    def layout(self, texture_size: tuple[int, int]) -> TexelLayout:
+        """Places of the texels of such a texture on the body."""
+        return self._blender(texture_size).layout
 
-    @cached_property
-    def _blender(self) -> TextureBlender:
-        return TextureBlender(self.layout)
+    def _blender(self, texture_size: tuple[int, int]) -> TextureBlender:
+        if texture_size not in self._blenders:
+            self._blenders[texture_size] = TextureBlender(TexelLayout(self.encoder.prototype, *texture_size))
+        return self._blenders[texture_size]
 
     @cached_property
     def _smoother(self) -> SurfaceSmoother:
@@ -159,7 +148,7 @@ class Predictor:
         return answers, turned
 
     def _refined(self, answers: list[Attributes], people: Sequence[PersonCrop]) -> list[Attributes]:
-        if self.options.refine_steps == 0:
+        if self._refinement.steps == 0:
             return answers
         together = Attributes.joined(answers)
         refined = refine_shape(together, _sample(people), self.encoder.prototype, self._refinement, self._smoother)
@@ -184,7 +173,8 @@ class Predictor:
         prototype, camera = self.encoder.prototype, in_camera_frame(attributes.camera)
         vertices = prototype.vertices + attributes.offsets
         painted = textures_in_light(attributes)[0]
-        baked = self._blender(painted, person.fine_image, person.fine_mask, vertices[0], camera)
+        blend = self._blender(person.texture_size)
+        baked = blend(painted, person.fine_image, person.fine_mask, vertices[0], camera)
         mesh = TexturedMesh(vertices, prototype.faces, prototype.face_uv, baked.texture[None])
         fit = photo_fit(mesh, camera, person.image, person.mask)
         return PredictedPerson(attributes, mesh, camera, baked, fit, is_turned)

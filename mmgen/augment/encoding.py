@@ -21,7 +21,7 @@ from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.network import PhotoPredictor
 from mmgen.reconstruction.prepare import Prepared, cut_out
 from recon.geometry import face_normals
-from recon.predict import PredictedPerson, PredictOptions
+from recon.predict import PredictedPerson
 
 MASK_THRESHOLD = 127
 
@@ -51,8 +51,8 @@ class EncodingJob:
     def __call__(self) -> "BlockEncoder":
         """Load the networks."""
         options = self.plan.options
-        predict = PredictOptions(texture_size(options), options.refine_steps)
-        return BlockEncoder(self, PhotoPredictor(self.weights, self.device, predict))
+        predict = PhotoPredictor(self.weights, self.device, texture_size(options), options.refine_steps)
+        return BlockEncoder(self, predict)
 
 
 @dataclass(frozen=True)

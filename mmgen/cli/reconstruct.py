@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 DEFAULT_HEIGHT_M = 1.70
 DEFAULT_REFINE_STEPS = {"network": 60, "fit": 75}
-DEFAULT_TEXTURE_SIZE = "512x256"
 
 
 @click.command()
@@ -72,7 +71,7 @@ DEFAULT_TEXTURE_SIZE = "512x256"
 @click.option(
     "--texture-size",
     type=PixelSizeType(16, 4096),
-    help=f"Texture in texels.  [default: {DEFAULT_TEXTURE_SIZE}]",
+    help="Texture in texels.  [default: by the person's height in the photo, 256x128 to 2048x1024]",
 )
 @click.option(
     "--texture-codec",

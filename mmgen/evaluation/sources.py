@@ -12,13 +12,12 @@ from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.mesh_predictions import MeshFolder
 from mmgen.evaluation.photos import Loaded, load, load_person
 from mmgen.reconstruction.network import PhotoPredictor
-from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.templates import named_template
 from recon.evaluation.baselines import billboard_answer, template_answer
 from recon.evaluation.predictions import Prediction
 from recon.evaluation.surfaces import Surface
 from recon.fitting.fit_mask import frontal_camera
-from recon.predict import PredictedPerson, PredictOptions
+from recon.predict import PredictedPerson
 from recon.structures import Camera
 from recon.template import Template
 
@@ -84,8 +83,7 @@ class WeightsSource:
     """Predictions of trained networks, made and painted as `mmgen reconstruct` does."""
 
     def __init__(self, path: Path, device: str, refine_steps: int = 0) -> None:
-        options = PredictOptions(ReconstructOptions.texture_size, refine_steps)
-        self._predict = PhotoPredictor(path, device, options)
+        self._predict = PhotoPredictor(path, device, refine_steps=refine_steps)
         self.template = self._predict.weights.encoder.prototype.to("cpu")
 
     def load(self, item: DataSetPhoto) -> Loaded:

@@ -39,7 +39,8 @@ class FitReconstructor:
         self.options = options
         self._masks = MaskSource.parse(options.masks)
         self._fit = FitConfig(render_steps=options.steps)
-        self._framing = Framing(MEASURE_SIZE, FIT_SIZE, options.texture_size[0])
+        self._maps: dict[tuple[int, int], TexelMap] = {}
+        self._framing = Framing(MEASURE_SIZE, FIT_SIZE, options.texture_size)
 
     @cached_property
     def _template(self) -> Any:
@@ -49,9 +50,10 @@ class FitReconstructor:
     def _smoother(self) -> SurfaceSmoother:
         return SurfaceSmoother(self._template, self._fit.smoothing)
 
-    @cached_property
-    def _texels(self) -> TexelMap:
-        return map_texels(self._template, *self.options.texture_size)
+    def _texels(self, size: tuple[int, int]) -> TexelMap:
+        if size not in self._maps:
+            self._maps[size] = map_texels(self._template, *size)
+        return self._maps[size]
 
     def prepare(self, item: InputItem) -> tuple[Prepared, ...]:
         """Read the photo and its mask and cut out its people, from left to right.
@@ -78,7 +80,8 @@ class FitReconstructor:
     def _finished(self, item: Prepared, vertices: torch.Tensor, camera: Camera) -> Reconstructed:
         template, device = self._template, self.options.device
         person = item.tensors().to(device)
-        baked = bake_texture(person.fine_image, person.fine_mask, vertices[0], camera, template, self._texels)
+        texels = self._texels(item.texture_size)
+        baked = bake_texture(person.fine_image, person.fine_mask, vertices[0], camera, template, texels)
         mesh = TexturedMesh(vertices, template.faces, template.face_uv, baked.texture[None])
         source = "fitted to the silhouette; depth is a guess"
         fit = photo_fit(mesh, camera, person.image, person.mask)

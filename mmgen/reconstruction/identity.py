@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
@@ -81,10 +80,6 @@ class IdentityReconstructor:
         self._single = NetworkReconstructor(options)
         self.weights_sha256 = self._single.weights_sha256
 
-    @cached_property
-    def _fuser(self) -> TextureFuser:
-        return TextureFuser(self._single.predict.predictor.layout)
-
     def prepare(self, item: InputItem) -> tuple[PreparedPerson]:
         """Read all photos of a person and their masks; those that cannot be used, or show several people, are left out.
 
@@ -100,6 +95,8 @@ class IdentityReconstructor:
                 left_out.append(_left_out(photo, error))
         if not photos:
             raise errors[0] if len(errors) == 1 else _none_usable(item, errors)
+        finest = max(photo.texture_size for photo in photos)
+        photos = [replace(photo, texture_size=finest) for photo in photos]
         return (PreparedPerson(item, tuple(photos), tuple(left_out)),)
 
     def reconstruct(self, batch: list[PreparedPerson]) -> Sequence[Reconstructed | ItemError]:
@@ -116,7 +113,8 @@ class IdentityReconstructor:
         cameras = Camera.joined([one.camera for one in predicted])
         shape = fuse_shapes(offsets, cameras, fit.clamp(min=LEAST_FIT))
         resolution = offsets.new_tensor([self._resolution(*pair) for pair in zip(person.photos, alone, strict=True)])
-        baked = self._fuser([one.baked for one in predicted], resolution, shape.reference)
+        fuse = TextureFuser(self._single.predict.predictor.layout(person.photos[0].texture_size))
+        baked = fuse([one.baked for one in predicted], resolution, shape.reference)
         mesh = replace(alone[0].mesh, vertices=(prototype.vertices + shape.offsets)[None], texture=baked.texture[None])
         words = f"{self._single.offsets_source}, from {len(predicted)} photos"
         fused = [
@@ -133,11 +131,12 @@ class IdentityReconstructor:
         ]
         return finish_person(person, fused, shape, RunContext(self.options, self.weights_sha256))
 
-    def _resolution(self, photo: Prepared, body: Body) -> float:
+    @staticmethod
+    def _resolution(photo: Prepared, body: Body) -> float:
         """Pixels of the photo along a template unit, as far as the texture has texels for them."""
         pixels = body.camera.focal / 2 * photo.box.height / float(body.camera.distance[0])
         height = float(body.mesh.vertices[0, :, 1].max() - body.mesh.vertices[0, :, 1].min())
-        return min(pixels, self.options.texture_size[0] / 2 / height)
+        return min(pixels, photo.texture_size[0] / 2 / height)
 
 
 def _fit(mesh: TexturedMesh, camera: Camera, photo: Prepared) -> PhotoFit:

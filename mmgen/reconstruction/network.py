@@ -13,7 +13,7 @@ from mmgen.reconstruction.options import FacingChoice, ReconstructOptions, with_
 from mmgen.reconstruction.prepare import Framing, Prepared, prepare_people
 from mmgen.reconstruction.result import Body, Reconstructed, RunContext, finish
 from recon.fitting.stretch import stretched_triangles
-from recon.predict import PredictedPerson, PredictOptions, Predictor
+from recon.predict import PredictedPerson, Predictor
 
 
 class PhotoPredictor:
@@ -27,11 +27,18 @@ class PhotoPredictor:
         FatalError: the weights file is missing, damaged, or none of ours.
     """
 
-    def __init__(self, weights: Path, device: str, options: PredictOptions, facing: FacingChoice = "auto") -> None:
-        self._path, self._device, self._options = weights, device, options
+    def __init__(
+        self,
+        weights: Path,
+        device: str,
+        texture_size: tuple[int, int] | None = None,
+        refine_steps: int = 0,
+        facing: FacingChoice = "auto",
+    ) -> None:
+        self._path, self._device, self._refine_steps = weights, device, refine_steps
         config = read_config(weights)
         self.weights_sha256 = sha256_file(weights)
-        self.framing = Framing((config.height, config.width), None, options.texture_size[0], facing)
+        self.framing = Framing((config.height, config.width), None, texture_size, facing)
 
     @cached_property
     def weights(self) -> Weights:
@@ -41,7 +48,7 @@ class PhotoPredictor:
     @cached_property
     def predictor(self) -> Predictor:
         """The prediction path of these networks."""
-        return Predictor(self.weights.encoder, self._options)
+        return Predictor(self.weights.encoder, self._refine_steps)
 
     def __call__(self, batch: Sequence[Prepared]) -> list[PredictedPerson]:
         """One prediction per prepared person, in order; it does not depend on the others."""
@@ -65,8 +72,9 @@ class NetworkReconstructor:
         assert options.weights is not None
         self.options = options
         self._masks = MaskSource.parse(options.masks)
-        predict = PredictOptions(options.texture_size, options.steps)
-        self.predict = PhotoPredictor(options.weights, options.device, predict, options.facing)
+        self.predict = PhotoPredictor(
+            options.weights, options.device, options.texture_size, options.steps, options.facing
+        )
         self.weights_sha256 = self.predict.weights_sha256
         self._others: dict[ReconstructOptions, NetworkReconstructor] = {}
 

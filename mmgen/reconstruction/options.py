@@ -29,7 +29,7 @@ class ReconstructOptions:
     """What a user can choose.
 
     Attributes:
-        texture_size: (height, width), texels.
+        texture_size: (height, width), texels; None goes by each person's height in the photo.
         height_m: height of the body in the asset.
         height_source: `assumed` or `given`.
         refine_steps: steps through the renderer; None takes the method's own number. 0 stops after the networks'
@@ -45,7 +45,7 @@ class ReconstructOptions:
         rig: assets get a skeleton in the photo's pose.
     """
 
-    texture_size: tuple[int, int] = (512, 256)
+    texture_size: tuple[int, int] | None = None
     height_m: float = 1.70
     height_source: str = "assumed"
     refine_steps: int | None = None
@@ -75,7 +75,7 @@ class ReconstructOptions:
         together = {"by_identity": True} if self.by_identity else {}
         return {
             "method": self.method,
-            "texture_size": list(self.texture_size),
+            "texture_size": "auto" if self.texture_size is None else list(self.texture_size),
             "texture_codec": self.texture_codec,
             "height_m": self.height_m,
             "height_source": self.height_source,

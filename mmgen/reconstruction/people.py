@@ -152,7 +152,7 @@ class Reconstructor:
         device: "auto", "cpu" or "cuda:N".
         masks: where masks come from that are not given, as `--masks` of `mmgen reconstruct`.
         height_m: height m of the people, metres; None assumes 1.70.
-        texture_size: (height, width), texels.
+        texture_size: (height, width), texels; None goes by each person's height in the photo.
         facing: where all people face: "front" or "back"; "auto" looks at each photo.
 
     Raises:
@@ -167,7 +167,7 @@ class Reconstructor:
         device: str = "auto",
         masks: str = "auto",
         height_m: float | None = None,
-        texture_size: tuple[int, int] = ReconstructOptions.texture_size,
+        texture_size: tuple[int, int] | None = None,
         facing: FacingChoice = "auto",
     ) -> None:
         self.options = ReconstructOptions(

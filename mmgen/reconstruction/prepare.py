@@ -23,6 +23,9 @@ from recon.texturing.fill import push_pull
 FINEST_CROP = 4
 """Rows of a crop per row of the photo at most; more would only cost time and memory."""
 
+TINY_CROP = 64
+"""Rows of a photo's crop below which even the usual texture is too fine."""
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -31,13 +34,13 @@ class Framing:
     Attributes:
         small_size: (height, width) of the photo that networks see and figures are measured on, pixels.
         outline_size: (height, width) of the silhouette that is fitted, a multiple of `small_size`; None for none.
-        texture_rows: rows of the texture that the finest crop is for.
+        texture_size: (height, width) of the texture that the finest crop is for; None goes by the person's height.
         facing: where everybody faces; `auto` asks the person network, None nobody.
     """
 
     small_size: tuple[int, int]
     outline_size: tuple[int, int] | None
-    texture_rows: int
+    texture_size: tuple[int, int] | None
     facing: Facing | Literal["auto"] | None = None
 
     @property
@@ -58,6 +61,7 @@ class Prepared:
         small_mask: uint8 [*small_size].
         box: what was cut out, in the photo's pixels.
         photo_size: (height, width).
+        texture_size: (height, width) of the texture to make, texels.
         person: number, from the left, of how many people; (1, 1) for the only one.
         facing: where the person faces, if anybody said.
         signs: what the person network says of them; None where it was not asked.
@@ -71,6 +75,7 @@ class Prepared:
     small_mask: NDArray[np.uint8]
     box: CropBox
     photo_size: tuple[int, int]
+    texture_size: tuple[int, int]
     input_sha256: str
     found: MaskResult
     notes: tuple[str, ...]
@@ -92,6 +97,7 @@ class Prepared:
             as_unit(self.crop).permute(2, 0, 1),
             as_unit(self.mask),
             self.facing,
+            self.texture_size,
         )
 
 
@@ -126,7 +132,8 @@ def cut_out(
         ItemError: `mask_empty`.
     """
     box = person_crop(found.mask, framing.aspect, name=f"the mask of {display_name(item.path)}")
-    size = _crop_size(box, framing)
+    texture_size = framing.texture_size or texture_size_for(box.height)
+    size = _crop_size(box, framing, texture_size[0])
     width, height = photo.size
     outline_size = framing.outline_size
     signs = (found.signs or signs_of(photo.rgb, found.mask)) if framing.facing == "auto" else None
@@ -139,6 +146,7 @@ def cut_out(
         small_mask=apply_crop(found.mask, box, framing.small_size, beyond="zero"),
         box=box,
         photo_size=(height, width),
+        texture_size=texture_size,
         input_sha256=photo.sha256,
         found=found,
         notes=photo.notes + found.notes + (() if signs is None else _remarks(signs)),
@@ -162,10 +170,23 @@ def as_unit(image: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(image).float() / 255
 
 
-def _crop_size(box: CropBox, framing: Framing) -> tuple[int, int]:
+def texture_size_for(crop_height: float) -> tuple[int, int]:
+    """(height, width) of the texture of somebody whose crop is so high, pixels: what the photo shows and little more.
+
+    Front and back lie below each other on a texture, so that it takes two rows to a row of the photo.
+    """
+    if crop_height < TINY_CROP:
+        return 256, 128
+    rows = 512
+    while rows < min(2 * crop_height, 2048):
+        rows *= 2
+    return rows, rows // 2
+
+
+def _crop_size(box: CropBox, framing: Framing, texture_rows: int) -> tuple[int, int]:
     """As fine as the texture, but not much finer than the photo."""
     least = (framing.outline_size or framing.small_size)[0]
-    rows = max(least, min(framing.texture_rows, FINEST_CROP * math.ceil(box.height)))
+    rows = max(least, min(texture_rows, FINEST_CROP * math.ceil(box.height)))
     rows += rows % 2
     return rows, round(rows / framing.aspect)
 

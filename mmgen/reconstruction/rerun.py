@@ -140,7 +140,8 @@ def _mask_changed(found: MaskResult, item: InputItem, made: Mapping[str, Any]) -
 def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
     stated = made["options"]
     try:
-        sizes = [*stated["texture_size"], stated["refine_steps"], stated["seed"]]
+        texture_size = None if stated["texture_size"] == "auto" else tuple(stated["texture_size"])
+        sizes = [*(texture_size or (1, 1)), stated["refine_steps"], stated["seed"]]
         if not isinstance(made["input"], str) or not isinstance(made.get(EXPORT_KEY, {}), dict):
             raise TypeError("the photo is a name, and what an export changed is an object")
         if not isinstance(made.get("height_m", 1.0), int | float):
@@ -152,7 +153,7 @@ def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
         if not counted or max(sizes[:2]) > MAX_TEXTURE_SIDE or sizes[2] > REFINE_STEPS:
             raise TypeError("sizes and counts must be whole numbers that reconstruct would take")
         options = ReconstructOptions(
-            texture_size=tuple(stated["texture_size"]),
+            texture_size=texture_size,
             height_m=stated["height_m"],
             height_source=stated["height_source"],
             refine_steps=stated["refine_steps"],

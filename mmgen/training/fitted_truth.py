@@ -37,7 +37,7 @@ from mmgen.synth.view import JPEG_QUALITY
 from mmgen.work.records import LOW_CONFIDENCE
 from recon.camera import intrinsics_px, world_to_camera
 from recon.fitting.stretch import stretched_triangles
-from recon.predict import PredictedPerson, PredictOptions
+from recon.predict import PredictedPerson
 from recon.render.scene import sample_texture
 
 TEXTURE_SIZE = (512, 256)
@@ -167,8 +167,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.out.is_dir() and any(options.out.iterdir()):
         parser.error(f"{options.out} is not empty")
-    plan = PredictOptions(TEXTURE_SIZE, options.refine)
-    predict = PhotoPredictor(options.weights or required_weights(), "cpu", plan, "auto")
+    predict = PhotoPredictor(options.weights or required_weights(), "cpu", TEXTURE_SIZE, options.refine)
     masks = MaskSource.parse(options.masks)
     skipped = [masks.folder] if masks.folder else []
     items = list_inputs([options.photos], options.out, skipped)

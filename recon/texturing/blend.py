@@ -26,7 +26,7 @@ class TextureBlender:
     """
 
     def __init__(self, layout: TexelLayout) -> None:
-        self._layout = layout
+        self.layout = layout
         places = layout.padded(layout.over_texels(layout.template.vertices).T)
         self._body = BodyMap.of(places, layout.placed(torch.ones_like(layout.texels, dtype=torch.float32)) > 0)
 
@@ -47,7 +47,7 @@ class TextureBlender:
             vertices: the body, world frame.
             camera: one camera (batch 1) that took the crop.
         """
-        layout = self._layout
+        layout = self.layout
         view = SurfaceView(vertices, camera, layout.template, (image.shape[1], image.shape[2]))
         person = ColourPyramid(image, eroded(mask))
         painted = enlarged(painted[None], *layout.size)[0]
@@ -77,8 +77,8 @@ class TextureBlender:
         shown = vertices.seen.nonzero()[:, 0]
         difference = painted.new_zeros(len(vertices.seen), 3)
         photographed = person.at(vertices.points[shown], finest=BLUR_LEVEL)
-        difference[shown] = photographed - self._layout.at_vertices(painted)[shown]
-        return self._layout.diffused(difference, vertices.seen * outline_weight(vertices.facing))
+        difference[shown] = photographed - self.layout.at_vertices(painted)[shown]
+        return self.layout.diffused(difference, vertices.seen * outline_weight(vertices.facing))
 
 
 def textures_in_light(attributes: Attributes) -> Float[Tensor, "B 3 Ht Wt"]:

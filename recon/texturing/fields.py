@@ -40,6 +40,10 @@ def sample_flow_published(image: Float[Tensor, "B 3 H W"], flow: Float[Tensor, "
     return functional.grid_sample(image, grid, mode="bicubic", padding_mode="zeros", align_corners=True)
 
 
+LARGEST_PRODUCT = 512
+"""Rows of an enlarged map beyond which the products' mostly empty matrices take longer."""
+
+
 @dataclass(frozen=True)
 class TextureFields:
     """What a texture is painted from; may be coarser than the texture.
@@ -67,9 +71,11 @@ def paint_texture(
 
 
 def enlarged(values: Float[Tensor, "B C h w"], height: int, width: int) -> Float[Tensor, "B C H W"]:
-    """Bilinear enlargement, corners not aligned; as two matrix products, which take a third of `interpolate`'s time."""
+    """Bilinear enlargement, corners not aligned; small ones as two matrix products, a third of `interpolate`'s time."""
     if tuple(values.shape[2:]) == (height, width):
         return values
+    if height > LARGEST_PRODUCT:
+        return functional.interpolate(values, size=(height, width), mode="bilinear", align_corners=False)
     down = _enlarging_matrix(values.shape[2], height, values)
     across = _enlarging_matrix(values.shape[3], width, values)
     return down @ (values @ across.T)

@@ -103,7 +103,7 @@ def test_truth_follows_its_photo_to_any_size(tmp_path: Path, size: tuple[int, in
 
 def test_truth_follows_its_photo_into_the_crop(tmp_path: Path) -> None:
     """The box has fractions of pixels and reaches beyond the photo."""
-    loaded = load_person(list_items(write_data(tmp_path, count=1), None)[0][0], Framing((96, 48), None, 96))
+    loaded = load_person(list_items(write_data(tmp_path, count=1), None)[0][0], Framing((96, 48), None, (96, 48)))
     assert loaded.size == (96, 48) and loaded.truth is not None
     _, silhouette = true_drawing(loaded.truth, loaded.size)
     assert float(mask_iou(silhouette[None], loaded.mask[None])) > 0.96

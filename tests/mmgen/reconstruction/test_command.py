@@ -98,7 +98,6 @@ def test_the_help_tells_the_methods_own_defaults() -> None:
 
     method = ReconstructOptions()
     assert reconstruct.DEFAULT_REFINE_STEPS == DEFAULT_REFINE_STEPS
-    assert reconstruct.DEFAULT_TEXTURE_SIZE == "{}x{}".format(*method.texture_size)
     assert (reconstruct.DEFAULT_HEIGHT_M, method.height_source) == (method.height_m, "assumed")
 
 

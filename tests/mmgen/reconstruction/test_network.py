@@ -137,11 +137,11 @@ def test_who_faces_the_camera_is_turned_round(options, items):
 def test_what_the_person_network_says_is_heard(items, monkeypatch, signs, facing, note):
     """A mask that is given overrules it."""
     monkeypatch.setattr(prepare, "signs_of", lambda *_: signs)
-    (one,) = prepare.prepare_people(items[0], MaskSource("alpha"), prepare.Framing(SIZE, None, 128, "auto"))
+    (one,) = prepare.prepare_people(items[0], MaskSource("alpha"), prepare.Framing(SIZE, None, (128, 64), "auto"))
     assert (one.facing, one.tensors().facing, one.signs) == (facing, facing, signs)
     assert [said for said in one.notes if note is None or said.startswith(note)] == list(one.notes)
     assert bool(one.notes) == (note is not None)
-    (given,) = prepare.prepare_people(items[0], MaskSource("alpha"), prepare.Framing(SIZE, None, 128, "back"))
+    (given,) = prepare.prepare_people(items[0], MaskSource("alpha"), prepare.Framing(SIZE, None, (128, 64), "back"))
     assert (given.facing, given.signs) == ("back", None)
 
 
@@ -217,6 +217,30 @@ def test_bundled_weights_are_the_default(monkeypatch, weights, tmp_path):
     assert isinstance(build_reconstructor(default_options()), NetworkReconstructor)
     monkeypatch.setattr("mmgen.bundled.PEOPLE_FILE", tmp_path / "none.safetensors")
     assert not isinstance(build_reconstructor(default_options()), NetworkReconstructor)
+
+
+@pytest.mark.parametrize(
+    ("crop_height", "rows"),
+    [(63, 256), (64, 512), (148, 512), (256, 512), (257, 1024), (512, 1024), (513, 2048), (5000, 2048)],
+)
+def test_textures_are_as_fine_as_the_photo_shows_the_person(crop_height, rows):
+    """128 pixels high photos of people keep 512 rows; half the rows show the front."""
+    assert prepare.texture_size_for(crop_height) == (rows, rows // 2)
+
+
+def test_each_photo_of_a_batch_has_a_texture_of_its_own_size(options, tmp_path):
+    """As alone, and as for somebody who asks for that size; the asset says so, to be made again."""
+    small, large = written(tmp_path, {"a.png": people_rgba(1)[0][::3, ::3].copy(), "b.png": people_rgba(1)[0]})
+    chosen = NetworkReconstructor(replace(options, texture_size=None))
+    prepared = [one for item in (small, large) for one in chosen.prepare(item)]
+    made = chosen.reconstruct(prepared)
+    assert [one.asset.texture.shape[0] for one in made] == [256, 512]
+    assert made[0].asset.provenance["options"]["texture_size"] == "auto"
+    [alone] = chosen.reconstruct(prepared[1:])
+    assert glb_bytes(alone.asset) == glb_bytes(made[1].asset)
+    asked = NetworkReconstructor(replace(options, texture_size=(256, 128)))
+    [said] = asked.reconstruct(list(asked.prepare(small)))
+    np.testing.assert_array_equal(said.asset.texture, made[0].asset.texture)
 
 
 def test_what_a_person_chose_for_one_photo_is_as_if_the_run_had_said_it(options, items):

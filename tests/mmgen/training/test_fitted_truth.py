@@ -12,14 +12,13 @@ from mmgen.reconstruction.network import PhotoPredictor
 from mmgen.training.fitted_truth import TEXTURE_SIZE, Bar, TruthWriter, fits
 from mmgen.training.truth_pack import pack_truth
 from recon.evaluation.truth import true_drawing
-from recon.predict import PredictOptions
 
 ANYTHING = Bar(mask_iou=0.0, stretched=10**6)
 
 
 @pytest.fixture(scope="module")
 def predict() -> PhotoPredictor:
-    return PhotoPredictor(required_weights(), "cpu", PredictOptions(TEXTURE_SIZE, 5), "auto")
+    return PhotoPredictor(required_weights(), "cpu", TEXTURE_SIZE, 5)
 
 
 @pytest.fixture(scope="module")

@@ -156,6 +156,7 @@ class Reconstructor:
         facing: where all people face: "front" or "back"; "auto" looks at each photo.
 
     Raises:
+        UsageError: `refine_negative`.
         FatalError: the weights or the device cannot be used.
     """
 
@@ -170,6 +171,8 @@ class Reconstructor:
         texture_size: tuple[int, int] | None = None,
         facing: FacingChoice = "auto",
     ) -> None:
+        if refine is not None and refine < 0:
+            raise UsageError("refine_negative", f"refine is {refine}", "Give 0 steps or more; None takes the default.")
         self.options = ReconstructOptions(
             texture_size=texture_size,
             refine_steps=refine,
@@ -233,7 +236,7 @@ class Reconstructor:
             found = people_of_mask(photo, Path(mask))
         else:
             title = f"mask of {photo.path.name}"
-            values = mask_values(mask_from_memory(mask, title), title)
+            values = mask_values(mask_from_memory(mask, f"of {photo.path.name}"), title)
             found = people_of_mask(photo, fit_to_photo(values, photo, title, is_upright=True)[0])
         item = InputItem(photo.path, photo.path.absolute().parent, PurePath(photo.path.name), f"{photo.path.stem}.glb")
         return prepare_photo(item, photo, found, self._reconstruct.predict.framing)

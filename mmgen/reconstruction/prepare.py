@@ -170,15 +170,19 @@ def as_unit(image: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(image).float() / 255
 
 
-def texture_size_for(crop_height: float) -> tuple[int, int]:
-    """(height, width) of the texture of somebody whose crop is so high, pixels: what the photo shows and little more.
+ROWS_PER_CROP_ROW = 1.2
 
-    Front and back lie below each other on a texture, so that it takes two rows to a row of the photo.
+
+def texture_size_for(crop_height: float) -> tuple[int, int]:
+    """(height, width) of the texture of somebody whose crop is so high, pixels.
+
+    Front and back lie below each other, so that two rows to a row of the photo would keep all it shows; they would
+    also cost five times as much on a photo of 830 rows (0.9 s and 1.8 GB for 0.2 s and 0.8 GB).
     """
     if crop_height < TINY_CROP:
         return 256, 128
     rows = 512
-    while rows < min(2 * crop_height, 2048):
+    while rows < min(ROWS_PER_CROP_ROW * crop_height, 2048):
         rows *= 2
     return rows, rows // 2
 

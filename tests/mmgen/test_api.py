@@ -156,6 +156,12 @@ def test_wrong_input_is_named(model, photo, code: str) -> None:
     with pytest.raises(mmgen.MmgenError) as caught:
         model(*BAD[code](*photo))
     assert caught.value.code == code and caught.value.hint
+    assert "mask mask" not in str(caught.value)
+
+
+def test_steps_are_counted_from_none(weights) -> None:
+    with pytest.raises(mmgen.MmgenError, match="refine is -1"):
+        mmgen.Reconstructor(weights, refine=-1)
 
 
 def test_one_image_means_one(weights, photo) -> None:

@@ -221,10 +221,10 @@ def test_bundled_weights_are_the_default(monkeypatch, weights, tmp_path):
 
 @pytest.mark.parametrize(
     ("crop_height", "rows"),
-    [(63, 256), (64, 512), (148, 512), (256, 512), (257, 1024), (512, 1024), (513, 2048), (5000, 2048)],
+    [(63, 256), (64, 512), (148, 512), (426, 512), (427, 1024), (853, 1024), (854, 2048), (5000, 2048)],
 )
 def test_textures_are_as_fine_as_the_photo_shows_the_person(crop_height, rows):
-    """128 pixels high photos of people keep 512 rows; half the rows show the front."""
+    """Photos of people of 128 rows keep 512; half of a texture's rows show the front."""
     assert prepare.texture_size_for(crop_height) == (rows, rows // 2)
 
 

@@ -1,28 +1,32 @@
 "use strict";
-// Reads plain GLBs and draws them with one WebGL 2 context that all canvases share. No network, nobody else's code.
+// Draws models of glb.js with one WebGL 2 context that all canvases share.
 
 const FOCAL = 3.5; // 1 / tan(half the vertical field of view)
 const FILL = 1; // part of the half height that a model may take, from whatever side
 const FRONT = Object.freeze({ azimuth: 0, elevation: 5, zoom: 1, panX: 0, panY: 0, lit: false }); // degrees; sees +Z
-const REPEAT = 10497;
-const WHITE = { bitmap: new ImageData(new Uint8ClampedArray([255, 255, 255, 255]), 1), wrapS: REPEAT, wrapT: REPEAT };
-const ARRAYS = { 5121: Uint8Array, 5123: Uint16Array, 5125: Uint32Array, 5126: Float32Array };
-const UNREADABLE = new Error("has a texture that is no picture");
-const WIDTHS = { SCALAR: 1, VEC2: 2, VEC3: 3, VEC4: 4 };
+const MOST_JOINTS = 48; // every WebGL 2 has room for so many matrices
 
 const VERTEX_SHADER = `#version 300 es
 layout(location = 0) in vec3 position;
 layout(location = 1) in vec3 normal;
 layout(location = 2) in vec2 uv;
 layout(location = 3) in float seen;
+layout(location = 4) in vec4 joints;
+layout(location = 5) in vec4 weights;
+uniform bool posed; uniform mat4 bones[${MOST_JOINTS}];
 uniform mat3 rotation; uniform vec3 centre; uniform float distance; uniform vec2 scale, pan;
 out vec2 texel; out vec3 facing; out float known;
 void main() {
-  vec3 p = rotation * (position - centre) - vec3(0.0, 0.0, distance);
+  mat4 pose = mat4(1.0);
+  if (posed) {
+    pose = weights.x * bones[int(joints.x)] + weights.y * bones[int(joints.y)];
+    pose += weights.z * bones[int(joints.z)] + weights.w * bones[int(joints.w)];
+  }
+  vec3 p = rotation * ((pose * vec4(position, 1.0)).xyz - centre) - vec3(0.0, 0.0, distance);
   gl_Position = vec4(scale * p.xy - pan * p.z, -p.z - 0.02 * distance, -p.z); // near plane 1 %, far plane infinite
   texel = uv;
   known = seen;
-  facing = rotation * normal;
+  facing = rotation * mat3(pose) * normal;
 }`;
 // `look`: 0 texture as it is, 1 lit from over the shoulder, 2 soft shadow on the floor (premultiplied alpha), 3 green
 // where the photo showed the surface and orange where it is a guess, 4 dark wires.
@@ -42,72 +46,6 @@ void main() {
   float light = look == 0 ? 1.0 : 0.42 + 0.62 * max(dot(normalize(facing), normalize(vec3(-0.5, 0.7, 0.8))), 0.0);
   colour = vec4(min(texture(image, texel).rgb * factor.rgb * light, 1.0), 1.0);
 }`;
-
-/** Split a GLB into its JSON and binary chunks. Errors here and below are sentences for a person. */
-function splitGlb(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 28 || view.getUint32(0, true) !== 0x46546c67) throw new Error("not a GLB file");
-  const jsonEnd = 20 + view.getUint32(12, true);
-  const gltf = JSON.parse(new TextDecoder().decode(bytes.subarray(20, jsonEnd)));
-  const required = (gltf.extensionsRequired || []).join(", ");
-  if (required) throw new Error(`needs ${required}, which this viewer cannot read`);
-  const moved = (gltf.nodes || []).some((node) => node.matrix || node.translation || node.rotation || node.scale);
-  if (moved) throw new Error("has moved or scaled nodes, which this viewer cannot read");
-  return { gltf, binary: bytes.subarray(jsonEnd + 8) };
-}
-
-/** One accessor as a tight typed array with what WebGL must know about it. */
-function readAccessor({ gltf, binary }, index) {
-  if (index === undefined) return null;
-  const accessor = gltf.accessors[index];
-  const view = gltf.bufferViews[accessor.bufferView];
-  const [Type, width] = [ARRAYS[accessor.componentType], WIDTHS[accessor.type]];
-  const itemBytes = width * Type.BYTES_PER_ELEMENT;
-  const packed = new Uint8Array(accessor.count * itemBytes);
-  for (let item = 0; item < accessor.count; item++) {
-    const from = (view.byteOffset || 0) + (accessor.byteOffset || 0) + item * (view.byteStride || itemBytes);
-    packed.set(binary.subarray(from, from + itemBytes), item * itemBytes);
-  }
-  return { data: new Type(packed.buffer), width, type: accessor.componentType, normalized: !!accessor.normalized };
-}
-
-/** The base colour texture of a material; one white texel where it has none. */
-async function readTexture({ gltf, binary }, pbr) {
-  if (!pbr.baseColorTexture) return WHITE;
-  const texture = gltf.textures[pbr.baseColorTexture.index];
-  const image = gltf.images[texture.extensions?.EXT_texture_webp?.source ?? texture.source];
-  const { byteOffset = 0, byteLength } = gltf.bufferViews[image.bufferView];
-  const blob = new Blob([binary.slice(byteOffset, byteOffset + byteLength)], { type: image.mimeType });
-  const bitmap = Object.assign(new Image(), { src: URL.createObjectURL(blob) });
-  await new Promise((resolve, reject) => Object.assign(bitmap, { onload: resolve, onerror: () => reject(UNREADABLE) }));
-  URL.revokeObjectURL(bitmap.src);
-  const { wrapS = REPEAT, wrapT = REPEAT } = gltf.samplers?.[texture.sampler] || {};
-  return { bitmap, wrapS, wrapT };
-}
-
-/** GLB bytes to {parts, min, max}: what to draw, and the bounds in metres of what is drawn. */
-async function readModel(bytes) {
-  const file = splitGlb(bytes);
-  const meshes = (file.gltf.nodes || []).flatMap((node) => file.gltf.meshes?.[node.mesh] || []);
-  const model = { parts: [], min: [Infinity, Infinity, Infinity], max: [-Infinity, -Infinity, -Infinity] };
-  for (const { attributes: at, indices: list, material } of meshes.flatMap((mesh) => mesh.primitives)) {
-    const paint = file.gltf.materials?.[material] || {};
-    const attributes = [at.POSITION, at.NORMAL, at.TEXCOORD_0, at._SEEN].map((index) => readAccessor(file, index));
-    const indices = readAccessor(file, list);
-    const points = attributes[0].data;
-    for (const vertex of indices ? indices.data : points.slice(0, points.length / 3).keys()) {
-      for (let axis = 0; axis < 3; axis++) {
-        model.min[axis] = Math.min(model.min[axis], points[3 * vertex + axis]);
-        model.max[axis] = Math.max(model.max[axis], points[3 * vertex + axis]);
-      }
-    }
-    const pbr = paint.pbrMetallicRoughness || {};
-    const texture = await readTexture(file, pbr);
-    model.parts.push({ attributes, indices, texture, factor: pbr.baseColorFactor, open: paint.doubleSided });
-  }
-  if (!model.min.every((low, axis) => low <= model.max[axis])) throw new Error("holds no mesh");
-  return model;
-}
 
 /** One WebGL context that draws any model into any 2D canvas. */
 class Painter {
@@ -182,7 +120,8 @@ class Painter {
       lines[2 * corner] = list[corner];
       lines[2 * corner + 1] = list[corner % 3 === 2 ? corner - 2 : corner + 1];
     }
-    part.edges = { attributes: [part.attributes[0]], indices: { data: lines, type: this.gl.UNSIGNED_INT } };
+    const [points, , , , joints, weights] = part.attributes;
+    part.edges = { attributes: [points, null, null, null, joints, weights], indices: { data: lines, type: this.gl.UNSIGNED_INT } };
     return part.edges;
   }
 
@@ -198,13 +137,15 @@ class Painter {
     }
   }
 
-  drawPart(part, look, rotation, centre) {
+  drawPart(part, look, rotation, centre, bones = null) {
     const gl = this.gl;
     const { shape, image } = this.upload(part);
     gl.bindVertexArray(shape);
     gl.bindTexture(gl.TEXTURE_2D, image);
     gl.uniform1i(this.uniform("look"), look);
     gl.uniform4fv(this.uniform("factor"), part.factor || [1, 1, 1, 1]);
+    gl.uniform1i(this.uniform("posed"), bones && part.attributes[4] ? 1 : 0);
+    if (bones) gl.uniformMatrix4fv(this.uniform("bones"), false, bones);
     gl.uniformMatrix3fv(this.uniform("rotation"), true, rotation);
     gl.uniform3fv(this.uniform("centre"), centre);
     const modes = [[gl.BLEND, look === 2], [gl.DEPTH_TEST, look !== 2], [gl.CULL_FACE, look !== 2 && !part.open]];
@@ -214,7 +155,11 @@ class Painter {
     else gl.drawArrays(gl.TRIANGLES, 0, part.attributes[0].data.length / 3);
   }
 
-  /** Draw `model` as `view` (see FRONT) says and copy the picture into the 2D canvas `target`. */
+  /**
+   * Draw `model` as `view` (see FRONT) says and copy the picture into the 2D canvas `target`; where its joints are, and
+   * `model.bones` has their matrices, they move it.
+   * @returns {function} a point of the model, metres, to its place in `target`, pixels.
+   */
   draw(model, target, view) {
     const gl = this.gl;
     const { width, height } = target;
@@ -238,11 +183,17 @@ class Painter {
     if (distance * se > -half[1]) this.drawPart(this.floor, 2, flat, [0, half[1], 0]);
     const look = view.look ?? Number(view.lit);
     for (const part of model.parts) {
-      this.drawPart(part, look === 4 ? 0 : look, rotation, centre);
-      if (look === 4) this.drawPart(this.edges(part), 4, rotation, centre);
+      this.drawPart(part, look === 4 ? 0 : look, rotation, centre, model.bones);
+      if (look === 4) this.drawPart(this.edges(part), 4, rotation, centre, model.bones);
     }
     const context = target.getContext("2d");
     context.clearRect(0, 0, width, height);
     context.drawImage(this.canvas, 0, 0, width, height, 0, 0, width, height);
+    return (point) => {
+      const from = point.map((value, axis) => value - centre[axis]);
+      const [x, y, z] = [0, 3, 6].map((row) => from.reduce((sum, value, axis) => sum + rotation[row + axis] * value, 0));
+      const near = (FOCAL * view.zoom * height) / (2 * (distance - z)); // pixels a metre
+      return [width / 2 + near * x + (view.panX * height) / 2, height / 2 - near * y - (view.panY * height) / 2];
+    };
   }
 }

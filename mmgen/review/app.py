@@ -36,10 +36,13 @@ POLL_S, LOOK_S = 20.0, 0.25
 FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
 FRESH = {"cache-control": "no-store"}
 SCRIPTS = {
+    "glb.js": ("mmgen.gallery", "text/javascript"),
     "viewer.js": ("mmgen.gallery", "text/javascript"),
     "controls.js": ("mmgen.gallery", "text/javascript"),
     "wall.js": ("mmgen.review", "text/javascript"),
+    "skeleton.js": ("mmgen.review", "text/javascript"),
     "mask.js": ("mmgen.review", "text/javascript"),
+    "drop.js": ("mmgen.review", "text/javascript"),
     "desk.js": ("mmgen.review", "text/javascript"),
     "desk.css": ("mmgen.review", "text/css"),
 }
@@ -95,6 +98,7 @@ def make_app(desk: Desk, access: Access) -> ASGIApp:
         Route(one + "/still/{kind}/{version}.webp", views.still),
         Route(one + "/photo.jpg", views.photo),
         Route(one + "/mesh.glb", views.mesh),
+        Route(one + "/walk.glb", views.walk),
         Route(one + "/mask.png", views.mask),
         Route(one + "/mask.png", views.save_mask, methods=["PUT"]),
         Route(one + "/region", views.region, methods=["POST"]),
@@ -185,6 +189,11 @@ class Views:
         from mmgen.assets.glb import read_file
 
         data = await run_in_threadpool(read_file, entry.item.glb)
+        return Response(data, media_type="model/gltf-binary", headers=FRESH)
+
+    async def walk(self, request: Request) -> Response:
+        """The GLB with a skeleton and a walk."""
+        data = await run_in_threadpool(self._desk.walk, await self._entry(request))
         return Response(data, media_type="model/gltf-binary", headers=FRESH)
 
     async def mask(self, request: Request) -> Response:

@@ -1,5 +1,5 @@
 "use strict";
-// The page's own life: news from the server, the wall, the large view, keys, dropping, taking away.
+// The page's own life: news from the server, the wall, the large view, keys, taking away.
 
 const byId = (id) => document.getElementById(id);
 const TOKEN = document.querySelector('meta[name="mmgen-token"]').content;
@@ -12,7 +12,6 @@ const GROUPS = {
   failed: ["Failed", (item) => item.state === "failed"],
   busy: ["At work", (item) => item.state === "waiting" || item.state === "working"],
 };
-const UPLOADS_AT_ONCE = 2;
 const NOTE_MS = 12000;
 const LOOKS = { plain: 0, lit: 1, seen: 3, wire: 4 };
 
@@ -130,51 +129,6 @@ byId("take").addEventListener("click", async () => {
 byId("search").addEventListener("input", arrange);
 byId("order").addEventListener("change", arrange);
 
-// --- adding photos -------------------------------------------------------------------------------------------------
-
-const waiting = [];
-let uploading = 0;
-
-function add(files) {
-  waiting.push(...files);
-  while (uploading < UPLOADS_AT_ONCE && waiting.length) upload(waiting.shift());
-}
-
-async function upload({ file, name }) {
-  uploading++;
-  byId("summary").textContent = `sending ${name}`;
-  const path = name.split("/").map(encodeURIComponent).join("/");
-  const answer = await ask(`/photo/${path}`, { method: "PUT", body: file });
-  for (const one of answer ? await answer.json() : []) if (one.error) note(`${one.name}: ${one.error.message}. ${one.error.hint}`);
-  uploading--;
-  if (waiting.length) upload(waiting.shift());
-}
-
-/** All files of what was dropped, folders with all below them. */
-async function filesOf(entry, folder = "") {
-  if (entry.isFile) return [{ name: folder + entry.name, file: await new Promise((resolve, reject) => entry.file(resolve, reject)) }];
-  const [reader, found] = [entry.createReader(), []];
-  for (;;) {
-    const part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!part.length) return found;
-    for (const inner of part) found.push(...(await filesOf(inner, `${folder}${entry.name}/`)));
-  }
-}
-
-const named = (files) => [...files].map((file) => ({ file, name: file.name || `pasted.${file.type.split("/")[1] || "png"}` }));
-byId("add").addEventListener("click", () => byId("files").click());
-byId("files").addEventListener("change", (event) => (add(named(event.target.files)), (event.target.value = "")));
-addEventListener("paste", (event) => event.clipboardData.files.length && add(named(event.clipboardData.files)));
-addEventListener("dragover", (event) => (event.preventDefault(), (byId("drop").hidden = false)));
-addEventListener("dragleave", (event) => event.relatedTarget || (byId("drop").hidden = true));
-addEventListener("drop", async (event) => {
-  event.preventDefault();
-  byId("drop").hidden = true;
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return add(named(event.dataTransfer.files));
-  for (const entry of entries) add(await filesOf(entry));
-});
-
 // --- the large view ------------------------------------------------------------------------------------------------
 
 const large = byId("large");
@@ -187,6 +141,9 @@ try {
 }
 const view = { ...FRONT, look: 0 };
 let home = {}; // from where the photo sees the opened asset
+const rigShown = { skeleton: false, walk: false };
+const isRigShown = () => rigShown.skeleton || rigShown.walk;
+let nextFrame = 0;
 const editor = new MaskEditor(byId("mask-canvas"), async ({ mask, scribble, remove }) => {
   const headers = { "x-first-length": String(mask.size) };
   const answer = await ask(`/asset/${opened}/region?remove=${Number(remove)}`, { method: "POST", headers, body: new Blob([mask, scribble]) });
@@ -199,7 +156,14 @@ function redraw() {
   const sharpness = Math.min(devicePixelRatio || 1, 2);
   canvas.width = Math.round(canvas.clientWidth * sharpness);
   canvas.height = Math.round(canvas.clientHeight * sharpness);
-  painter.draw(model, canvas, view);
+  const { rig } = model;
+  const seconds = rig && rigShown.walk ? performance.now() / 1000 : null;
+  const pose = rig && isRigShown() ? poseOf(rig, seconds) : null;
+  model.bones = pose && bonesOf(rig, pose);
+  const project = painter.draw(model, canvas, view);
+  if (pose && rigShown.skeleton) drawSkeleton(canvas.getContext("2d"), rig, pose, project, sharpness);
+  cancelAnimationFrame(nextFrame);
+  if (seconds !== null) nextFrame = requestAnimationFrame(redraw);
   document.documentElement.dataset.drawn = opened;
 }
 
@@ -266,14 +230,32 @@ async function loadModel(item) {
   [model, modelVersion] = [null, `${item.key} ${item.version}`];
   byId("turn").getContext("2d").clearRect(0, 0, byId("turn").width, byId("turn").height);
   if (!item.mesh) return;
-  const answer = await ask(`/asset/${item.key}/mesh.glb`);
+  const withRig = isRigShown();
+  const answer = await ask(`/asset/${item.key}/${withRig ? "walk" : "mesh"}.glb`);
+  if (!answer && withRig) {
+    for (const name of Object.keys(rigShown)) showRig(name, false); // it has none, and the page said so
+    return loadModel(item);
+  }
   if (!answer) return;
   try {
-    const fresh = await readModel(new Uint8Array(await answer.arrayBuffer()));
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    const fresh = await readModel(bytes);
+    if (withRig) fresh.rig = readRig(bytes);
     if (modelVersion === `${item.key} ${item.version}`) model = fresh;
   } catch (error) {
     note(`${item.name}: the mesh ${error.message}`);
   }
+}
+
+function showRig(name, isOn) {
+  rigShown[name] = isOn;
+  byId(name).setAttribute("aria-pressed", String(isOn));
+}
+
+async function toggleRig(name) {
+  showRig(name, !rigShown[name]);
+  if (model && isRigShown() && !model.rig) await loadModel(items.get(opened));
+  redraw();
 }
 
 async function loadMask(item) {
@@ -289,6 +271,7 @@ const press = (all, one) => all.forEach((each) => each.setAttribute("aria-presse
 for (const button of document.querySelectorAll("[data-tab]")) button.addEventListener("click", () => ([tab] = [button.dataset.tab], showTab(true)));
 const looks = [...document.querySelectorAll("[data-look]")];
 for (const button of looks) button.addEventListener("click", () => (press(looks, button), (view.look = LOOKS[button.dataset.look]), redraw()));
+for (const name of Object.keys(rigShown)) byId(name).addEventListener("click", () => toggleRig(name));
 const tools = [...document.querySelectorAll("[data-tool]")];
 for (const button of tools) button.addEventListener("click", () => (press(tools, button), (editor.tool = button.dataset.tool)));
 for (const button of document.querySelectorAll("[data-facing]")) button.addEventListener("click", () => change(opened, "correct", { facing: button.dataset.facing }));
@@ -344,6 +327,8 @@ const ACTIONS = {
   r: (key) => items.get(key).mesh && decide(key, "rejected"),
   f: (key) => change(key, "correct", { facing: TURNED[items.get(key).facing] || "back" }),
   m: (key) => (opened === key || openLarge(key), ([tab] = ["mask"]), showTab(true)),
+  s: () => opened !== null && toggleRig("skeleton"),
+  w: () => opened !== null && toggleRig("walk"),
   x: (key) => choose(key, !wall.chosen.has(key)),
   Enter: (key) => opened === null && openLarge(key),
 };

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mmgen.assets.container import parse_glb
+from mmgen.assets.formats import ExportOptions, export_glb
 from mmgen.assets.glb import asset_from_container, read_file
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import write_bytes_atomic
@@ -26,6 +27,7 @@ from mmgen.review import limits, region, versions
 from mmgen.review.entries import Entry, Folder, State, entries_of, key_of
 from mmgen.review.jobs import Setting, Workshop
 from mmgen.review.worker import photo_name, worker_main
+from mmgen.templates import named_template
 from mmgen.work.records import Choices, Record, Review, append_record
 
 PHOTO_FOLDER = "photos"
@@ -114,6 +116,18 @@ class Desk:
         old = [] if entry.record is None else versions.kept(self.meshes, key_of(entry.record.input, None))
         seen_from = {"azimuth": view.azimuth_deg, "elevation": view.elevation_deg}
         return {"figures": pairs, "view": seen_from, "versions": [versions.described(one) for one in old]}
+
+    def walk(self, entry: Entry) -> bytes:
+        """What `mmgen export --animation walk` writes: a GLB.
+
+        Raises:
+            ItemError: there is no mesh, or it has not the faces of the person template.
+        """
+        if entry.item is None or entry.item.glb is None:
+            raise ItemError("mesh_missing", f"{entry.name} has no mesh", "Reconstruct it first.")
+        options = ExportOptions(rig=True, animation="walk")
+        files = export_glb(read_file(entry.item.glb), "walk", "glb", options, template=named_template("person"))
+        return files["walk.glb"]
 
     def mask(self, entry: Entry) -> bytes:
         """The mask in use, as large as the photo: PNG.

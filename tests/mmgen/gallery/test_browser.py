@@ -76,7 +76,7 @@ def test_all_models_are_drawn_and_look_at_the_viewer(items: list, tmp_path: Path
     assert count_colour(picture, BLUE, 60) == 0
     assert "<title>&lt;b&gt;Title&lt;/b&gt;</title>" in document
     assert {image["src"][:5] for image in tags.named("img") if image.get("src")} == {"data:"}
-    assert len(tags.named("script")) == 3 + 1 + 3
+    assert len(tags.named("script")) == 4 + 1 + 3
 
 
 DRIVER = """

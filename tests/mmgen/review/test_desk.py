@@ -136,6 +136,7 @@ def test_the_routes_say_what_they_refuse(filled):
     assert ask(app, f"{place}/decide", "POST", b"x" * 10**6).json["error"] == "upload_too_large"
     assert ask(app, f"{place}/correct", "POST", {"version": first.version, "refine_steps": 2**31}).status == 422
     assert ask(app, f"{place}/mask.png?version={first.version}", "PUT", b"no png").json["error"] == "mask_unreadable"
+    assert ask(app, f"{place}/walk.glb").json["error"] == "rig_other_mesh"
     assert ask(app, "/asset/0000/details").status == 404
     assert ask(app, "/static/../app.py").status == 404
     assert ask(app, f"{place}/still/..%2f/x.webp").status == 404

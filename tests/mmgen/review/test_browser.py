@@ -86,7 +86,9 @@ def test_from_dropped_photos_to_a_zip_over_a_killed_server(tmp_path: Path, photo
         page.key("w")
         page.wait("model?.bones?.length === 16 * model.rig.joints.length")
         hand = "poseOf(model.rig, {}).at(model.rig.joints.length - 1).m43"
-        assert abs(page.value(hand.format(0.1)) - page.value(hand.format(0.6))) > 0.02, "half a step later it is elsewhere"
+        assert abs(page.value(hand.format(0.1)) - page.value(hand.format(0.6))) > 0.02, (
+            "half a step later it is elsewhere"
+        )
         before = read_records(meshes)["amber.png"].output_sha256
         page.key("m")
         page.wait("document.documentElement.dataset.mask")

@@ -254,8 +254,8 @@ def _optional(part: OptionalPart) -> Check:
 
 def _plug_ins() -> list[Check]:
     """Maskers that other packages bring; one that does not load would cost every photo."""
-    from mmgen.masks import MaskSource
     from mmgen.masks.maskers import BUILT_IN, installed_maskers, load_masker
+    from mmgen.masks.structures import MaskSource
 
     checks = []
     for name in installed_maskers():

@@ -15,7 +15,8 @@ from mmgen.augment.plan import Plan
 from mmgen.augment.sources import Source
 from mmgen.augment.store import PhotoNote, Store, block_type, mask_source, texture_size
 from mmgen.core.errors import ItemError
-from mmgen.masks import MaskSource, find_mask
+from mmgen.masks.finding import find_mask
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.images import Photo, read_image
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.network import PhotoPredictor

@@ -26,8 +26,8 @@ from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import write_bytes_atomic, write_text_atomic
 from mmgen.core.listing import MASK_ENDINGS, MASK_FOLDER
-from mmgen.masks import MaskSource
 from mmgen.masks.maskers import masker_title
+from mmgen.masks.structures import MaskSource
 from mmgen.work.locks import STATE_FOLDER
 
 STORE_VERSION = 3

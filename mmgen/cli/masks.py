@@ -55,7 +55,7 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
 
 
 def _batch(sources: tuple[Path, ...], out: Path, redo: Any, options: dict[str, Any]) -> "BatchConfig":
-    from mmgen.masks import MaskSource
+    from mmgen.masks.structures import MaskSource
     from mmgen.reconstruction.mask_run import MaskOrder, mask_batch
     from mmgen.work.engine import default_workers
 

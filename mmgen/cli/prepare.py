@@ -63,7 +63,7 @@ def command(dry_run: bool, as_json: bool, **options: Any) -> int:
 
 def _order(options: dict[str, Any]) -> "PrepareConfig":
     from mmgen.datasets.preparation import PrepareConfig
-    from mmgen.masks import MaskSource
+    from mmgen.masks.structures import MaskSource
     from mmgen.work.engine import default_workers
 
     if options["upscaler"] is not None and options["upscale"] < 2:

@@ -124,18 +124,20 @@ def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, 
 def _batch(sources: tuple[Path, ...], out: Path, redo: Any, options: dict[str, Any]) -> "BatchConfig":
     """What to run; wrong usage is told before anything slow is loaded."""
     from mmgen.core.devices import resolve_device
-    from mmgen.masks import MaskSource
+    from mmgen.masks.structures import MaskSource
     from mmgen.photos.inputs import list_inputs, select
-    from mmgen.reconstruction.batch import BatchConfig
     from mmgen.reconstruction.identities import by_identity
-    from mmgen.reconstruction.options import ReconstructOptions, job_of
-    from mmgen.work.engine import default_workers
 
     chosen = _chosen(options)
     masks = MaskSource.parse(options["masks"])
     arranged = by_identity if options["by_identity"] else list
     items = list_inputs(sources, out, [masks.folder] if masks.folder else [], arranged)
     options["device"] = resolve_device(options["device"])
+
+    from mmgen.reconstruction.batch import BatchConfig
+    from mmgen.reconstruction.options import ReconstructOptions, job_of
+    from mmgen.work.engine import default_workers
+
     shard: Shard = options["shard"]
     method = ReconstructOptions(**chosen, device=options["device"])
     return BatchConfig(

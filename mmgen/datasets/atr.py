@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import read_regular
@@ -73,6 +72,8 @@ def outline(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
 
 def _neighbours(person: NDArray[np.bool_]) -> NDArray[np.int64]:
     """How many of the eight neighbours are set."""
+    from scipy import ndimage
+
     return ndimage.convolve(person.astype(np.int64), [[1, 1, 1], [1, 0, 1], [1, 1, 1]], mode="constant")
 
 

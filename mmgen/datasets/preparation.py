@@ -17,7 +17,7 @@ from mmgen.datasets.journal import JOURNAL, journal_path, read_journal
 from mmgen.datasets.preparing import Outcome, Preparer, Settings, mask_name
 from mmgen.datasets.structures import PROFILES, Foreground, Scan, Skip, SourceImage
 from mmgen.datasets.upscaling import check_upscaler
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.work.callbacks import SILENT, RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, into_chunks, run_chunks
 from mmgen.work.locks import run_lock

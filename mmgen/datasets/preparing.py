@@ -18,8 +18,10 @@ from mmgen.datasets.index import IndexRow
 from mmgen.datasets.journal import Done, result_key
 from mmgen.datasets.structures import TRUTH_FOLDER, Profile, Skip, SourceImage
 from mmgen.datasets.upscaling import enlarged
-from mmgen.masks import MaskSource, find_mask, lookup
+from mmgen.masks import lookup
+from mmgen.masks.finding import find_mask
 from mmgen.masks.maskers import masker_title
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.crops import CropBox
 from mmgen.photos.decoding import decode_file
 from mmgen.photos.images import Photo, read_image

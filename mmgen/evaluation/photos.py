@@ -14,7 +14,8 @@ from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.listing import MASK_FOLDER, display_name
 from mmgen.datasets.reading import TRAIN, DataSetPhoto, read_data_set
 from mmgen.datasets.truth_file import read_truth
-from mmgen.masks import lookup, people_of_mask, read_mask
+from mmgen.masks import lookup
+from mmgen.masks.finding import people_of_mask, read_mask
 from mmgen.photos.images import Photo, read_image
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.prepare import Framing, cut_out

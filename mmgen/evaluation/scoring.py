@@ -19,7 +19,7 @@ from mmgen.core.listing import display_name
 from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.photos import Loaded, load, mirrored
 from mmgen.evaluation.sources import Source, SourceSpec, open_source
-from mmgen.masks import read_mask
+from mmgen.masks.finding import read_mask
 from mmgen.photos.images import read_image
 from recon import metrics
 from recon.evaluation.predictions import Prediction, draw_prediction

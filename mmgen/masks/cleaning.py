@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects, label
 
 from mmgen.core.errors import ItemError
 
@@ -107,6 +106,8 @@ def clean_people(values: NDArray[np.uint8], name: str) -> tuple[CleanMask, ...]:
 
 def _grouped(values: NDArray[np.uint8], name: str) -> "tuple[NDArray[np.integer[Any]], list[list[_Part]]]":
     """Labels of the parts, and the parts without specks in groups that belong together, the main person's first."""
+    from scipy.ndimage import label
+
     person = values >= THRESHOLD
     _refuse_impossible(person, name)
     labels, _ = label(person, np.ones((3, 3)))
@@ -194,6 +195,8 @@ def _refuse_small(kept: list[_Part], pixels: int, name: str) -> None:
 
 
 def _parts(labels: NDArray[np.integer[Any]]) -> list[_Part]:
+    from scipy.ndimage import find_objects
+
     areas = np.bincount(labels.ravel())
     return [
         _Part(index, int(areas[index]), rows.start, columns.start, rows.stop, columns.stop)

@@ -16,7 +16,6 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import label
 
 from mmgen.core.errors import ItemError
 from mmgen.masks.structures import Guess
@@ -134,6 +133,8 @@ def _rows(height: int, start: float, stop: float) -> NDArray[np.bool_]:
 
 
 def _largest_part(person: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    from scipy.ndimage import label
+
     labels, _ = label(person)
     counts = np.bincount(labels.ravel())
     counts[0] = 0

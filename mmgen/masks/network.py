@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import label
 
 from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_file
@@ -200,6 +199,8 @@ def _sober(guess: Guess) -> Guess:
 
 def _closer(values: NDArray[np.uint8], window: Window, photo_size: tuple[int, int]) -> Window | None:
     """A window on the person alone; None where nobody was found, or the one at hand shows them well enough."""
+    from scipy.ndimage import label
+
     person = values >= _THRESHOLD
     person[: window.rows[0]] = person[window.rows[1] :] = False
     person[:, : window.columns[0]] = person[:, window.columns[1] :] = False

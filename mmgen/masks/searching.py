@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import label
 
 from mmgen.masks.framing import Window, box_around
 from mmgen.masks.structures import Guess
@@ -89,6 +88,8 @@ def _looked_at(look: Look, person: NDArray[np.bool_]) -> Guess | None:
 
 def _person(guess: Guess) -> NDArray[np.bool_]:
     """The largest part of a mask."""
+    from scipy.ndimage import label
+
     person = guess.mask >= 128
     if not person.any():
         return person

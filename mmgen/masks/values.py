@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import binary_erosion
 
 from mmgen.core.errors import ItemError
 from mmgen.masks.cleaning import THRESHOLD
@@ -158,6 +157,8 @@ def _follows_better(turned: Mask, as_is: Mask, photo: Photo, name: str) -> bool:
 
 def _strength(mask: Mask, edges: NDArray[np.float32]) -> float:
     """Mean of the photo's edges along a mask's outline."""
+    from scipy.ndimage import binary_erosion
+
     inside = mask >= THRESHOLD
     outline = inside & ~binary_erosion(inside)
     return float(edges[outline].mean()) if outline.any() else 0.0

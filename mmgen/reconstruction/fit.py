@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mmgen.core.errors import ItemError
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.prepare import Framing, Prepared, as_unit, prepare_people

@@ -13,10 +13,10 @@ from mmgen.core.files import sha256_bytes, sha256_file, sha256_or_none
 from mmgen.core.limits import PHOTO_BYTES
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
-from mmgen.masks import MaskSource, lookup
+from mmgen.masks import lookup
 from mmgen.masks.maskers import masker_title
 from mmgen.masks.network import network_sha256
-from mmgen.masks.structures import LOW_CONFIDENCE_QUALITY
+from mmgen.masks.structures import LOW_CONFIDENCE_QUALITY, MaskSource
 from mmgen.photos.inputs import REJECTED_FOLDER, InputItem, with_person
 from mmgen.work.records import LOW_CONFIDENCE, NO_CHOICES, Facing, PersonRecord, PhotoRecord, Record
 

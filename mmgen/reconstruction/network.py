@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_file
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.models.weights import Weights, load_weights, read_config
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.options import FacingChoice, ReconstructOptions, with_choices

@@ -13,7 +13,7 @@ from mmgen.bundled import bundled_weights_path
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_file
 from mmgen.core.listing import display_name
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.reconstruction.job import NO_WEIGHTS, Job, ReconstructorLike
 from mmgen.work.locks import STATE_FOLDER
 from mmgen.work.records import Choices, Facing

@@ -16,7 +16,8 @@ from mmgen.bundled import required_weights
 from mmgen.core.devices import resolve_device
 from mmgen.core.errors import ItemError
 from mmgen.core.outputs import write_output
-from mmgen.masks import MaskSource, find_people, people_of_mask
+from mmgen.masks.finding import find_people, people_of_mask
+from mmgen.masks.structures import MaskSource
 from mmgen.masks.values import fit_to_photo, mask_values
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import InputItem, UsageError

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from mmgen.core.listing import display_name
-from mmgen.masks import MaskResult, MaskSource, find_people
+from mmgen.masks.finding import find_people
 from mmgen.masks.network import PERSON_CHANCE, facing_said, signs_of
-from mmgen.masks.structures import Signs
+from mmgen.masks.structures import MaskResult, MaskSource, Signs
 from mmgen.photos.crops import CropBox, apply_crop, person_crop
 from mmgen.photos.images import Photo, read_image
 from mmgen.photos.inputs import InputItem, with_person

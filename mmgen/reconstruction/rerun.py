@@ -26,8 +26,8 @@ from mmgen.core.limits import PHOTO_BYTES, REFINE_STEPS
 from mmgen.core.listing import display_name, path_of_name
 from mmgen.core.places import check_relative
 from mmgen.core.version import __version__
-from mmgen.masks import MaskResult
 from mmgen.masks.maskers import installed_maskers
+from mmgen.masks.structures import MaskResult
 from mmgen.photos.inputs import InputItem, with_person
 from mmgen.reconstruction.identity import PreparedPerson
 from mmgen.reconstruction.job import ReconstructorLike

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, PackageLoader
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -22,6 +21,7 @@ from mmgen.assets.formats import FORMATS, ExportFormat
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
+from mmgen.gallery.pages import environment
 from mmgen.review import limits, uploads
 from mmgen.review.desk import Conflict, Desk, Verdict
 from mmgen.review.entries import Entry
@@ -119,8 +119,7 @@ class Views:
     def __init__(self, desk: Desk, access: Access) -> None:
         self._desk = desk
         self._access = access
-        environment = Environment(loader=PackageLoader("mmgen.review", "."), autoescape=True)
-        self._page = environment.get_template("page.html")
+        self._page = environment().get_template("review/page.html")
 
     async def page(self, request: Request) -> Response:
         """The page itself; everything on it comes by script."""

@@ -19,7 +19,8 @@ from mmgen.core.listing import MASK_FOLDER, list_images
 from mmgen.core.pictures import image_bytes
 from mmgen.gallery.figures import details
 from mmgen.gallery.pictures import home_view
-from mmgen.masks import MaskSource, find_mask
+from mmgen.masks.finding import find_mask
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.images import read_image
 from mmgen.previews import View
 from mmgen.reconstruction.job import utc_now

@@ -14,7 +14,7 @@ from fakes import FakeReconstructor, make_photos
 from mmgen.cli import cli
 from mmgen.core.errors import FatalError
 from mmgen.core.version import __version__
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruction.batch import BatchConfig, Summary, run_batch
 from mmgen.reconstruction.job import Job

@@ -17,8 +17,9 @@ from mmgen.core.documents import decode
 from mmgen.gallery.cards import CHECK, GOOD, make_card
 from mmgen.gallery.figures import details
 from mmgen.gallery.items import collect_items
-from mmgen.masks import MaskSource, find_people
 from mmgen.masks.cleaning import clean_people
+from mmgen.masks.finding import find_people
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import UsageError, list_inputs
 from mmgen.reconstruction.batch import BatchConfig, Summary, run_batch

@@ -8,7 +8,7 @@ from typing import Any
 from fakes import FakeReconstructor
 
 from mmgen.core.files import sha256_file
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.inputs import list_inputs, select
 from mmgen.reconstruction.batch import BatchConfig, Summary, run_batch
 from mmgen.reconstruction.job import Job

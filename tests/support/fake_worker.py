@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fakes import FakeReconstructor
 
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.inputs import item_of
 from mmgen.reconstruction.batch import BatchConfig, RunCallbacks, run_batch
 from mmgen.reconstruction.job import Job as RunJob

@@ -6,7 +6,8 @@ import numpy as np
 from bad_files import encoded, noise
 from PIL import Image
 
-from mmgen.masks import MaskResult, MaskSource, find_mask
+from mmgen.masks.finding import find_mask
+from mmgen.masks.structures import MaskResult, MaskSource
 from mmgen.photos.images import read_image
 
 AUTO = MaskSource("auto")

@@ -20,7 +20,7 @@ from mmgen.datasets.atr import outline
 from mmgen.datasets.journal import read_journal
 from mmgen.datasets.preparation import PrepareConfig, plan, prepare
 from mmgen.datasets.preparing import Outcome
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.work.callbacks import RunCallbacks
 
 

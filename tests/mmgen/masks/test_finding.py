@@ -10,8 +10,8 @@ from mask_files import BODY, find, photo_file, save, shades
 from PIL import Image
 
 from mmgen.core.errors import ItemError
-from mmgen.masks import MaskSource, grabcut, network
-from mmgen.masks.structures import Guess, Signs
+from mmgen.masks import grabcut, network
+from mmgen.masks.structures import Guess, MaskSource, Signs
 
 NO_CV2 = not importlib.util.find_spec("cv2")
 

@@ -15,7 +15,8 @@ from PIL import Image
 
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_file
-from mmgen.masks import MaskSource, maskers
+from mmgen.masks import maskers
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruction.batch import BatchConfig, run_batch
 from mmgen.reconstruction.job import Job

@@ -11,10 +11,10 @@ from mask_files import find, save
 from PIL import Image, ImageDraw
 
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.masks import MaskSource, network, network_file
+from mmgen.masks import network, network_file
 from mmgen.masks.framing import PAD_GREY, box_around, framed, unframed, window_on
 from mmgen.masks.searching import sharpened
-from mmgen.masks.structures import Guess
+from mmgen.masks.structures import Guess, MaskSource
 from mmgen.synth import CrowdOptions, Picture, people
 from recon.segmentation import PersonNetwork, PersonNetworkConfig
 

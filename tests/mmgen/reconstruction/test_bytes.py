@@ -10,7 +10,7 @@ from puppets import OPTIONS, draw_people
 
 from mmgen.assets.glb import read_glb
 from mmgen.core.files import sha256_file
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruction.batch import BatchConfig, run_batch
 from mmgen.reconstruction.fit import FitReconstructor

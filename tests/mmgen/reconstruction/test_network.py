@@ -13,8 +13,7 @@ from mmgen.assets.rules import check_glb
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_file
 from mmgen.evaluation.mesh_predictions import answer_of
-from mmgen.masks import MaskSource
-from mmgen.masks.structures import Signs
+from mmgen.masks.structures import MaskSource, Signs
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction import prepare

@@ -16,7 +16,7 @@ from mmgen.assets.glb import glb_bytes, read_glb
 from mmgen.assets.tree import GlbFile, list_glbs
 from mmgen.cli import cli
 from mmgen.core.errors import ItemError
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.inputs import list_inputs
 from mmgen.reconstruction.batch import BatchConfig, run_batch
 from mmgen.reconstruction.fit import FitReconstructor

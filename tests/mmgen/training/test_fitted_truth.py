@@ -7,7 +7,7 @@ from people_photos import people_rgba, written
 from mmgen.bundled import required_weights
 from mmgen.datasets.reading import read_data_set
 from mmgen.datasets.truth_file import read_truth
-from mmgen.masks import MaskSource
+from mmgen.masks.structures import MaskSource
 from mmgen.reconstruction.network import PhotoPredictor
 from mmgen.training.fitted_truth import TEXTURE_SIZE, Bar, TruthWriter, fits
 from mmgen.training.truth_pack import pack_truth

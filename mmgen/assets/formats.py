@@ -10,7 +10,7 @@ from mmgen.assets.compression import Compression, compressed
 from mmgen.assets.container import parse_glb
 from mmgen.assets.glb import asset_from_container, glb_bytes, invalid_provenance, main_primitive, texture_bytes
 from mmgen.assets.gltf import MaterialStyle, ascii_name, build_gltf
-from mmgen.assets.polygons import ply_bytes, stl_bytes
+from mmgen.assets.polygons import Up, ply_bytes, stl_bytes
 from mmgen.assets.seams import tidy
 from mmgen.assets.textures import SUFFIXES, EncodedTexture, TextureCodec, encode_texture, resize_texture, stored_texture
 from mmgen.assets.usdz import usdz_bytes
@@ -32,6 +32,9 @@ WITHOUT_WEBP: tuple[ExportFormat, ...] = ("obj", "usdz")
 RIGGED: tuple[ExportFormat, ...] = ("glb", "gltf")
 """Formats that hold skeletons."""
 
+WITH_AXES: tuple[ExportFormat, ...] = ("ply", "stl")
+"""Formats that do not fix which axis is up."""
+
 INSIDE: tuple[ExportFormat, ...] = ("glb", "usdz")
 """Formats with the texture inside their one file."""
 
@@ -50,6 +53,7 @@ class ExportOptions:
         compress: Geometry codec for GLBs, by a tool that the user has; None for none.
         rig: Formats of glTF get a skeleton.
         animation: A loop for it; needs `rig`.
+        up: The axis that is up in `WITH_AXES`, others ignore it; None takes y in ply and z in stl.
     """
 
     texture_size: int | None = None
@@ -59,6 +63,7 @@ class ExportOptions:
     compress: Compression | None = None
     rig: bool = False
     animation: "Animation | None" = None
+    up: Up | None = None
 
     def changes(self) -> dict[str, Any]:
         """What differs from the defaults."""
@@ -92,8 +97,9 @@ def export_files(
     if changes:
         asset = replace(asset, provenance=asset.provenance | {EXPORT_KEY: changes})
     names = output_names(stem, kind, options.texture_codec)
-    if kind in ("ply", "stl"):
-        contents = [ply_bytes(tidy(asset)) if kind == "ply" else stl_bytes(tidy(asset))]
+    if kind in WITH_AXES:
+        writer, usual = _POLYGONS[kind]
+        contents = [writer(tidy(asset), options.up or usual)]
     else:
         texture = _encoded(asset, kind, options, stored)
         contents = TEXTURED[kind](asset, names, texture, options.material)
@@ -188,6 +194,9 @@ def _obj(asset: Asset, names: list[str], texture: EncodedTexture, material: Mate
     texts = [obj_text(asset, names[1]), mtl_text(asset, names[2])]
     return [*(text.encode("ascii") for text in texts), texture.data]
 
+
+_POLYGONS: dict[str, tuple[Callable[[Asset, Up], bytes], Up]] = {"ply": (ply_bytes, "y"), "stl": (stl_bytes, "z")}
+"""Writers of `WITH_AXES`, each with the axis that its readers take for up."""
 
 TEXTURED: dict[str, Callable[[Asset, list[str], EncodedTexture, MaterialStyle], list[bytes]]] = {
     "glb": lambda asset, names, texture, material: [glb_bytes(asset, texture, material)],

@@ -1,5 +1,7 @@
 """Formats without texture coordinates: PLY with vertex colours, STL for printing."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,13 +12,16 @@ from mmgen.core.errors import ItemError
 
 MILLIMETRES_PER_METRE = 1000
 
+Up = Literal["y", "z"]
+_AXES = {"y": "up: +Y; front: +Z", "z": "up: +Z; front: -Y"}
 
-def ply_bytes(asset: Asset) -> bytes:
-    """Binary PLY in metres, +Y up; one colour per vertex, sRGB, the mean over the vertex's places in the texture."""
+
+def ply_bytes(asset: Asset, up: Up = "y") -> bytes:
+    """Binary PLY in metres; one colour per vertex, sRGB, the mean over the vertex's places in the texture."""
     header = [
         "ply",
         "format binary_little_endian 1.0",
-        f"comment {GENERATOR}; units: metres; up: +Y; front: +Z",
+        f"comment {GENERATOR}; units: metres; {_AXES[up]}",
         f"element vertex {len(asset.vertices)}",
         *(f"property float {axis}" for axis in "xyz"),
         *(f"property uchar {channel}" for channel in ("red", "green", "blue")),
@@ -26,19 +31,19 @@ def ply_bytes(asset: Asset) -> bytes:
         "",
     ]
     vertices = np.zeros(len(asset.vertices), dtype=[("position", "<f4", 3), ("color", "u1", 3)])
-    vertices["position"], vertices["color"] = asset.vertices, vertex_colors(asset)
+    vertices["position"], vertices["color"] = _turned(asset, up), vertex_colors(asset)
     faces = np.zeros(len(asset.faces), dtype=[("corners", "u1"), ("vertices", "<i4", 3)])
     faces["corners"], faces["vertices"] = 3, asset.faces
     return "\n".join(header).encode("ascii") + vertices.tobytes() + faces.tobytes()
 
 
-def stl_bytes(asset: Asset) -> bytes:
-    """Binary STL in millimetres, +Z up and front to -Y, as slicers lay a print on its plate.
+def stl_bytes(asset: Asset, up: Up = "z") -> bytes:
+    """Binary STL in millimetres; slicers want +Z up, so that a print stands on its plate.
 
     Raises:
         ItemError: `mesh_not_watertight`: a printer needs a closed surface that encloses a volume.
     """
-    points = asset.vertices[:, [0, 2, 1]].astype(np.float64) * (1, -1, 1) * MILLIMETRES_PER_METRE
+    points = _turned(asset, up).astype(np.float64) * MILLIMETRES_PER_METRE
     a, b, c = points[asset.faces.T]
     volume = float((a * np.cross(b, c)).sum()) / 6
     unpaired = open_edges(asset)
@@ -53,8 +58,13 @@ def stl_bytes(asset: Asset) -> bytes:
     triangles = np.zeros(len(asset.faces), dtype=[("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")])
     triangles["normal"] = normals / np.where(lengths > 0, lengths, 1)
     triangles["corners"] = points[asset.faces]
-    header = f"{GENERATOR}; units: millimetres; up: +Z; front: -Y".encode("ascii").ljust(80)
+    header = f"{GENERATOR}; units: millimetres; {_AXES[up]}".encode("ascii").ljust(80)
     return header + np.uint32(len(triangles)).astype("<u4").tobytes() + triangles.tobytes()
+
+
+def _turned(asset: Asset, up: Up) -> NDArray[np.float32]:
+    """[V, 3] with that axis up; where it is +Z, the front is to -Y."""
+    return asset.vertices if up == "y" else asset.vertices[:, [0, 2, 1]] * np.array((1, -1, 1), np.float32)
 
 
 def vertex_colors(asset: Asset) -> NDArray[np.uint8]:

@@ -96,6 +96,11 @@ def _texture_size(text: str) -> int | None:
     type=click.Choice(("walk", "turn", "idle")),
     help="Also a loop that viewers and engines can play; implies --rig.",
 )
+@click.option(
+    "--up",
+    type=click.Choice(("y", "z")),
+    help="The axis that is up in ply and stl; the other formats fix it.  [default: y in ply, z in stl]",
+)
 @spread_options
 @limit_option("Only the first N meshes, in sorted order.")
 @accepted_option
@@ -155,7 +160,7 @@ def _run(jobs: "list[Job]", run: "ExportRun", workers: int | None, as_json: bool
 
 def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:
     from mmgen.assets.compression import find_tool
-    from mmgen.assets.formats import RIGGED, WITHOUT_WEBP
+    from mmgen.assets.formats import RIGGED, WITH_AXES, WITHOUT_WEBP
     from mmgen.assets.usdz import require_usd
 
     refusing = [kind for kind in formats if kind in WITHOUT_WEBP]
@@ -166,6 +171,9 @@ def _check_formats(formats: tuple[str, ...], options: "ExportOptions") -> None:
     still = [kind for kind in formats if kind not in RIGGED]
     if options.rig and still:
         raise click.UsageError(f"--rig is for {' and '.join(RIGGED)}, not for {' and '.join(still)}")
+    fixed = [kind for kind in formats if kind not in WITH_AXES]
+    if options.up is not None and fixed:
+        raise click.UsageError(f"--up is for {' and '.join(WITH_AXES)}; {' and '.join(fixed)} is +Y up by its standard")
     others = [kind for kind in formats if kind != "glb"]
     if options.compress is not None and others:
         raise click.UsageError(f"--compress is for glb, not for {' and '.join(others)}")

@@ -234,7 +234,14 @@ def test_limit_takes_the_first_in_sorted_order(meshes):
 
 @pytest.mark.parametrize(
     "words",
-    [["--format", "fbx"], ["--texture-size", "100"], ["--texture-size", "x"], ["--height", "0"], ["--limit", "0"]],
+    [
+        ["--up", "z"],
+        ["--format", "fbx"],
+        ["--texture-size", "100"],
+        ["--texture-size", "x"],
+        ["--height", "0"],
+        ["--limit", "0"],
+    ],
 )
 def test_wrong_usage_is_exit_code_2(meshes, words):
     assert run(*words).exit_code == 2

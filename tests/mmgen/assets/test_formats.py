@@ -73,6 +73,22 @@ def test_ply_carries_the_colours_of_the_texture():
     assert b"units: metres; up: +Y" in data[:200]
 
 
+@pytest.mark.parametrize(("kind", "metre"), [("ply", 1), ("stl", 1000)])
+@pytest.mark.parametrize("up", ["y", "z"])
+def test_the_axis_that_is_up_is_the_one_asked_for(kind, metre, up):
+    asset = body_asset()
+    nose = asset.vertices + np.float32([0, 0, 1]) * (asset.vertices[:, 2:] > 0)  # the front reaches further
+    [data] = export_files(replace(asset, vertices=nose), "a", kind, replace(PLAIN, up=up)).values()
+    mesh = trimesh.load(io.BytesIO(data), file_type=kind)
+    low, high = mesh.bounds / metre
+    assert mesh.volume > 0, "turned, not mirrored"
+    if up == "z":
+        assert low[2] == pytest.approx(0, abs=1e-4) and high[2] == pytest.approx(1.7, abs=1e-3) and low[1] < -1
+    else:
+        assert low[1] == pytest.approx(0, abs=1e-4) and high[1] == pytest.approx(1.7, abs=1e-3) and high[2] > 1
+    assert f"up: +{up.upper()}".encode() in data[:200]
+
+
 def test_obj_reads_back_with_texture_upright(tmp_path):
     asset = body_asset(level=3)
     mesh = trimesh.load(write(tmp_path, asset, "a", "obj"), process=False, maintain_order=True)

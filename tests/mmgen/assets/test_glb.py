@@ -5,15 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import skimage.data
 import trimesh
 from asset_samples import BLUE_UV, RED_UV, body_asset, grid_asset, split_glb
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from mmgen.assets.asset import place_on_ground, with_height
+from mmgen.assets.asset import Asset, place_on_ground, with_height
 from mmgen.assets.glb import asset_from_glb, glb_bytes, read_glb
 from mmgen.assets.seams import FACES_DROPPED, smooth_normals, split_wedges
 from mmgen.core.errors import ItemError
+from mmgen.reconstruction.options import ReconstructOptions
+from mmgen.templates import named_template
 
 
 def load_with_trimesh(data: bytes) -> trimesh.Trimesh:
@@ -244,3 +247,13 @@ def test_trimesh_files_are_named_as_another_tools(tmp_path):
     path.write_bytes(trimesh.Scene(trimesh.creation.box()).export(file_type="glb"))
     with pytest.raises(ItemError, match=r"box\.glb: .*not laid out as mmgen does it.*Use a GLB that `mmgen` wrote"):
         read_glb(path)
+
+
+def test_a_photo_s_texture_of_512_by_256_stays_below_150_kb():
+    """A real photo fills the texture to its corners; that of a person has bled, smooth borders and is smaller."""
+    template = named_template("person")
+    rows = place_on_ground(template.vertices.numpy(), 1.7)
+    seen = np.random.default_rng(0).random(len(rows), np.float32)
+    photo = np.ascontiguousarray(skimage.data.astronaut()[:, 100:356])
+    asset = Asset("a", rows, template.faces.numpy(), template.face_uv.numpy(), photo, {"input": "a.jpg"}, seen)
+    assert 80_000 < len(glb_bytes(asset, ReconstructOptions().texture_codec)) < 150_000

@@ -1,26 +1,33 @@
 """Whole runs with a reconstructor that costs nothing: bad folders, kills, parts, resuming."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bad_files import make_bad_files
 from batch_runs import make_job, run, tree
-from fakes import FakeReconstructor, make_photos
+from fakes import FakeReconstructor, FakeResult, Prepared, make_photos
+from PIL import Image
 
-from mmgen.core.errors import FatalError
-from mmgen.photos.inputs import UsageError, list_inputs
+import mmgen.samples
+from mmgen.core.errors import FatalError, ItemError
+from mmgen.masks import MaskSource, find_people
+from mmgen.photos.images import Photo
+from mmgen.photos.inputs import InputItem, UsageError, list_inputs
 from mmgen.reconstruction.batch import BatchConfig, run_batch
 from mmgen.reconstruction.planning import measure, precheck
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.records import Record, Shard, read_manifest, read_records
 
 SUPPORT = Path(__file__).parents[3] / "tests" / "support"
+SAMPLES = Path(mmgen.samples.__file__).parent
 TREE = ["a.png", "b.png", "s/a.png", "s/c.png", "s/t/d.png"]
 
 
@@ -118,6 +125,36 @@ def test_what_changed_is_done_again_and_nothing_else(photos: Path, tmp_path: Pat
     _, seen = run(photos, make_job(out))
     assert [record.input for record in seen] == ["a.png", "b.png", "s/a.png", "s/t/d.png"]
     assert len((out / "manifest.jsonl").read_text().splitlines()) == 5
+
+
+class MaskReader(FakeReconstructor):
+    """The fake, with the mask that is really found for its photo."""
+
+    def reconstruct(self, batch: list[Prepared]) -> Sequence[FakeResult | ItemError]:
+        return [self._with_mask(item, photo) for item, photo, _ in batch]
+
+    def _with_mask(self, item: InputItem, photo: Photo) -> FakeResult | ItemError:
+        [found] = find_people(photo, MaskSource("auto"), item.relative)
+        [made] = FakeReconstructor.reconstruct(self, [(item, photo, (1, 1))])
+        assert not isinstance(made, ItemError)
+        return replace(made, mask_source=found.source, mask_sha256=found.sha256, mask_quality=found.quality)
+
+
+def test_a_given_mask_that_was_changed_or_removed_is_noticed(tmp_path: Path) -> None:
+    photos, mask = tmp_path / "photos", tmp_path / "photos" / "basil_mask.png"
+    job = replace(make_job(tmp_path / "out"), build=MaskReader)
+    photos.mkdir()
+    for name in ("basil.jpg", mask.name):
+        shutil.copy(SAMPLES / name, photos)
+    [first] = run(photos, job)[1]
+    Image.open(mask).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mask)
+    [changed] = run(photos, job)[1]
+    mask.unlink()
+    [removed] = run(photos, job)[1]
+    assert [one.mask_source for one in (first, changed, removed)] == ["sibling", "sibling", "network"]
+    assert len({one.mask_sha256 for one in (first, changed, removed)}) == 3
+    assert first.mask_quality is None is not removed.mask_quality
+    assert run(photos, job)[1] == [] and read_records(job.out)["basil.jpg"] == removed
 
 
 @pytest.mark.parametrize("change", ["options", "weights"])

@@ -20,6 +20,7 @@ from recon.fitting.refine import RefineConfig, refine_shape
 from recon.metrics import mask_iou, ssim
 from recon.records import TensorRecord
 from recon.render import render
+from recon.render.scene import minified
 from recon.structures import Attributes, Camera, Sample, TexturedMesh
 from recon.texturing.bake import BakedTexture
 from recon.texturing.blend import TextureBlender, textures_in_light
@@ -185,6 +186,7 @@ def photo_fit(
     mesh: TexturedMesh, camera: Camera, image: Float[Tensor, "3 h w"], mask: Float[Tensor, "h w"]
 ) -> PhotoFit:
     """Draw one body (a batch of one) under its own camera and compare it with its photo."""
+    mesh = replace(mesh, texture=minified(mesh.texture, mask.shape[0]))
     drawn = render(mesh, camera, (mask.shape[0], mask.shape[1]))
     image, mask = image[None], mask[None]
     likeness = ssim(drawn.image, image * mask[:, None] + 1 - mask[:, None])

@@ -28,6 +28,7 @@ from recon.evaluation.truth import (
     with_photo_colours,
 )
 from recon.render import render
+from recon.render.scene import minified
 from recon.structures import Attributes, Camera, Sample, TexturedMesh
 from recon.template import Template
 
@@ -120,8 +121,9 @@ def score_batch(
 
 
 def _photo_columns(attributes: Attributes, sample: Sample, template: Template) -> dict[str, list[float]]:
-    mesh = TexturedMesh(template.vertices + attributes.offsets, template.faces, template.face_uv, attributes.texture)
     size = (sample.image.shape[2], sample.image.shape[3])
+    texture = minified(attributes.texture, size[0])
+    mesh = TexturedMesh(template.vertices + attributes.offsets, template.faces, template.face_uv, texture)
     drawn = render(mesh, attributes.camera, size, light=attributes.light)
     photo = sample.image * sample.mask[:, None] + 1 - sample.mask[:, None]
     return {

@@ -10,7 +10,7 @@ from recon.camera import project
 from recon.evaluation.solid import canonical_frame, without_stray_vertices
 from recon.geometry import face_normals
 from recon.render.api import rasterize
-from recon.render.scene import SLIVER_AREA, gather_corners, sample_texture, spherical_harmonic_lighting
+from recon.render.scene import SLIVER_AREA, gather_corners, minified, sample_texture, spherical_harmonic_lighting
 from recon.structures import Camera
 
 
@@ -81,7 +81,8 @@ def draw_projected(
     if surface.texture is None:
         colours = drawn[..., :3].permute(0, 3, 1, 2)
     else:
-        colours = sample_texture(surface.texture.to(corners).expand(count, -1, -1, -1), drawn[..., :2])
+        texture = minified(surface.texture.to(corners), size[0])
+        colours = sample_texture(texture.expand(count, -1, -1, -1), drawn[..., :2])
     if surface.light is not None:
         colours = colours * drawn[..., -1][:, None]
     covered = face_index >= 0

@@ -72,6 +72,26 @@ def sample_texture(texture: Float[Tensor, "B C Ht Wt"], uv: Float[Tensor, "B H W
     return functional.grid_sample(padded, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
+FINEST_ROWS = 2
+"""Texels that a drawn row may pass over; finer textures are averaged first, as a viewer's mipmaps do."""
+
+
+def minified(texture: Float[Tensor, "B C Ht Wt"], rows: int) -> Float[Tensor, "B C ht wt"]:
+    """The texture averaged to at most twice the rows of a drawing; coarser ones stay as they are.
+
+    A drawing that looks up single texels of a fine texture shows noise (aliasing) where a viewer shows cloth.
+
+    Args:
+        texture: any range.
+        rows: height of the drawing, pixels.
+    """
+    height, width = texture.shape[2:]
+    most = FINEST_ROWS * rows
+    if height <= most:
+        return texture
+    return functional.interpolate(texture, (most, max(1, round(width * most / height))), mode="area")
+
+
 def spherical_harmonic_lighting(normals: Float[Tensor, "B *N 3"], light: Float[Tensor, "B 9"]) -> Float[Tensor, "B *N"]:
     """Gain for camera-frame unit normals under nine spherical-harmonic coefficients.
 

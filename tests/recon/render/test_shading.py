@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recon.render.scene import sample_texture, shade, spherical_harmonic_lighting
+from recon.render.scene import minified, sample_texture, shade, spherical_harmonic_lighting
 
 TEXTURE = torch.tensor([[[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]]]).expand(1, 3, 4, 2)
 
@@ -55,3 +55,12 @@ def test_lighting_follows_the_published_constants():
         gain = spherical_harmonic_lighting(normals, torch.eye(9)[term : term + 1])
         assert gain.shape == (1, 2)
         assert torch.allclose(gain[0], expected, atol=1e-6), term
+
+
+def test_a_texture_finer_than_the_drawing_is_averaged_not_picked_from():
+    stripes = torch.zeros(1, 3, 64, 32)
+    stripes[:, :, ::4] = 1.0  # picking every fourth row gives black or white
+    coarse = minified(stripes, rows=8)
+    assert coarse.shape == (1, 3, 16, 8)
+    torch.testing.assert_close(coarse, torch.full_like(coarse, 0.25))
+    assert minified(stripes, rows=32) is stripes

@@ -12,6 +12,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -46,6 +47,15 @@ SCRIPTS = {
     "desk.js": ("mmgen.review", "text/javascript"),
     "desk.css": ("mmgen.review", "text/css"),
 }
+
+
+class AnyText(StringConvertor):
+    """What Starlette's own `path` leaves out: a file may have a line break in its name."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("any_text", AnyText())
 
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,7 +103,7 @@ def make_app(desk: Desk, access: Access) -> ASGIApp:
         Route("/", views.page),
         Route("/static/{name}", views.static),
         Route("/changes", views.changes),
-        Route("/photo/{name:path}", views.upload, methods=["PUT"]),
+        Route("/photo/{name:any_text}", views.upload, methods=["PUT"]),
         Route("/zip", views.zip, methods=["POST"]),
         Route(one + "/still/{kind}/{version}.webp", views.still),
         Route(one + "/photo.jpg", views.photo),

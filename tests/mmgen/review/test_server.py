@@ -55,3 +55,8 @@ def test_an_upload_over_the_limit_is_refused_and_leaves_nothing(desk, monkeypatc
     answer = ask(make_app(desk, ACCESS), "/photo/..%2f..%2fa.html", "PUT", b"<script>")
     assert answer.status == 200 and answer.json[0]["error"]["error"] == "upload_unknown_kind"
     assert not desk.photos.exists()
+
+
+def test_a_photo_with_a_line_break_in_its_name_is_taken(desk):
+    answer = ask(make_app(desk, ACCESS), "/photo/a%0Ab.txt", "PUT", b"x")
+    assert answer.status == 200 and answer.json[0]["error"]["error"] == "upload_unknown_kind"

@@ -49,6 +49,13 @@ STORAGE_HINTS = {
     errno.ENOTDIR: "A part of this path is a file, not a folder.",
     errno.EISDIR: "This is a folder; name a file.",
     errno.ENAMETOOLONG: "Use a shorter name.",
+    errno.ELOOP: "Links lead in a circle there; name the file itself.",
+    errno.EFBIG: "Such a file may not be as large there; choose another place.",
+    errno.EMFILE: "Allow more open files (ulimit -n), or use fewer --workers.",
+    errno.ENFILE: "The system has too many open files; close other programs.",
+    errno.ESTALE: "The network folder went away; mount it again, then run the same command again.",
+    errno.ENODEV: "The disk or its connection fails; check it, then run the same command again.",
+    errno.ETIMEDOUT: "The disk or its connection fails; check it, then run the same command again.",
 }
 """What to do about the errors of file systems that are no fault of the program."""
 
@@ -98,10 +105,7 @@ class LazyGroup(click.Group):
             drop_stdout()
             ctx.exit(EXIT_READER_LEFT)
         except OSError as error:
-            if error.errno not in STORAGE_HINTS:
-                raise
-            say(f"error: {error.strerror}: {error.filename or '(unnamed)'}\nhint: {STORAGE_HINTS[error.errno]}")
-            ctx.exit(EXIT_NOTHING_DONE)
+            ctx.exit(exit_code_of_storage(error))
 
 
 def exit_code_of(error: MmgenError) -> int:
@@ -109,6 +113,18 @@ def exit_code_of(error: MmgenError) -> int:
     if isinstance(error, FatalError):
         return EXIT_NOTHING_DONE
     return EXIT_ITEMS_FAILED if isinstance(error, ItemError) else EXIT_USAGE
+
+
+def exit_code_of_storage(error: OSError) -> int:
+    """Say what is wrong with a file or its disk, and return 4; raises what is no fault of theirs."""
+    if error.errno not in STORAGE_HINTS:
+        raise error
+    from mmgen.core.listing import display_name
+
+    named = isinstance(error.filename, str | bytes | os.PathLike)
+    where = display_name(os.fsdecode(error.filename)) if named else "no file is named; perhaps where the output goes"
+    say(f"error: {error.strerror}: {where}\nhint: {STORAGE_HINTS[error.errno]}")
+    return EXIT_NOTHING_DONE
 
 
 def drop_stdout() -> None:

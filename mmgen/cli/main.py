@@ -6,11 +6,12 @@ import shutil
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from types import FrameType
 
 import click
 
-from mmgen.cli import EXIT_READER_LEFT, cli, drop_stdout
+from mmgen.cli import EXIT_READER_LEFT, cli, drop_stdout, exit_code_of_storage
 from mmgen.cli.output import say
 from mmgen.core.startup import end_without_search, ensure_utf8, fill_standard_streams, temporary_kernel_cache
 
@@ -37,7 +38,8 @@ def main(args: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # stderr on a full disk
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         say("interrupted; everything finished so far is kept")
@@ -45,6 +47,9 @@ def main(args: list[str] | None = None) -> int:
     except BrokenPipeError:
         drop_stdout()
         return EXIT_READER_LEFT
+    except OSError as error:  # of what click prints, and of the last flush
+        drop_stdout()
+        return exit_code_of_storage(error)
     except SystemExit as request:
         return request.code if isinstance(request.code, int) else EXIT_BUG
     except Exception:

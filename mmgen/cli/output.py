@@ -16,5 +16,14 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the person something, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell the person something, on stderr. A log on a full disk must not end the work that it tells of.
+
+    Raises:
+        BrokenPipeError: who read it went away.
+    """
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass

@@ -1,6 +1,6 @@
 """What a run writes while it works: log lines, validations, pictures, checkpoints, and its weights at the end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -9,7 +9,7 @@ from mmgen.training.batches import as_batch, batches_per_epoch, draw_batches
 from mmgen.training.folder import METRICS, PICTURES, MetricsLog
 from mmgen.training.pictures import photo_grid, template_turntable, write_png
 from mmgen.training.session import Session
-from mmgen.training.tensorboard import Board, open_board
+from mmgen.training.tensorboard import Board
 from mmgen.training.validation import Validation, spread_choice, validate
 from mmgen.work.callbacks import RunCallbacks
 from recon.encoders import AttributeEncoder
@@ -31,7 +31,7 @@ class Recorder:
         self._listener = listener
         self._writes = parallel.rank() == 0
         self._log: MetricsLog | None = None
-        self._board = Board()
+        self._board: Board | None = None
         self._critic_gap: float | None = None
         self._validated_step = -1
         self.figures: dict[str, Any] = {}
@@ -43,18 +43,19 @@ class Recorder:
             session, path = self._session, self._session.folder.path
             session.folder.write_environment({"device": str(session.learner.device), "seed": session.order.seed})
             self._log = MetricsLog(path / METRICS, session.step)
-            self._board = open_board(path / BOARD_FOLDER, session.step)
+            self._board = Board(path / BOARD_FOLDER, session.step, self._listener.note)
             self.best = "best" if session.folder.weights_path("best").is_file() and session.step else "last"
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
 
     def event(self, name: str, **values: Any) -> None:
         """One line of the log."""
         if self._log is not None:
             self._log.write(name, self._session.step, **values)
-            self._board.write(values, self._session.step, name)
+        self._plot(values, name)
 
     def losses(self, progress: float) -> None:
         """The means since the last such line."""
@@ -72,8 +73,11 @@ class Recorder:
             cpu_seconds=round(session.clock.cpu_s, 3),
             images_per_second=round(photos / max(session.clock.wall_s, 1e-9), 2),
         )
-        if self._log is not None:
-            self._board.write(means, session.step, "losses")
+        self._plot(means, "losses")
+
+    def _plot(self, values: Mapping[str, Any], prefix: str) -> None:
+        if self._board is not None:
+            self._board.write(values, self._session.step, prefix)
 
     def validation(self) -> None:
         """Score the held-out photos, warn of collapse, and keep the weights if they are the best so far."""

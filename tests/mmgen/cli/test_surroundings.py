@@ -32,6 +32,21 @@ def test_closed_streams_change_no_exit_code(line: str, code: int) -> None:
     assert done.returncode == code and "Traceback" not in done.stderr and "bug" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("mmgen --help >/dev/full", 4),  # printed while words are read, before any command runs
+        ("mmgen --version >/dev/full", 4),
+        ("mmgen inspect --help >/dev/full", 4),
+        ("mmgen nosuch 2>/dev/full", 2),
+    ],
+)
+def test_a_full_disk_under_the_output_is_said(line: str, code: int) -> None:
+    done = shell(line)
+    assert done.returncode == code and "Traceback" not in done.stderr and "bug" not in done.stderr
+    assert "2>" in line or done.stderr.startswith("error: No space left on device: no file is named; perhaps where")
+
+
 def test_a_closed_stderr_does_not_end_up_in_a_data_file(tmp_path: Path) -> None:
     """Without something in its place, the next opened file would get the number of stderr."""
     code = (

@@ -52,6 +52,12 @@ SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
     help="With --weights: refinement steps per photo.  [default: as mmgen reconstruct]",
 )
 @click.option("--meshes", type=PATH, help="Score the GLBs in this output folder of `mmgen reconstruct`.")
+@click.option(
+    "--expected",
+    type=PATH,
+    help="With --meshes: a CSV file with the columns name, facing (front, back or empty) and bad (yes or empty), by"
+    " somebody who looked at the photos; the curve of confidence counts it.",
+)
 @click.option("--predicted-masks", type=PATH, help="Score the masks of any method in this folder, which mirrors DATA.")
 @click.option("--trivial", type=click.Choice(["template", "billboard"]), help="Score an answer that needs no learning.")
 @click.option("--out", "-o", type=PATH, help="Folder for metrics.json, per_item.jsonl, report.html.  [default: none]")
@@ -73,6 +79,9 @@ def command(out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> i
     where truth is known, camera errors, views from the side and from behind, Chamfer distance (share of the height) and
     volume IoU stand beside them, with the same figures for two trivial answers: the mean template and the photo as a
     cardboard cut-out.
+
+    With --meshes, how many of the bad assets (MaskIoU below 0.75, wrong way round, expected to be bad) and of the good
+    ones have a confidence below each limit.
     """
     if options["shard"].count > 1 and out is None:
         raise click.UsageError("--shard needs --out: the parts are put together there")
@@ -93,6 +102,8 @@ def _source(options: dict[str, Any]) -> tuple[str, str]:
     kind = given[0] if given else "weights"
     if options["refine"] is not None and kind != "weights":
         raise click.UsageError("--refine is for --weights; meshes were refined, or not, when they were made")
+    if options["expected"] is not None and kind != "meshes":
+        raise click.UsageError("--expected is for --meshes: nothing else has a confidence")
     if kind == "weights" and options["size"]:
         raise click.UsageError("--size and --weights exclude each other; networks have their own size")
     return kind, str(options[kind.replace("-", "_")] or BUNDLED)
@@ -103,6 +114,7 @@ def _order(options: dict[str, Any]) -> "EvaluateConfig":
     from mmgen.bundled import required_weights
     from mmgen.core.devices import resolve_device
     from mmgen.core.errors import FatalError
+    from mmgen.evaluation.calibration import read_expected
     from mmgen.evaluation.running import EvaluateConfig
     from mmgen.evaluation.scoring import ScoringPlan
     from mmgen.evaluation.sources import SourceSpec
@@ -119,8 +131,12 @@ def _order(options: dict[str, Any]) -> "EvaluateConfig":
     scoring = ScoringPlan(
         source, options["size"], options["seed"], device, options["published_protocol"], options["inception"]
     )
-    workers = options["workers"] or default_workers(device)
-    return EvaluateConfig(options["data"], options["split"], options["limit"], workers, scoring, options["shard"])
+    workers, expected = options["workers"] or default_workers(device), options["expected"]
+    if expected is not None:
+        read_expected(expected)
+    return EvaluateConfig(
+        options["data"], options["split"], options["limit"], workers, scoring, options["shard"], expected
+    )
 
 
 def _run(order: "EvaluateConfig", out: Path | None, as_json: bool) -> int:
@@ -138,8 +154,22 @@ def _run(order: "EvaluateConfig", out: Path | None, as_json: bool) -> int:
         print_json(evaluation.as_data())
     else:
         table(evaluation)
+        print("\n".join(_curve_lines(evaluation.as_data().get("confidence_curve"))), end="")
     _tell(evaluation, out if is_whole else None)
     return evaluation.exit_code
+
+
+def _curve_lines(curve: dict[str, Any] | None) -> list[str]:
+    if curve is None:
+        return []
+
+    def percent(share: float | None) -> str:
+        return "-" if share is None else f"{share:.1%}"
+
+    lines = [f"Confidence: flagged of {curve['bad']} bad and {curve['good']} good assets"]
+    for point in curve["points"]:
+        lines.append(f"below {point['below']}  {percent(point['bad_flagged']):>6}  {percent(point['good_flagged']):>6}")
+    return [*lines, ""]
 
 
 def _part(out: Path | None, order: "EvaluateConfig", listener: "RunCallbacks") -> "Evaluation":

@@ -80,6 +80,11 @@ class MeshFolder:
             )
         return path
 
+    def confidence_of(self, item: DataSetPhoto) -> float | None:
+        """How sure the run was of the asset of a photo; None where its record does not say."""
+        record = self._record(item)[0]
+        return None if record is None else record.confidence
+
     def _record(self, item: DataSetPhoto) -> tuple[Record | None, PhotoRecord | None]:
         found = self._by_photo.get(os.path.realpath(item.image))
         if found is not None:

@@ -15,6 +15,7 @@ from mmgen.core.errors import ItemError
 from mmgen.core.files import write_alone
 from mmgen.core.listing import display_name
 from mmgen.datasets.reading import DataSetPhoto
+from mmgen.evaluation.calibration import confidence_curve, read_expected
 from mmgen.evaluation.photos import list_items
 from mmgen.evaluation.scoring import TRUE_AZIMUTH, ItemScore, Scorer, ScoringPlan, finite_or_none
 from mmgen.work.callbacks import SILENT, RunCallbacks
@@ -40,6 +41,7 @@ class EvaluateConfig:
         split: part of it; see `list_items`.
         limit: only so many photos, in sorted order.
         workers: processes at most.
+        expected: what somebody who looked at the photos says; see `calibration.read_expected`.
     """
 
     data: Path
@@ -48,6 +50,7 @@ class EvaluateConfig:
     workers: int
     scoring: ScoringPlan
     shard: Shard = field(default_factory=Shard)
+    expected: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,14 @@ class Evaluation:
 
     def as_data(self) -> dict[str, Any]:
         """For JSON."""
-        plan, fatal = self.order.scoring, self.ending.fatal
+        plan, fatal, expected = self.order.scoring, self.ending.fatal, self.order.expected
+        curve = confidence_curve(self.scores, read_expected(expected) if expected else {})
         return {
             "schema": SCHEMA,
             "metrics": dict(self.metrics),
             "n": len(self.scored),
             "n_truth": sum("chamfer" in score.row for score in self.scored),
+            **({} if curve is None else {"confidence_curve": curve}),
             "failed": len(self.failed),
             "errors": dict(sorted(Counter(score.error.code for score in self.failed if score.error).items())),
             "data": display_name(self.order.data),

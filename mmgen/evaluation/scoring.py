@@ -18,7 +18,7 @@ from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.listing import display_name
 from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.photos import Loaded, load, mirrored
-from mmgen.evaluation.sources import Source, SourceSpec, open_source
+from mmgen.evaluation.sources import MeshSource, Source, SourceSpec, open_source
 from mmgen.masks.finding import read_mask
 from mmgen.photos.images import read_image
 from recon import metrics
@@ -122,6 +122,9 @@ class Scorer:
             white = self._stored(photo.image * photo.mask + 1 - photo.mask)
             row = photo_row(image, mask, white, photo.mask)
             row["azimuth_deg"] = float(answer.camera.azimuth_deg[0])
+            confidence = self._source.meshes.confidence_of(photo.item) if isinstance(self._source, MeshSource) else None
+            if confidence is not None:
+                row["confidence"] = confidence
             if photo.truth is not None:
                 row |= truth_row(answer, photo.image, photo.mask, photo.truth, self._source.template, self.plan.seed)
                 row[TRUE_AZIMUTH] = photo.truth.azimuth_deg

@@ -105,7 +105,7 @@ class MeshSource:
     """The assets of a run folder of `mmgen reconstruct`."""
 
     def __init__(self, folder: Path, size: tuple[int, int] | None = None) -> None:
-        self._meshes, self._size = MeshFolder(folder), size
+        self.meshes, self._size = MeshFolder(folder), size
         self.template = named_template(DEFAULT_TEMPLATE)
 
     def load(self, item: DataSetPhoto) -> Loaded:
@@ -117,7 +117,7 @@ class MeshSource:
         found: list[Prediction | ItemError] = []
         for photo in batch:
             try:
-                found.append(self._meshes.answer(photo))
+                found.append(self.meshes.answer(photo))
             except ItemError as error:
                 found.append(error)
         return found

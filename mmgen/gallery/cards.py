@@ -27,6 +27,8 @@ class Card:
         group: `good`, `check` or `failed`.
         photo: Address of the photo's picture, or None.
         poster: Address of the mesh's picture; None where there is no mesh to show.
+        back: Address of its picture from the other side.
+        back_title: What that side is: `Back`, or `Front` of who is seen from behind.
         figures: One line of figures.
         for_script: What the page's script needs: plain JSON.
         unreadable: What is wrong with the item's mesh file; None where it is sound or there is none.
@@ -37,6 +39,8 @@ class Card:
     group: str
     photo: str | None
     poster: str | None
+    back: str | None
+    back_title: str
     figures: str
     for_script: dict[str, Any]
     glb: bytes | None
@@ -78,10 +82,11 @@ def make_card(item: GalleryItem, rank: int) -> Card:
         item = replace(item, error=error.code, message=error.message, hint=error.hint)
     group = _group(item, asset)
     photo = _photo_address(item, asset)
-    view, poster = View(), None
+    view, poster, back = View(), None, None
     if asset is not None:
         view = home_view(asset, has_photo=photo is not None)
-        poster = data_uri("webp", poster_webp(asset, view))
+        other_side = replace(view, azimuth_deg=view.azimuth_deg + 180)
+        poster, back = (data_uri("webp", poster_webp(asset, one)) for one in (view, other_side))
     for_script = {
         "rank": rank,
         "name": item.name,
@@ -94,7 +99,8 @@ def make_card(item: GalleryItem, rank: int) -> Card:
         "details": details(item, asset, glb),
     }
     figures = short_figures(item, asset, glb)
-    return Card(rank, item, group, photo, poster, figures, for_script, glb, unreadable)
+    back_title = "Back" if abs(view.azimuth_deg) <= 90 else "Front"
+    return Card(rank, item, group, photo, poster, back, back_title, figures, for_script, glb, unreadable)
 
 
 def _photo_address(item: GalleryItem, asset: Asset | None) -> str | None:

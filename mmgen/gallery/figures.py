@@ -7,7 +7,6 @@ from mmgen.assets.asset import Asset
 from mmgen.gallery.items import GalleryItem
 
 PROVENANCE_LABELS = {
-    "height_source": "Height",
     "weights_sha256": "Weights",
     "seed": "Seed",
     "refine": "Refinement steps",
@@ -24,7 +23,7 @@ def short_figures(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> 
     if item.ssim is not None:
         parts.append(f"SSIM {item.ssim:.2f}")
     if asset is not None and glb is not None:
-        parts += [_dimensions(asset), _file_size(len(glb))]
+        parts += [f"{asset.height_m:.2f} m high", f"{len(asset.faces):,} triangles", _file_size(len(glb))]
     return " · ".join(parts)
 
 
@@ -46,6 +45,7 @@ def details(item: GalleryItem, asset: Asset | None, glb: bytes | None) -> list[t
     if asset is not None and glb is not None:
         height, width = asset.texture.shape[:2]
         pairs += [
+            ("Height", f"{asset.height_m:.2f} m{_how_known(asset)}"),
             ("Size (w × h × d)", _dimensions(asset)),
             ("Triangles", f"{len(asset.faces):,}"),
             ("Texture", f"{width} × {height} px"),
@@ -85,6 +85,11 @@ def _sources(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(source, dict) and "name" in source:
             pairs.append((label, str(source["name"])))
     return pairs
+
+
+def _how_known(asset: Asset) -> str:
+    source = asset.provenance.get("height_source")
+    return f", {source}" if isinstance(source, str) else ""
 
 
 def _short(value: Any) -> str:

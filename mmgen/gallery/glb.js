@@ -52,7 +52,22 @@ async function readTexture({ gltf, binary }, pbr) {
   return { bitmap, wrapS, wrapT };
 }
 
-/** GLB bytes to {parts, min, max}: what to draw, and the bounds in metres of what is drawn. */
+/** [x, z] of the middle of what stands on the ground: the lowest twentieth. */
+function feetOf({ parts, min, max }) {
+  const [low, high] = [[Infinity, Infinity], [-Infinity, -Infinity]];
+  for (const points of parts.map((part) => part.attributes[0].data)) {
+    for (let at = 0; at < points.length; at += 3) {
+      if (points[at + 1] > min[1] + 0.05 * (max[1] - min[1])) continue;
+      [points[at], points[at + 2]].forEach((value, axis) => {
+        low[axis] = Math.min(low[axis], value);
+        high[axis] = Math.max(high[axis], value);
+      });
+    }
+  }
+  return low.map((value, axis) => (value + high[axis]) / 2);
+}
+
+/** GLB bytes to {parts, min, max, feet}: what to draw, its bounds in metres, and where it stands. */
 async function readModel(bytes) {
   const file = splitGlb(bytes);
   const meshes = (file.gltf.nodes || []).flatMap((node) => file.gltf.meshes?.[node.mesh] || []);
@@ -74,5 +89,6 @@ async function readModel(bytes) {
     model.parts.push({ attributes, indices, texture, factor: pbr.baseColorFactor, open: paint.doubleSided });
   }
   if (!model.min.every((low, axis) => low <= model.max[axis])) throw new Error("holds no mesh");
+  model.feet = feetOf(model);
   return model;
 }

@@ -9,19 +9,23 @@ from mmgen.assets.asset import Asset
 from mmgen.core.pictures import image_bytes
 from mmgen.photos.images import read_image
 from mmgen.previews import View, render_cutout
+from mmgen.previews.views import FLOOR
 
-POSTER_SIZE = (528, 330)
-"""Height and width, pixels."""
+POSTER_SIZE = (528, 264)
+"""Height and width, pixels; the shape of a person's crop."""
 
-PHOTO_HEIGHT = 528
 HIGHEST_DEG = 60.0
-ROOM = 0.2
-"""Beside, above and below a person, as shares of their crop."""
-WORTH_CROPPING = 0.5
-"""Photos of which a person takes a smaller part than this are shown in part."""
+SHOWN_OF_CROP = 0.95
+"""Of a person's crop, each way: so the person is as large in the photo as the mesh in its picture."""
+
+BEYOND = FLOOR
+"""Colour of what a crop reaches beyond its photo."""
+
+LARGEST_BOX = 4
+"""Times the photo, each way, that a box may have."""
 
 Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in a photo, pixels."""
+"""Left, top, right, bottom in a photo, pixels; it may reach beyond."""
 
 
 def home_view(asset: Asset, has_photo: bool) -> View:
@@ -50,7 +54,7 @@ def poster_webp(asset: Asset, view: View) -> bytes:
 
 
 def person_box(asset: Asset) -> Box | None:
-    """The part of the photo to show beside a mesh: its person with some room, where the photo is much larger than that.
+    """The part of the photo to show beside a mesh: its person, as large as the mesh is drawn.
 
     The file may say anything; what is no box counts as none.
     """
@@ -58,18 +62,18 @@ def person_box(asset: Asset) -> Box | None:
     try:
         left, top, width, height = (float(crop[name]) for name in ("left", "top", "width", "height"))  # type: ignore[index]
         photo_height, photo_width = (int(side) for side in size)  # type: ignore[union-attr]
-        room_x, room_y = ROOM * width, ROOM * height
+        rim_x, rim_y = ((1 - SHOWN_OF_CROP) / 2 * side for side in (width, height))
         box = (
-            max(math.floor(left - room_x), 0),
-            max(math.floor(top - room_y), 0),
-            min(math.ceil(left + width + room_x), photo_width),
-            min(math.ceil(top + height + room_y), photo_height),
+            math.floor(left + rim_x),
+            math.floor(top + rim_y),
+            math.ceil(left + width - rim_x),
+            math.ceil(top + height - rim_y),
         )
     except (TypeError, KeyError, ValueError, OverflowError):
         return None
-    area = (box[2] - box[0]) * (box[3] - box[1])
-    is_part = box[2] > box[0] and box[3] > box[1] and area < WORTH_CROPPING * photo_width * photo_height
-    return box if is_part else None
+    shows_some = 0 <= box[2] and box[0] < photo_width and 0 <= box[3] and box[1] < photo_height
+    is_sane = 0 < box[2] - box[0] <= LARGEST_BOX * photo_width and 0 < box[3] - box[1] <= LARGEST_BOX * photo_height
+    return box if shows_some and is_sane else None
 
 
 def photo_jpeg(path: Path, box: Box | None = None) -> bytes:
@@ -80,6 +84,8 @@ def photo_jpeg(path: Path, box: Box | None = None) -> bytes:
     """
     image = Image.fromarray(read_image(path).rgb)
     if box is not None and box[0] < image.width and box[1] < image.height:
-        image = image.crop((*box[:2], min(box[2], image.width), min(box[3], image.height)))
-    image.thumbnail((4 * PHOTO_HEIGHT, PHOTO_HEIGHT), Image.Resampling.LANCZOS)
+        window = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), BEYOND)
+        window.paste(image, (-box[0], -box[1]))
+        image = window
+    image.thumbnail((4 * POSTER_SIZE[0], POSTER_SIZE[0]), Image.Resampling.LANCZOS)
     return image_bytes(image, "JPEG", quality=86)

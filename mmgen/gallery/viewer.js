@@ -180,7 +180,8 @@ class Painter {
     gl.uniform2f(this.uniform("pan"), (view.panX * height) / width, view.panY);
     gl.uniform1f(this.uniform("distance"), distance);
     const flat = rotation.map((value, slot) => value * [1.5 * half[0], 1, 1.5 * half[2]][slot % 3]);
-    if (distance * se > -half[1]) this.drawPart(this.floor, 2, flat, [0, half[1], 0]);
+    const [right, ahead] = [0, 2].map((axis, slot) => (centre[axis] - model.feet[slot]) / (1.5 * half[axis]));
+    if (distance * se > -half[1]) this.drawPart(this.floor, 2, flat, [right, half[1], ahead]);
     const look = view.look ?? Number(view.lit);
     for (const part of model.parts) {
       this.drawPart(part, look === 4 ? 0 : look, rotation, centre, model.bones);

@@ -25,6 +25,9 @@ SUPERSAMPLE = 2
 
 SHADOW_REACH = 1.5
 SHADOW_DEPTH = 0.34
+FEET = 0.05
+"""The lowest part of the height, in whose middle the shadow is."""
+
 WALL, FLOOR, HORIZON = (248, 247, 244), (233, 230, 223), 0.62
 """The backdrop: colours at the top and at the bottom, and how far down the wall keeps its colour."""
 
@@ -115,7 +118,10 @@ def _averaged(image: torch.Tensor) -> torch.Tensor:
 
 def _shadow(asset: Asset, camera: Camera, height: int, width: int) -> NDArray[np.float32]:
     """[height, width] darkness of a soft ellipse under the feet: each pixel's ray meets the floor."""
-    half = (asset.vertices.max(axis=0) - asset.vertices.min(axis=0)) / 2
+    low, high = asset.vertices.min(axis=0), asset.vertices.max(axis=0)
+    half = (high - low) / 2
+    feet = asset.vertices[asset.vertices[:, 1] <= low[1] + FEET * (high - low)[1]]
+    x_feet, _, z_feet = (feet.min(axis=0) + feet.max(axis=0) - low - high) / 2
     rigid = world_to_camera(camera)[0].numpy()
     rotation, centre = rigid[:3, :3], -rigid[:3, :3].T @ rigid[:3, 3]
     x = (2 * np.arange(width) + 1 - width) / height / FOCAL
@@ -123,7 +129,8 @@ def _shadow(asset: Asset, camera: Camera, height: int, width: int) -> NDArray[np
     ray = np.stack(np.broadcast_arrays(x[None, :], y[:, None], -1.0), axis=-1) @ rotation
     down = np.minimum(ray[..., 1], -1e-6)
     place = centre + ray * ((-half[1] - centre[1]) / down)[..., None]
-    fade = 1 - (place[..., 0] / (SHADOW_REACH * half[0])) ** 2 - (place[..., 2] / (SHADOW_REACH * half[2])) ** 2
+    across, along = (place[..., 0] - x_feet) / half[0], (place[..., 2] - z_feet) / half[2]
+    fade = 1 - (across**2 + along**2) / SHADOW_REACH**2
     fade = np.where((ray[..., 1] < 0) & (centre[1] > -half[1]), np.maximum(fade, 0), 0)
     return np.asarray(SHADOW_DEPTH * fade**2, dtype=np.float32)
 

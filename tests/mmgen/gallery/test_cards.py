@@ -1,5 +1,6 @@
 """What a card shows: from where, which part of the photo, and what somebody decided."""
 
+import base64
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from mmgen.assets.glb import glb_bytes
 from mmgen.cli import cli
 from mmgen.core.files import sha256_file
 from mmgen.gallery import build_gallery, collect_items
+from mmgen.gallery.cards import make_card
 from mmgen.gallery.pictures import home_view, person_box, photo_jpeg, poster_webp
 from mmgen.previews import View
 from mmgen.work.records import Record, Review
@@ -63,15 +65,25 @@ def test_posters_look_as_the_photo_does_or_at_the_front(meshes: Path) -> None:
         assert home_view(replace(painted_asset(), provenance={"camera": camera}), has_photo=True) == View()
 
 
-def test_of_a_large_photo_the_person_is_shown(tmp_path: Path) -> None:
+def test_cards_show_the_other_side_too(meshes: Path) -> None:
+    made = {card.name: card for card in map(make_card, collect_items(meshes), range(3))}
+    assert [made[name].back_title for name in ("back", "front")] == ["Front", "Back"]
+    address = made["back"].back
+    assert address is not None and made["bad"].back is None
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB"))
+    assert count_colour(picture, RED) > 1000 > count_colour(picture, BLUE)
+
+
+def test_of_a_photo_the_person_is_shown(tmp_path: Path) -> None:
     Image.new("RGB", (800, 400), BLUE).save(tmp_path / "a.png")
     crop = {"left": 500.0, "top": 100.0, "width": 100.0, "height": 200.0}
     asset = replace(painted_asset(), provenance={"crop_px": crop, "photo_size_px": [400, 800]})
-    assert person_box(asset) == (480, 60, 620, 340)
-    assert Image.open(io.BytesIO(photo_jpeg(tmp_path / "a.png", (480, 60, 620, 340)))).size == (140, 280)
+    assert person_box(asset) == (502, 105, 598, 295)
+    beyond = np.asarray(Image.open(io.BytesIO(photo_jpeg(tmp_path / "a.png", (-40, 205, 55, 395)))))
+    assert beyond.shape == (190, 95, 3) and count_colour(beyond, BLUE) == pytest.approx(55 * 190, rel=0.02)
     for odd in ({}, {"crop_px": crop}, {"crop_px": 3, "photo_size_px": [400, 800]}):
         assert person_box(replace(asset, provenance=odd)) is None
-    for size, left in (([310, 160], 30.0), ([400, 800], 1e300), ([400, 800], float("nan")), ([0, 0], 0.0)):
+    for size, left in (([400, 800], 900.0), ([400, 800], 1e300), ([400, 800], float("nan")), ([0, 0], 0.0)):
         stated = {"crop_px": crop | {"left": left}, "photo_size_px": size}
         assert person_box(replace(asset, provenance=stated)) is None, stated
 

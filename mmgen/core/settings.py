@@ -59,7 +59,7 @@ def checked_value(kind: Any, value: Any, key: str) -> Any:
         SettingError: it is something else.
     """
     if is_dataclass(kind) and isinstance(kind, type):
-        return build(kind, value, key)
+        return value if type(value) is kind else build(kind, value, key)
     if get_origin(kind) is tuple and isinstance(value, list | tuple):
         return _checked_tuple(kind, value, key)
     if kind is float and type(value) is int:

@@ -1,17 +1,39 @@
 """TOML files as plain tables: one file over the one it extends, single values changed from outside."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from mmgen.core.errors import FatalError
 from mmgen.core.files import read_regular
 from mmgen.core.limits import MANIFEST_BYTES
 from mmgen.core.listing import display_name
+from mmgen.core.settings import SettingError
 
 EXTENDS = "extends"
 DEEPEST = 5
+Manifest = TypeVar("Manifest")
+
+
+def read_checked(
+    path: Path, changes: Iterable[str], check: Callable[[Mapping[str, Any]], Manifest], whole: tuple[str, ...] = ()
+) -> Manifest:
+    """Read a manifest.
+
+    Args:
+        changes, whole: see `read_tables`.
+        check: what the tables say, as dataclasses; raises `SettingError`.
+
+    Raises:
+        FatalError: as `read_tables`; `manifest_invalid` for what `check` refuses.
+    """
+    tables = read_tables(path, changes, whole)
+    try:
+        return check(tables)
+    except SettingError as error:
+        what = f"{display_name(path)}: {error}"
+        raise FatalError("manifest_invalid", what, "Correct the manifest or the --set option.") from error
 
 
 def read_tables(path: Path, changes: Iterable[str] = (), whole: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mmgen.core.errors import FatalError
-from mmgen.core.listing import display_name
 from mmgen.core.settings import SettingError, build, checked_value
-from mmgen.core.tables import read_tables
+from mmgen.core.tables import read_checked
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 """Of arms and protocols: they become folders."""
@@ -94,13 +92,7 @@ def read_comparison(path: Path, changes: tuple[str, ...] = ()) -> ComparisonMani
     Raises:
         FatalError: `manifest_missing`, `manifest_syntax`, `manifest_invalid`, `setting_syntax`.
     """
-    tables = read_tables(path, changes)
-    try:
-        return _comparison(tables)
-    except SettingError as error:
-        raise FatalError(
-            "manifest_invalid", f"{display_name(path)}: {error}", "Correct the manifest or the --set option."
-        ) from error
+    return read_checked(path, changes, _comparison)
 
 
 def _comparison(tables: Mapping[str, Any]) -> ComparisonManifest:

@@ -1,14 +1,12 @@
 """Re-id manifests: what a training run is, as one TOML file, checked key by key when it is read."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
-from mmgen.core.errors import FatalError
-from mmgen.core.listing import display_name
-from mmgen.core.settings import SettingError, build
-from mmgen.core.tables import read_tables
+from mmgen.core.settings import build
+from mmgen.core.tables import read_checked
 from reid.config import AveragingConfig, LearnConfig, LossConfig, OptimiserConfig, Precision
 from reid.data.augmentation import Augmentation
 from reid.data.labels import VirtualLabels
@@ -180,9 +178,6 @@ class ReidManifest:
         return tables
 
 
-_WHOLE = ("length",)
-
-
 def read_reid_manifest(path: Path, changes: Iterable[str] = ()) -> ReidManifest:
     """Read and check a manifest.
 
@@ -193,30 +188,4 @@ def read_reid_manifest(path: Path, changes: Iterable[str] = ()) -> ReidManifest:
     Raises:
         FatalError: `manifest_missing`, `manifest_syntax`, `manifest_invalid`, `setting_syntax`.
     """
-    return reid_manifest_from_tables(read_tables(path, changes, _WHOLE), display_name(path))
-
-
-def reid_manifest_from_tables(tables: Mapping[str, Any], name: str) -> ReidManifest:
-    """Check parsed tables.
-
-    Raises:
-        FatalError: `manifest_invalid`.
-    """
-    try:
-        return build(ReidManifest, tables, "")
-    except SettingError as error:
-        raise FatalError("manifest_invalid", f"{name}: {error}", "Correct the manifest or the --set option.") from error
-
-
-def known_reid_keys() -> list[str]:
-    """Every key that a manifest may hold, dotted, for documentation and tests."""
-
-    def keys(kind: Any, prefix: str) -> Iterator[str]:
-        hints = get_type_hints(kind)
-        for item in fields(kind):
-            yield prefix + item.name
-            if is_dataclass(hints[item.name]):
-                yield from keys(hints[item.name], f"{prefix}{item.name}.")
-
-    sections = {item.name for item in fields(ReidManifest)} - {"about", "precision"}
-    return sorted(set(keys(ReidManifest, "")) - sections)
+    return read_checked(path, changes, lambda tables: build(ReidManifest, tables, ""), whole=("length",))

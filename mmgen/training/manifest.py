@@ -5,14 +5,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mmgen.core.errors import FatalError
-from mmgen.core.listing import display_name
 from mmgen.core.settings import SettingError, build, checked_value
-from mmgen.core.tables import read_tables
-from recon.encoders import CAMERA_RANGES, ENCODER_PRESETS, GROUPS, CameraRanges, EncoderConfig
+from mmgen.core.tables import read_checked
+from recon.encoders import CAMERA_RANGES, ENCODER_PRESETS, GROUPS, EncoderConfig
 from recon.losses import LOSS_PRESETS, LossWeights
-from recon.prototype import PrototypeConfig
-from recon.training.config import Averaging, Interval, OptimiserConfig, PrototypeLoop, SoftMask, StepConfig
+from recon.training.config import Averaging, Interval, OptimiserConfig, PrototypeLoop, StepConfig
 
 Augmentation = Literal["none", "flip", "shift", "pad_crop", "zoom_crop"]
 Fit = Literal["stretch", "pad"]
@@ -173,58 +170,38 @@ class PretrainedSection:
             raise ValueError(f"groups knows {', '.join(GROUPS)}, not {', '.join(unknown)}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """A training run."""
 
-    encoder: EncoderConfig
-    losses: LossWeights
-    length: Length
     about: str = ""
     data: DataSection = field(default_factory=DataSection)
     truth: TruthSection = field(default_factory=TruthSection)
     template: TemplateSection = field(default_factory=TemplateSection)
     pretrained: PretrainedSection = field(default_factory=PretrainedSection)
+    encoder: EncoderConfig
+    loss: LossWeights
     step: StepConfig = field(default_factory=StepConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     prototype: PrototypeLoop = field(default_factory=PrototypeLoop)
     averaging: Averaging = field(default_factory=Averaging)
+    length: Length
     log: LogSection = field(default_factory=LogSection)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "step", replace(self.step, losses=self.losses))
-        if self.losses.identity and not (self.data.pairs or self.truth.photos):
+        object.__setattr__(self, "step", replace(self.step, losses=self.loss))
+        if self.loss.identity and not (self.data.pairs or self.truth.photos):
             raise ValueError(
                 "loss.identity needs data.pairs = true: a batch must hold several photos of a person; or truth.photos"
             )
 
     def to_tables(self) -> dict[str, Any]:
         """Every setting, defaults included, as `read_manifest` would read it again."""
-        step = {name: value for name, value in asdict(self.step).items() if name != "losses"}
-        sections = {name: asdict(getattr(self, name)) for name in _SECTIONS}
-        tables = {
-            "about": self.about,
-            **{name: sections[name] for name in ("data", "truth", "template", "pretrained")},
-            "encoder": {"preset": "small", **self.encoder.to_dict()},
-            "loss": {"preset": "small", **asdict(self.losses)},
-            "step": step,
-            **{name: sections[name] for name in ("optimiser", "prototype", "averaging", "length", "log")},
-        }
+        tables = asdict(self)
+        del tables["step"]["losses"]
+        tables["encoder"] = {"preset": "small", **self.encoder.to_dict()}
+        tables["loss"] = {"preset": "small", **tables["loss"]}
         return _without_zero_alternatives(tables)
-
-
-_SECTIONS: dict[str, type] = {
-    "data": DataSection,
-    "truth": TruthSection,
-    "template": TemplateSection,
-    "pretrained": PretrainedSection,
-    "optimiser": OptimiserConfig,
-    "prototype": PrototypeLoop,
-    "averaging": Averaging,
-    "length": Length,
-    "log": LogSection,
-}
-_SPECIAL = ("about", "encoder", "loss", "step")
 
 
 def read_manifest(path: Path, changes: Iterable[str] = ()) -> Manifest:
@@ -237,67 +214,40 @@ def read_manifest(path: Path, changes: Iterable[str] = ()) -> Manifest:
     Raises:
         FatalError: `manifest_missing`, `manifest_syntax`, `manifest_invalid` (naming file, key and what is expected).
     """
-    tables = read_tables(path, changes, whole=_ALTERNATIVES)
-    return manifest_from_tables(tables, display_name(path))
+    return read_checked(path, changes, _manifest, whole=_ALTERNATIVES)
 
 
-def manifest_from_tables(tables: Mapping[str, Any], name: str) -> Manifest:
-    """Check parsed tables.
-
-    Raises:
-        FatalError: `manifest_invalid`.
-    """
-    try:
-        _refuse_unknown(tables)
-        sections: dict[str, Any] = {
-            section: build(kind, tables.get(section, {}), section)
-            for section, kind in _SECTIONS.items()
-            if section in tables or section != "length"
-        }
-        if "length" not in sections:
-            raise SettingError("length", "is missing; give for instance [length] steps = 2000")
-        return _assembled(tables, sections)
-    except SettingError as error:
-        raise FatalError("manifest_invalid", f"{name}: {error}", "Correct the manifest or the --set option.") from error
-
-
-def _assembled(tables: Mapping[str, Any], sections: dict[str, Any]) -> Manifest:
-    about = checked_value(str, tables.get("about", ""), "about")
-    encoder = _encoder(tables.get("encoder", {}))
-    losses = _losses(tables.get("loss", {}))
+def _manifest(tables: Mapping[str, Any]) -> Manifest:
+    known = sorted(item.name for item in fields(Manifest))
+    for name in tables:
+        if name not in known:
+            raise SettingError(name, f"is no section; there are {', '.join(known)}")
+    if "length" not in tables:
+        raise SettingError("length", "is missing; give for instance [length] steps = 2000")
     step = build(StepConfig, tables.get("step", {}), "step", without=("losses",))
-    try:
-        return Manifest(encoder=encoder, losses=losses, about=about, step=step, **sections)
-    except ValueError as error:
-        raise SettingError("loss.identity", str(error).partition(" ")[2]) from error
+    expanded = {"encoder": _encoder(tables.get("encoder", {})), "loss": _loss(tables.get("loss", {})), "step": step}
+    return build(Manifest, {**tables, **expanded}, "")
 
 
-def _encoder(table: Any) -> EncoderConfig:
+def _encoder(table: Any) -> dict[str, Any]:
     table = dict(checked_value(dict, table, "encoder"))
     preset = _choice(table.pop("preset", "small"), ENCODER_PRESETS, "encoder.preset")
     data = _choice(table.pop("data", "people"), CAMERA_RANGES, "encoder.data")
     start = asdict(ENCODER_PRESETS[preset](data))
     ranges = {**start["ranges"], **checked_value(dict, table.pop("ranges", {}), "encoder.ranges")}
-    return build(EncoderConfig, {**start, **table, "ranges": ranges}, "encoder")
+    return {**start, **table, "ranges": ranges}
 
 
-def _losses(table: Any) -> LossWeights:
+def _loss(table: Any) -> dict[str, Any]:
     table = dict(checked_value(dict, table, "loss"))
     preset = _choice(table.pop("preset", "small"), LOSS_PRESETS, "loss.preset")
-    return build(LossWeights, {**asdict(LOSS_PRESETS[preset]), **table}, "loss")
+    return {**asdict(LOSS_PRESETS[preset]), **table}
 
 
 def _choice(value: Any, options: Mapping[str, Any], key: str) -> str:
     if value not in options:
         raise SettingError(key, f"is {value!r}; expected one of {', '.join(options)}")
     return str(value)
-
-
-def _refuse_unknown(tables: Mapping[str, Any]) -> None:
-    known = (*_SPECIAL, *_SECTIONS)
-    for section in tables:
-        if section not in known:
-            raise SettingError(section, f"is no section; there are {', '.join(sorted(known))}")
 
 
 _ALTERNATIVES = ("length", "every", "validation", "pictures", "checkpoint")
@@ -310,20 +260,3 @@ def _without_zero_alternatives(value: Any, name: str = "") -> Any:
         kept = {key: item for key, item in value.items() if item or name not in _ALTERNATIVES}
         return {key: _without_zero_alternatives(item, key) for key, item in kept.items()}
     return value
-
-
-_INNER: dict[str, type] = {
-    "encoder.ranges": CameraRanges,
-    "step.soft_mask": SoftMask,
-    "prototype.move": PrototypeConfig,
-}
-
-
-def known_keys() -> list[str]:
-    """Every key that a manifest may hold, dotted, for documentation and tests."""
-    names = [f"{section}.{item.name}" for section, kind in _SECTIONS.items() for item in fields(kind)]
-    names += [f"encoder.{item.name}" for item in fields(EncoderConfig)]
-    names += [f"loss.{item.name}" for item in fields(LossWeights)]
-    names += [f"step.{item.name}" for item in fields(StepConfig) if item.name != "losses"]
-    names += [f"{table}.{item.name}" for table, kind in _INNER.items() for item in fields(kind)]
-    return sorted(["about", "encoder.preset", "encoder.data", "loss.preset", *names])

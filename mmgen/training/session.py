@@ -313,7 +313,7 @@ def _learner(order: TrainOrder, template: Template) -> Learner:
             template,
             manifest.optimiser,
             seed=order.seed,
-            with_critic=manifest.losses.adversarial > 0,
+            with_critic=manifest.loss.adversarial > 0,
             offset_smoothing=manifest.step.offset_smoothing,
             device=device,
             prepare=prepare,

@@ -98,14 +98,6 @@ def joint_transforms(
     return torch.cat(done, dim=1)
 
 
-def posed_joints(
-    skin: Skin, joints: Float[Tensor, "B J 3"], rotations: Float[Tensor, "B J 3 3"]
-) -> Float[Tensor, "B J 3"]:
-    """Where the joints go; arguments as of `joint_transforms`."""
-    maps = joint_transforms(skin, joints, rotations)
-    return (maps[..., :3] @ joints[..., None] + maps[..., 3:])[..., 0]
-
-
 def skinned(
     vertices: Float[Tensor, "B V 3"],
     skin: Skin,
@@ -152,26 +144,6 @@ class _Blend(torch.autograd.Function):
         to_vertices = torch.stack([(mixed[:, column] * grad).sum(dim=1) for column in range(3)], dim=1)
         outer = torch.cat([*(grad * vertices[:, row : row + 1] for row in range(3)), grad], dim=1)
         return to_vertices, outer @ shares.T, None
-
-
-def rotation_from_6d(code: Float[Tensor, "*N 6"]) -> Float[Tensor, "*N 3 3"]:
-    """Rotations from their first two columns, made orthogonal (Zhou et al., "On the Continuity of Rotation
-    Representations in Neural Networks", 2019): smooth, and every rotation has a code."""
-    first = nn.functional.normalize(code[..., :3], dim=-1)
-    second = code[..., 3:] - (first * code[..., 3:]).sum(dim=-1, keepdim=True) * first
-    second = nn.functional.normalize(second, dim=-1)
-    return torch.stack((first, second, torch.linalg.cross(first, second)), dim=-1)
-
-
-def rotation_to_6d(rotation: Float[Tensor, "*N 3 3"]) -> Float[Tensor, "*N 6"]:
-    """The first two columns, one after the other."""
-    return rotation[..., :2].transpose(-1, -2).flatten(-2)
-
-
-def mirrored_rotations(rotations: Float[Tensor, "*N J 3 3"], partners: Sequence[int]) -> Float[Tensor, "*N J 3 3"]:
-    """Rotations of the mirror image in the plane x = 0; `partners` are the joints' mirror partners."""
-    sign = rotations.new_tensor([-1.0, 1.0, 1.0])
-    return rotations[..., list(partners), :, :] * sign[:, None] * sign
 
 
 def joint_partners(names: Sequence[str]) -> list[int]:

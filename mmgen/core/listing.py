@@ -110,7 +110,7 @@ def _meant(escape: str) -> str:
     return {"n": "\n", "r": "\r", "t": "\t"}.get(escape[1], "\\")
 
 
-def list_images(inputs: Sequence[Path], recursive: bool = True) -> list[ImageFile]:
+def list_images(inputs: Sequence[Path]) -> list[ImageFile]:
     """Find the photos that `inputs` stand for.
 
     Folders give every file with an image suffix (any case) except hidden ones, masks beside their photos, and folders
@@ -122,7 +122,6 @@ def list_images(inputs: Sequence[Path], recursive: bool = True) -> list[ImageFil
 
     Args:
         inputs: files, folders and list files.
-        recursive: look into subfolders.
 
     Returns:
         Each file once, sorted by its relative path, then by its path.
@@ -132,7 +131,7 @@ def list_images(inputs: Sequence[Path], recursive: bool = True) -> list[ImageFil
     """
     found: dict[str, ImageFile] = {}
     for given in inputs:
-        for item in _expand(Path(given), recursive):
+        for item in _expand(Path(given)):
             found.setdefault(os.path.abspath(item.path), item)
     if not found:
         names = ", ".join(display_name(path) for path in inputs) or "no input"
@@ -144,18 +143,18 @@ def list_images(inputs: Sequence[Path], recursive: bool = True) -> list[ImageFil
     return sorted(found.values())
 
 
-def _expand(given: Path, recursive: bool) -> Iterator[ImageFile]:
+def _expand(given: Path) -> Iterator[ImageFile]:
     if given.name.startswith("@"):
         yield from _read_list(given.with_name(given.name[1:]))
     elif given.is_dir():
-        yield from _walk(given, recursive)
+        yield from _walk(given)
     elif given.suffix.lower() in _LIST_SUFFIXES:
         yield from _read_list(given)
     else:
         yield ImageFile(PurePath(given.name), given)
 
 
-def _walk(root: Path, recursive: bool) -> Iterator[ImageFile]:
+def _walk(root: Path) -> Iterator[ImageFile]:
     pending, visited = [root], set()
     while pending:
         folder = pending.pop()
@@ -170,8 +169,7 @@ def _walk(root: Path, recursive: bool) -> Iterator[ImageFile]:
         visited.add((status.st_dev, status.st_ino))
         names = [entry.name for entry in entries if not entry.name.startswith(".")]
         folders = {entry.name for entry in entries if _is_folder(entry)}
-        if recursive:
-            pending.extend(folder / name for name in names if name in folders and name.lower() not in _SKIPPED_FOLDERS)
+        pending.extend(folder / name for name in names if name in folders and name.lower() not in _SKIPPED_FOLDERS)
         files = [name for name in names if name not in folders]
         for name in photos_among([name for name in files if _OVERVIEWS.get(name) not in files]):
             yield ImageFile((folder / name).relative_to(root), folder / name)

@@ -62,28 +62,6 @@ class Index:
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
-    def splits(self) -> dict[str, int]:
-        """Images per split, sorted by name."""
-        names = sorted({row.split for row in self.rows})
-        return {name: sum(row.split == name for row in self.rows) for name in names}
-
-    def of_split(self, split: str) -> "Index":
-        """The rows of one split.
-
-        Raises:
-            FatalError: `split_missing`, naming those there are.
-        """
-        rows = tuple(row for row in self.rows if row.split == split)
-        if not rows:
-            there = ", ".join(self.splits) or "none"
-            raise FatalError(
-                "split_missing",
-                f"{display_name(self.root / INDEX_NAME)} has no split {split!r}; it has: {there}",
-                "Choose one of them with --split.",
-            )
-        return Index(self.root, rows)
-
     def image_path(self, row: IndexRow) -> Path:
         """Where the image is."""
         return self.root / row.path

@@ -43,7 +43,7 @@ class _Surface:
     face_uv: NDArray[np.float64] | None
 
 
-def load_template(path: Path, vertex_budget: int = DEFAULT_VERTEX_BUDGET, mirror_axis: int = 0) -> Template:
+def load_template(path: Path, vertex_budget: int = DEFAULT_VERTEX_BUDGET) -> Template:
     """Read a template from a mesh file (+Y up, facing +Z, any unit).
 
     The file's own texture coordinates are kept if it has them for all corners, with u in 0..1, and needs no decimation;
@@ -52,7 +52,6 @@ def load_template(path: Path, vertex_budget: int = DEFAULT_VERTEX_BUDGET, mirror
     Args:
         path: glb, gltf, obj, off, ply or stl; several parts of a scene are put together.
         vertex_budget: Decimate down to this number of vertices where there are more.
-        mirror_axis: Normal of the mirror plane; 0 is left/right.
 
     Returns:
         The template, centred, 1.8 high along y.
@@ -76,7 +75,6 @@ def load_template(path: Path, vertex_budget: int = DEFAULT_VERTEX_BUDGET, mirror
         torch.from_numpy(_normalised(surface.vertices)),
         torch.from_numpy(surface.faces),
         None if surface.face_uv is None else torch.from_numpy(surface.face_uv),
-        mirror_axis,
     )
 
 

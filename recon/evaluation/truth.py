@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from recon.camera import project_matrices, world_to_camera
@@ -35,13 +35,6 @@ class Truth:
     world_to_camera: Float[Tensor, "4 4"]
     intrinsics: Float[Tensor, "3 3"]
     image_size: tuple[int, int]
-
-
-def surface_from_colors(
-    vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], colors: Float[Tensor, "V 3"]
-) -> Surface:
-    """A surface with one colour per vertex, 0..1."""
-    return Surface(vertices, faces, colors[faces])
 
 
 def true_drawing(truth: Truth, size: tuple[int, int]) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "H W"]]:

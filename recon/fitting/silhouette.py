@@ -4,7 +4,7 @@ All functions work on soft or binary masks [B, H, W].
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 _INFLATE_ROWS = 128
@@ -37,13 +37,6 @@ def bounding_box_ndc(mask: Float[Tensor, "B H W"]) -> Float[Tensor, "B 4"]:
         top, bottom = 1 - 2 * rows[0] / height, 1 - 2 * (rows[-1] + 1) / height
         boxes.append(torch.stack((left, bottom, right, top)))
     return torch.stack(boxes).to(mask.dtype)
-
-
-def boundary(inside: Bool[Tensor, "B H W"]) -> Bool[Tensor, "B H W"]:
-    """Pixels of the mask with at least one of four neighbours outside (the image border counts as outside)."""
-    padded = torch.nn.functional.pad(inside, (1, 1, 1, 1), value=False)
-    surrounded = padded[:, :-2, 1:-1] & padded[:, 2:, 1:-1] & padded[:, 1:-1, :-2] & padded[:, 1:-1, 2:]
-    return inside & ~surrounded
 
 
 def outside_distance(mask: Float[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:

@@ -18,12 +18,6 @@ def assemble_halves(
     return torch.cat(((front if back is None else back).flip(2), front), dim=2)
 
 
-def split_halves(texture: Float[Tensor, "B C H2 W"]) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B C H W"]]:
-    """Front and back half of a map, both upright: inverse of `assemble_halves`."""
-    upper, lower = texture.chunk(2, dim=2)
-    return lower, upper.flip(2)
-
-
 def sample_flow(image: Float[Tensor, "B 3 H W"], flow: Float[Tensor, "B 2 h w"]) -> Float[Tensor, "B 3 h w"]:
     """Copy colours along a flow: bilinear, edge colours beyond the border.
 

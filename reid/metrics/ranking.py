@@ -81,17 +81,6 @@ class Scores:
 SUMMARY_NAMES = ("rank1", "rank5", "rank10", "map_plain", "map_trapezoid", "minp")
 
 
-def score_search(query: Floats, gallery: Floats, query_members: Members, gallery_members: Members) -> Scores:
-    """Score a search by cosine distance.
-
-    Args:
-        query: [Q, D] features of length 1.
-        gallery: [G, D] likewise.
-        gallery_members: likewise; distractors have a person of their own that no query has.
-    """
-    return score_distances(cosine_distances(query, gallery), query_members, gallery_members)
-
-
 def cosine_distances(query: Floats, gallery: Floats, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Floats]:
     """Blocks of rows of 1 - query . gallery, together [Q, G]."""
     rows = max(1, chunk_bytes // (4 * max(1, len(gallery))))

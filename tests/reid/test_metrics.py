@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reid.metrics.ranking import Members, cosine_distances, paired_bootstrap, score_distances, score_search
+from reid.metrics.ranking import Members, cosine_distances, paired_bootstrap, score_distances
 from reid.metrics.reranking import Reranking, reranked_distances
 from reid.models.backbones import load_module
 
@@ -76,7 +76,7 @@ def test_equal_to_torchreids_evaluator(seed):
     evaluate_rank = load_module("torchreid.reid.metrics.rank").evaluate_rank
     distances = 1 - query @ gallery.T
     cmc, mean_ap = evaluate_rank(distances, left.person, right.person, left.camera, right.camera, use_cython=False)
-    ours = score_search(query, gallery, left, right).summary()
+    ours = score_distances(cosine_distances(query, gallery), left, right).summary()
     assert [ours["rank1"], ours["rank5"], ours["rank10"]] == pytest.approx(cmc[[0, 4, 9]].tolist(), abs=1e-6)
     assert ours["map_plain"] == pytest.approx(mean_ap, abs=1e-6)
     assert ours["map_trapezoid"] < ours["map_plain"]
@@ -96,7 +96,7 @@ def test_blocks_of_distances_do_not_matter():
     small = list(cosine_distances(query, gallery, chunk_bytes=4 * len(gallery) * 3))
     assert len(small) == 9 and len(list(cosine_distances(query, gallery))) == 1
     blocks = score_distances(iter(small), left, right)
-    assert np.allclose(blocks.plain_ap, score_search(query, gallery, left, right).plain_ap)
+    assert np.allclose(blocks.plain_ap, score_distances(cosine_distances(query, gallery), left, right).plain_ap)
 
 
 def test_bootstrap_pairs_queries_and_widens_with_groups():

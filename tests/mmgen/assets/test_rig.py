@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner
 from pygltflib import GLTF2
 from scipy.spatial.transform import Rotation
+from skeletons import rotation_from_6d
 
 from mmgen.assets.asset import Asset, place_on_ground
 from mmgen.assets.formats import ExportOptions, export_glb
@@ -20,7 +21,7 @@ from mmgen.assets.rig import Rig, rigged
 from mmgen.cli import cli
 from mmgen.core.errors import ItemError
 from mmgen.templates import named_template
-from recon.skinning import rotation_from_6d, skinned
+from recon.skinning import skinned
 
 COMPONENTS = {5126: "<f4", 5121: "u1", 5123: "<u2", 5125: "<u4"}
 WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}

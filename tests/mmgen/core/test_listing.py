@@ -18,15 +18,14 @@ def touch(*paths: Path) -> None:
         path.write_bytes(b"x")
 
 
-def relatives(*inputs: Path, recursive: bool = True) -> list[str]:
-    return [item.relative.as_posix() for item in list_images(inputs, recursive)]
+def relatives(*inputs: Path) -> list[str]:
+    return [item.relative.as_posix() for item in list_images(inputs)]
 
 
 def test_folders_give_images_in_order_and_nothing_else(tmp_path: Path) -> None:
     names = ["b.JPG", "a.png", "sub/c.webp", "sub/deep/d.Tiff", "notes.md", "Thumbs.db", ".hidden.png", ".mmgen/p.png"]
     touch(*(tmp_path / name for name in names))
     assert relatives(tmp_path) == ["a.png", "b.JPG", "sub/c.webp", "sub/deep/d.Tiff"]
-    assert relatives(tmp_path, recursive=False) == ["a.png", "b.JPG"]
     assert list_images([tmp_path])[2] == ImageFile(PurePath("sub/c.webp"), tmp_path / "sub/c.webp")
 
 

@@ -19,7 +19,6 @@ def test_round_trip_sorted_and_stable(tmp_path: Path) -> None:
     path = write_index(tmp_path, [BARE, ROW, GUESSED])
     index = read_index(tmp_path)
     assert index.rows == (GUESSED, ROW, BARE)
-    assert index.splits == {"query": 1, "train": 2}
     before = path.read_bytes()
     write_index(tmp_path, index.rows)
     assert path.read_bytes() == before
@@ -31,16 +30,6 @@ def test_paths_are_below_the_folder(tmp_path: Path) -> None:
     assert index.image_path(ROW) == tmp_path / "query" / "a.jpg"
     assert index.mask_path(ROW) == tmp_path / "masks" / "query" / "a.png"
     assert index.mask_path(BARE) is None
-
-
-def test_splits(tmp_path: Path) -> None:
-    write_index(tmp_path, [ROW, BARE])
-    index = read_index(tmp_path)
-    assert index.of_split("train").rows == (BARE,)
-    assert len(index.of_split("query")) == 1
-    with pytest.raises(FatalError, match="has no split 'test'; it has: query, train") as caught:
-        index.of_split("test")
-    assert caught.value.code == "split_missing"
 
 
 def line(**changes: object) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from skeletons import posed_joints
 
 from mmgen.synth import clothes
 from mmgen.synth.correspondence import Correspondence, PosedTemplate
@@ -16,7 +17,7 @@ from mmgen.synth.parts import ARM_L, CORE, LEG_L, LEG_R, part_distances, solid_p
 from mmgen.synth.pose import NEUTRAL, Pose
 from mmgen.templates import named_template
 from recon.evaluation.solid import VoxelGrid, occupancy, volume_iou
-from recon.skinning import posed_joints, skinned
+from recon.skinning import skinned
 
 STEP_M = 0.02
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from recon.camera import intrinsics_px, world_to_camera
 from recon.evaluation.scores import Scores, score_batch
-from recon.evaluation.truth import Truth, surface_from_colors, true_drawing, with_photo_colours
+from recon.evaluation.surfaces import Surface
+from recon.evaluation.truth import Truth, true_drawing, with_photo_colours
 from recon.render import render
 from recon.structures import Attributes, Camera, Sample, TexturedMesh
 from recon.template import Template, ellipsoid_template
@@ -65,7 +66,7 @@ def true_scene(template: Template, azimuth: float = 30.0) -> tuple[Attributes, S
     grey = torch.full((1, 3, *SIZE), 0.4)
     mask = (drawn.face_index >= 0).float()
     sample = Sample(torch.where(mask[:, None] > 0, drawn.image, grey), mask)
-    surface = surface_from_colors(vertices[0], template.faces, body_colours(template.vertices))
+    surface = Surface(vertices[0], template.faces, body_colours(template.vertices)[template.faces])
     return attributes, sample, truth_of(surface, attributes.camera)
 
 

@@ -1,10 +1,11 @@
 """Joints of bodies whose vertices are known."""
 
 import torch
+from skeletons import posed_joints, rotation_from_6d
 
 from mmgen.templates import named_template
 from recon.fitting.joints import fitted_joints
-from recon.skinning import joint_transforms, posed_joints, rotation_from_6d, skinned
+from recon.skinning import joint_transforms, skinned
 
 
 def test_joints_are_found_again_in_another_pose_place_and_size() -> None:

@@ -6,7 +6,6 @@ from drawn_masks import canvas, ellipse, segment, stick_figure
 from scipy import ndimage
 
 from recon.fitting.silhouette import (
-    boundary,
     bounding_box_ndc,
     inflate,
     outside_distance,
@@ -48,15 +47,6 @@ def test_nothing_has_no_bounding_box():
     masks = torch.stack((rectangle((1, 3), (1, 3)), torch.full((64, 32), 0.5)))
     with pytest.raises(ValueError, match=r"a mask without any pixel above 0\.5 has no bounding box"):
         bounding_box_ndc(masks)
-
-
-def test_boundary_is_the_inner_rim():
-    inside = rectangle((2, 6), (3, 8), 8, 10)[None] > 0.5
-    rim = boundary(inside)[0]
-    assert int(rim.sum()) == 4 * 5 - 2 * 3
-    assert not (rim & ~inside[0]).any()
-    assert torch.equal(boundary(torch.ones(1, 4, 5, dtype=torch.bool))[0, 1:-1, 1:-1], torch.zeros(2, 3, dtype=bool))
-    assert bool(boundary(torch.ones(1, 4, 5, dtype=torch.bool))[0, 0].all()), "the border of the image is outside"
 
 
 @pytest.mark.parametrize("height, width", [(61, 37), (16, 48), (1, 5), (7, 1)])

@@ -9,7 +9,6 @@ from recon.texturing.fields import (
     paint_texture,
     sample_flow,
     sample_flow_published,
-    split_halves,
 )
 
 
@@ -26,8 +25,7 @@ def test_halves_mirror_the_front_unless_there_is_a_back():
     front, back = torch.rand(2, 3, 4, 5), torch.rand(2, 3, 4, 5)
     whole = assemble_halves(front, back)
     torch.testing.assert_close(whole[:, :, 4:], front)
-    torch.testing.assert_close(whole[:, :, 3], back[:, :, 0])
-    assert all(torch.equal(a, b) for a, b in zip(split_halves(whole), (front, back), strict=True))
+    torch.testing.assert_close(whole[:, :, :4].flip(2), back)
     mirrored = assemble_halves(front)
     torch.testing.assert_close(mirrored, mirrored.flip(2))
 

@@ -15,11 +15,6 @@ def test_every_file_beside_the_code_is_declared(package):
     files = [path.relative_to(ROOT / package) for path in (ROOT / package).rglob("*.*") if path.is_file()]
     beside = [path for path in files if path.suffix not in {".py", ".pyc", ".nbi", ".nbc"}]
     assert beside, "there is a py.typed at least"
-    left = [
-        str(path)
-        for path in beside
-        if not any(
-            fnmatch.fnmatch(f"/{path}", f"*/{one[3:]}" if one.startswith("**/") else f"/{one}") for one in patterns
-        )
-    ]
+    anywhere = [f"*/{one.removeprefix('**/')}" if one.startswith("**/") else f"/{one}" for one in patterns]
+    left = [str(path) for path in beside if not any(fnmatch.fnmatch(f"/{path}", one) for one in anywhere)]
     assert not left, "add them to package-data in pyproject.toml"

@@ -1,4 +1,4 @@
-"""Every file beside the code travels in the wheel: a checkout has them all, an installed package only what is declared."""
+"""Every file beside the code travels in the wheel: a checkout has them all, an installation what is declared."""
 
 import fnmatch
 import tomllib

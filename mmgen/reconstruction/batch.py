@@ -14,6 +14,7 @@ from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.conversion import Converter
 from mmgen.reconstruction.job import Job, failure_record
 from mmgen.reconstruction.planning import Plan, Redo, make_plan
+from mmgen.reconstruction.standing import is_ours, is_removable
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, Work, into_chunks, run_chunks
 from mmgen.work.locks import run_lock
@@ -108,6 +109,7 @@ def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
     with run_lock(out, batch.shard):
         records = read_records(out)
         items = [_with_choices(item, records.get(item.name)) for item in batch.items]
+        batch = replace(batch, job=replace(batch.job, replaces_foreign=batch.redo == "all"))
         plan = make_plan(items, records, batch.job, batch.redo)
         ready = batch.worker(batch.job) if plan.todo else None
         people = [item for item in plan.todo if item.photos]
@@ -115,13 +117,14 @@ def run_batch(batch: BatchConfig, listener: RunCallbacks) -> Summary:
             listener.note(f"{sum(len(item.photos) for item in people)} photos of {len(people)} people")
         if plan.done:
             listener.note(f"{len(plan.done)} of {len(plan.done) + len(plan.todo) + len(plan.moves)} are done already")
-        gone = [record for record in records.values() if _has_no_photo(record)]
+        taken = {item.output for item in items}
+        gone = [record for record in records.values() if record.output not in taken and _has_no_photo(record)]
         if gone:
             listener.note(f"{len(gone)} older results stay whose photos are gone or renamed, such as {gone[0].output}")
         listener.stage(batch.label, len(plan.todo) + len(plan.moves))
         run = _Run(batch, listener, records)
         ending = run.work(plan, ready)
-        _compact(out / batch.shard.manifest_name, ending)
+        _compact(out / batch.shard.manifest_name, ending, run.superseded())
     return run.summary(plan, ending, time.monotonic() - started)
 
 
@@ -137,6 +140,7 @@ class _Run:
         self._batch = batch
         self._listener = listener
         self._before = before
+        self._claims = Counter(asset.output for record in before.values() for asset in record.assets)
         self._records: list[Record] = []
 
     def work(self, plan: Plan, ready: Work[InputItem, Record] | None) -> Ending:
@@ -144,8 +148,7 @@ class _Run:
         with MANIFEST.writer(batch.job.out / batch.shard.manifest_name) as writer:
             deliver = partial(self._deliver, writer)
             for old, new in plan.moves:
-                _move(batch.job.out, old, new)
-                deliver(new)
+                deliver(new if self._move(old, new) else old)
             chunks = into_chunks(plan.todo, batch.workers, batch.chunk_items)
             callbacks = Callbacks(deliver, partial(self._lose, deliver), self._listener.stopping)
             if ready is None:
@@ -170,6 +173,17 @@ class _Run:
             left_out=sum(photo.error is not None for record in everything for photo in record.photos),
         )
 
+    def superseded(self) -> set[str]:
+        """Inputs of an earlier run whose photos are gone, such as renamed, and whose places have new results."""
+        places = {asset.output for record in self._records for asset in record.assets}
+        before = self._before.keys() - {record.input for record in self._records}
+        return {
+            name
+            for name in before
+            if places.issuperset(asset.output for asset in self._before[name].assets)
+            and _has_no_photo(self._before[name])
+        }
+
     def _deliver(self, writer: RecordWriter[Record], record: Record) -> None:
         record = with_review_kept(record, self._before.get(record.input))
         try:
@@ -185,13 +199,33 @@ class _Run:
 
     def _drop_old_place(self, record: Record) -> None:
         """Remove the asset of an older run from the other place: `rejected/`, or outside it."""
-        old = self._before.get(record.input)
+        old, out = self._before.get(record.input), self._batch.job.out
         if old is None or not record.assets:
             return
         here = {asset.output for asset in record.assets}
         for asset in old.assets:
-            if asset.output not in here:
-                (self._batch.job.out / str(asset.output)).unlink(missing_ok=True)
+            path = out / str(asset.output)
+            if asset.output in here or not path.exists():
+                continue
+            if is_removable(out, asset) and self._claims[asset.output] == 1:
+                path.unlink(missing_ok=True)
+            else:
+                self._listener.note(f"{asset.output} stays: it is not, or not only, what was made of {record.input}")
+
+    def _move(self, old: Record, new: Record) -> bool:
+        """Whether the assets could go to their new places: nothing of the user's, or of another photo, is there."""
+        out = self._batch.job.out
+        pairs = [(one.output, other.output) for one, other in zip(old.assets, new.assets, strict=True)]
+        pairs = [(before, after) for before, after in pairs if before != after]
+        for before, after in pairs:
+            if self._claims[after] or not is_ours(out / str(after)):
+                self._listener.note(f"{before} stays where it is: another file has the place {after}")
+                return False
+        for before, after in pairs:
+            target = out / str(after)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(out / str(before), target)
+        return True
 
     def _lose(self, deliver: Callable[[Record], None], item: InputItem, error: ItemError) -> None:
         deliver(failure_record(self._batch.job, item, error, None))
@@ -231,17 +265,9 @@ def _count_errors(records: Sequence[Record]) -> tuple[ErrorCount, ...]:
     return tuple(ErrorCount(error, count, hints[error]) for error, count in counts.most_common())
 
 
-def _move(out: Path, old: Record, new: Record) -> None:
-    for before, after in zip(old.assets, new.assets, strict=True):
-        if before.output != after.output:
-            target = out / str(after.output)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(out / str(before.output), target)
-
-
-def _compact(path: Path, ending: Ending) -> None:
+def _compact(path: Path, ending: Ending, superseded: set[str]) -> None:
     try:
-        MANIFEST.compact(path)
+        MANIFEST.compact(path, superseded)
     except OSError:
         if ending.fatal is None:  # on a full disk the uncompacted record is as good
             raise

@@ -24,6 +24,7 @@ from mmgen.reconstruction.job import (
     success_record,
     utc_now,
 )
+from mmgen.reconstruction.standing import refuse_foreign
 from mmgen.work.records import Record
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
@@ -119,6 +120,8 @@ class Converter:
         return stamped(outcome, seconds)
 
     def _write(self, record: Record, files: list[bytes]) -> Record:
+        if not self._job.replaces_foreign:
+            refuse_foreign(self._job.out, [asset.output for asset in record.assets])
         for asset, data in zip(record.assets, files, strict=True):
             write_output(self._job.out / str(asset.output), data)
         return record

@@ -100,6 +100,7 @@ class Job:
         log: File for the tracebacks of unexpected errors.
         weights_sha256: SHA-256 of the weights file, or `none`.
         is_strict: Assets of low confidence go to `rejected/` too.
+        replaces_foreign: Results may replace files that mmgen did not write.
     """
 
     out: Path
@@ -110,6 +111,7 @@ class Job:
     log: Path
     weights_sha256: str = NO_WEIGHTS
     is_strict: bool = False
+    replaces_foreign: bool = False
 
     @property
     def options_sha256(self) -> str:

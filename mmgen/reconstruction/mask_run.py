@@ -22,11 +22,9 @@ from mmgen.reconstruction.batch import WHOLE, BatchConfig
 from mmgen.reconstruction.conversion import guarded
 from mmgen.reconstruction.job import Job, ReconstructorLike, failure_record, rounded_quality, stamped
 from mmgen.reconstruction.planning import Redo
+from mmgen.reconstruction.standing import CORRECTED
 from mmgen.work.locks import STATE_FOLDER
 from mmgen.work.records import Record, Shard, read_records
-
-CORRECTED = "corrected"
-"""Mask source of a file that is not as it was written: somebody made it better."""
 
 CHUNK_ITEMS = 16
 

@@ -17,6 +17,7 @@ from mmgen.core.listing import display_name
 from mmgen.masks import lookup
 from mmgen.photos.inputs import InputItem, UsageError
 from mmgen.reconstruction.job import Job, apply_quality_gate, failure_record, photos_digest, stamped
+from mmgen.reconstruction.standing import may_be_of
 from mmgen.work.records import Record
 
 Redo = Literal["changed", "failed", "all"]
@@ -65,6 +66,7 @@ def make_plan(items: Sequence[InputItem], records: Mapping[str, Record], job: Jo
     todo: list[InputItem] = []
     done: list[Record] = []
     moves: list[tuple[Record, Record]] = []
+    leaving: set[str | None] = set()
     for item in items:
         record = records.get(item.name)
         if redo == "failed" and (record is None or record.status != "failed"):
@@ -72,10 +74,13 @@ def make_plan(items: Sequence[InputItem], records: Mapping[str, Record], job: Jo
         if redo == "all" or record is None or not _is_up_to_date(item, record, job):
             todo.append(item)
             continue
-        new = apply_quality_gate(record, item, job)
+        new, places = apply_quality_gate(record, item, job), {asset.output for asset in record.assets}
         if [asset.output for asset in new.assets] == [asset.output for asset in record.assets]:
             done.append(record)
+        elif leaving & places or not all(may_be_of(record, str(place)) for place in places):
+            todo.append(item)  # its record claims the asset of another photo
         else:
+            leaving |= places
             moves.append((record, stamped(new, record.seconds)))
     return Plan(tuple(todo), tuple(done), tuple(moves))
 

@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,14 +106,17 @@ class RecordFile(Generic[Row]):
         if not _has_bytes(path, text.encode("utf-8")):
             write_text_atomic(path, text)
 
-    def compact(self, path: Path) -> None:
+    def compact(self, path: Path, dropped: Collection[Any] = ()) -> None:
         """Rewrite the file sorted, with the last row of each key only.
+
+        Args:
+            dropped: keys of rows that go.
 
         Raises:
             DamagedLine, OSError: as from `read`.
         """
         with rewriting_lock(path):
-            self.write(path, self.newest(path).values())
+            self.write(path, [row for key, row in self.newest(path).items() if key not in dropped])
 
     def writer(self, path: Path) -> "RecordWriter[Row]":
         """Appends rows; made if missing, a half-written last line is cut away first. Use it in a `with` block."""

@@ -18,7 +18,8 @@ from PIL import Image
 
 import mmgen.samples
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.masks import MaskSource, find_people
+from mmgen.masks.finding import find_people
+from mmgen.masks.structures import MaskSource
 from mmgen.photos.images import Photo
 from mmgen.photos.inputs import InputItem, UsageError, list_inputs
 from mmgen.reconstruction.batch import BatchConfig, run_batch

@@ -1,6 +1,7 @@
 """Export of whole folders: plan, refuse collisions, skip what is up to date, keep going past bad files."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,7 @@ from mmgen.assets.formats import ExportFormat, ExportOptions, export_glb, output
 from mmgen.assets.glb import read_file
 from mmgen.assets.tree import GlbFile
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.core.files import collision_key, sha256_bytes, sha256_file
+from mmgen.core.files import collision_key, sha256_bytes, sha256_or_none
 from mmgen.core.listing import display_name, path_of_name
 from mmgen.core.outputs import write_output
 from mmgen.core.version import __version__
@@ -190,7 +191,10 @@ class Exporter:
 
     def __init__(self, run: ExportRun) -> None:
         self._run = run
-        self._ours = {path_of_name(name) for record in run.table.values() for name in record.outputs}
+        self._ours: dict[str, set[str]] = {}
+        for record in run.table.values():
+            for name, digest in record.outputs.items():
+                self._ours.setdefault(path_of_name(name), set()).add(digest)
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Result]]:
         """Yield (position, result); the files are whole before it is yielded.
@@ -234,16 +238,20 @@ def _failure(job: Job, error: ItemError, digest: str | None, stamp: dict[str, An
     return ExportRecord(job.name, job.kind, "failed", error.code, error.message, error.hint, digest, stamp, {}, job.lod)
 
 
-def _refuse_foreign(out: Path, files: dict[str, bytes], ours: set[str]) -> None:
-    """Files that an export wrote may be replaced; anything else is the user's."""
+def _refuse_foreign(out: Path, files: Mapping[str, bytes], ours: Mapping[str, Collection[str]]) -> None:
+    """Files that an export wrote may be replaced, also cut off; anything else is the user's."""
     for name, content in files.items():
-        path = out / name
-        if name not in ours and path.exists() and sha256_file(path) != sha256_bytes(content):
-            raise ItemError(
-                "output_exists",
-                f"{display_name(path)} exists and is not recorded in {RECORD_NAME} as an export",
-                "Move it away, choose another --out, or replace it with --overwrite.",
-            )
+        path, known = out / name, ours.get(name, ())
+        if not os.path.lexists(path) or sha256_or_none(path) in (*known, sha256_bytes(content)):
+            continue
+        if known and path.stat().st_size < len(content) and content.startswith(read_file(path)):
+            continue
+        cause = f"was changed since {RECORD_NAME} was written" if known else f"is not recorded in {RECORD_NAME}"
+        raise ItemError(
+            "output_exists",
+            f"{display_name(path)} exists and {cause}",
+            "Move it away, choose another --out, or replace it with --overwrite.",
+        )
 
 
 def _refuse_collisions(jobs: Sequence[Job], out: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from mmgen.core.errors import ItemError
 from mmgen.core.files import read_regular, sha256_file, write_bytes_atomic
 from mmgen.core.limits import LINE_BYTES
+from mmgen.reconstruction.standing import refuse_foreign
 from mmgen.review import limits
+from mmgen.review.entries import key_of
 from mmgen.work.locks import STATE_FOLDER
 from mmgen.work.records import Record, record_from_line
 
@@ -55,7 +57,7 @@ def kept(meshes: Path, key: str) -> list[Version]:
     for place in sorted(folder.iterdir()) if folder.is_dir() else []:
         try:
             record = record_from_line(meshes, read_regular(place / RECORD_FILE, LINE_BYTES))
-            assert place.name.isdecimal()
+            assert place.name.isdecimal() and key_of(record.input, None) == key
         except (OSError, ValueError, AssertionError):
             continue
         mask = place / MASK_FILE
@@ -73,7 +75,7 @@ def bring_back(meshes: Path, key: str, number: int, mask_file: Path | None) -> R
         mask_file: where the asset's corrected mask stands; removed where the version had none.
 
     Raises:
-        ItemError: `version_missing`.
+        ItemError: `version_missing`; `output_exists` where a file of the user's has its place.
     """
     version = next((one for one in kept(meshes, key) if one.number == number), None)
     files = [] if version is None else [version.folder / f"{index}.glb" for index in range(len(version.record.assets))]
@@ -82,6 +84,7 @@ def bring_back(meshes: Path, key: str, number: int, mask_file: Path | None) -> R
     for path, asset in zip(files, version.record.assets, strict=True):
         if sha256_file(path) != asset.output_sha256:
             raise ItemError("version_missing", f"version {number} is damaged", "Choose another one.")
+    refuse_foreign(meshes, [asset.output for asset in version.record.assets])
     for path, asset in zip(files, version.record.assets, strict=True):
         write_bytes_atomic(meshes / str(asset.output), path.read_bytes())
     if mask_file is not None:

@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 STEPS = {
     "reconstruct": 1, "masks": 1, "gallery": 1, "swap": 1, "review": 1, "evaluate": 1,
-    "export": 3, "prepare": 2, "synth": 5, "augment": 7, "reid": 7, "train": 25,
+    "export": 3, "prepare": 2, "synth": 3, "augment": 5, "reid": 7, "train": 25,
 }  # fmt: skip
 """Every how manieth change is tried; all are where a run takes a moment."""
 

@@ -1,6 +1,7 @@
 """`mmgen export`: mirrored trees, what is skipped, what is refused, what one bad file costs."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,26 @@ def test_files_of_the_user_are_kept_unless_told_otherwise(meshes):
     assert not Path("exports/a.obj").exists()
     assert run("--format", "obj", "--overwrite").exit_code == 0
     assert Path("exports/a.mtl").read_text() != "mine"
+
+
+@pytest.mark.parametrize("claimed", ["before the change", "by a record from elsewhere"])
+def test_an_export_that_somebody_worked_on_in_is_kept(meshes, claimed):
+    assert run("--format", "obj").exit_code == 0
+    if claimed != "before the change":
+        record = Path("exports", RECORD)
+        record.write_text(record.read_text().replace('"sub/b.c.mtl"', '"a.png"'))
+    Path("exports/a.obj").write_text("worked on in another program")
+    result = run("--format", "obj", "--height", "1.5")
+    assert result.exit_code == 3
+    assert "exports/a.obj exists and was changed since export.jsonl was written" in result.stderr
+    assert Path("exports/a.obj").read_text() == "worked on in another program"
+
+
+def test_a_pipe_in_the_place_of_an_export_is_not_waited_for(meshes):
+    Path("exports").mkdir()
+    os.mkfifo("exports/a.obj")
+    result = run("--format", "obj")
+    assert result.exit_code == 3 and "exports/a.obj exists and is not recorded" in result.stderr
 
 
 def test_a_lost_or_cut_record_costs_nothing(meshes):

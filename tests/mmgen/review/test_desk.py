@@ -18,6 +18,7 @@ from PIL import Image
 from mmgen.core.errors import ItemError
 from mmgen.review.app import make_app
 from mmgen.review.desk import Conflict, Desk
+from mmgen.review.versions import kept
 from mmgen.work.records import Choices, read_records
 
 
@@ -101,6 +102,20 @@ def test_a_drawn_mask_stands_where_the_next_run_looks_and_an_old_version_comes_b
     assert len(filled.details(back)["versions"]) == 2
     filled.workshop.submit(filled.photos, ("a.png",), "a.png")
     assert settled(filled)[0].record.output_sha256 == first.record.output_sha256
+
+
+def test_an_older_version_replaces_nothing_of_the_users(filled):
+    first, _ = settled(filled)
+    filled.correct(first.key, first.version, Choices(refine_steps=3), "refinement")
+    after = settled(filled)[0]
+    [old] = filled.details(after)["versions"]
+    (filled.meshes / "a.glb").write_bytes(b"glTF of another program")
+    with pytest.raises(ItemError, match="glb exists, and mmgen did not write it"):
+        filled.bring_back(after.key, after.version, old["number"])
+    assert (filled.meshes / "a.glb").read_bytes() == b"glTF of another program"
+    [line] = filled.meshes.glob(".mmgen/versions/*/0001/record.jsonl")
+    line.write_text(line.read_text().replace('"input": "a.png"', '"input": "b.png"'))
+    assert [one.number for one in kept(filled.meshes, first.key)] != [1]
 
 
 def test_a_job_that_is_stopped_leaves_the_desk_at_work(desk):

@@ -70,6 +70,7 @@ class RefineConfig:
     slide: float = 0.1
 
 
+@torch.enable_grad()  # callers often predict under no_grad
 def refine_shape(
     attributes: Attributes,
     sample: Sample,

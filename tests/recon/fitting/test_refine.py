@@ -116,6 +116,12 @@ def test_a_perfect_answer_is_kept(template, smoother):
     assert torch.equal(refine_shape(answer, sample, template, CONFIG, smoother).offsets, offsets)
 
 
+def test_callers_may_have_switched_gradients_off(scene, template, smoother):
+    with torch.no_grad():
+        moved = refine_shape(*scene, template, replace(CONFIG, steps=2), smoother)
+    assert not torch.equal(moved.offsets, scene[0].offsets) and not moved.offsets.requires_grad
+
+
 def test_no_steps_change_nothing(scene, template):
     assert refine_shape(*scene, template, replace(CONFIG, steps=0)) is scene[0]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmgen.assets.asset import Asset
 from mmgen.assets.glb import read_glb
 from mmgen.core.files import write_alone
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from mmgen.gallery import build_gallery, collect_items
 from mmgen.photos.images import read_image
 from mmgen.photos.inputs import list_inputs

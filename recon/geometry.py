@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from recon.records import TensorRecord
+from recon.structures import TensorRecord
 
 
 @dataclass(frozen=True)

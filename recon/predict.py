@@ -12,16 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.camera import in_camera_frame
+from recon.camera import Facing, in_camera_frame, turned_round
 from recon.encoders import AttributeEncoder
-from recon.facing import Facing, turned_round
 from recon.fitting.descent import SurfaceSmoother
 from recon.fitting.refine import RefineConfig, refine_shape
 from recon.metrics import mask_iou, ssim
-from recon.records import TensorRecord
 from recon.render import render
 from recon.render.scene import minified
-from recon.structures import Attributes, Camera, Sample, TexturedMesh
+from recon.structures import Attributes, Camera, Sample, TensorRecord, TexturedMesh
 from recon.texturing.bake import BakedTexture
 from recon.texturing.blend import TextureBlender, textures_in_light
 from recon.texturing.layout import TexelLayout

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from recon.records import TensorRecord
+from recon.structures import TensorRecord
 
 MOST_WEIGHTS = 4
 """Joints that may move one vertex, as many as a glTF file holds per attribute set."""

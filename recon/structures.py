@@ -1,4 +1,4 @@
-"""Conventions and the frozen records that travel between modules.
+"""Conventions, and the frozen records of tensors that travel between modules: copied, cut and joined as batches.
 
 **World frame.** Right-handed, +x right, +y up, +z towards the camera at azimuth 0. People stand along +y and face +z.
 Lengths are in template units (a person is about 1.8 high) inside `recon`; files are in metres.
@@ -22,19 +22,75 @@ Shape letters: B batch, V vertices, F faces, E edges, H height, W width, C chann
 Source of the conventions: 3D Magic Mirror (arXiv 2204.13096) and its renderer, DIB-R.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from recon.records import Batched
-
 DEFAULT_FOCAL = 2.5
 """1 / tan(half the vertical field of view): about 43.6 degrees of view."""
 
 OffsetFrame = Literal["camera", "world"]
+
+Record = TypeVar("Record", bound="TensorRecord")
+Rows = TypeVar("Rows", bound="Batched")
+
+
+class TensorRecord:
+    """A dataclass with tensors, or with records of them; fields of other kinds stay as they are."""
+
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        for field in fields(self):  # type: ignore[arg-type]
+            if isinstance(value := getattr(self, field.name), Tensor | TensorRecord):
+                yield field.name, value
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Every tensor, in the order of the fields."""
+        for _, part in self._parts():
+            yield from part.tensors() if isinstance(part, TensorRecord) else (part,)
+
+    def mapped(self: Record, change: Callable[[Tensor], Tensor]) -> Record:
+        """The record with every tensor changed."""
+        changed = {
+            name: part.mapped(change) if isinstance(part, TensorRecord) else change(part)
+            for name, part in self._parts()
+        }
+        return replace(self, **changed)  # type: ignore[type-var]
+
+    def to(self: Record, device: torch.device | str) -> Record:
+        """Copy to a device."""
+        ahead = torch.device(device).type == "cuda"
+        return self.mapped(lambda values: values.to(device, non_blocking=ahead))
+
+
+class Batched(TensorRecord):
+    """A record whose tensors all have one row per photo."""
+
+    def take(self: Rows, rows: slice | Tensor) -> Rows:
+        """Some of the rows."""
+        return self.mapped(lambda values: values[rows])
+
+    def at(self: Rows, index: int) -> Rows:
+        """One row as a batch of one."""
+        return self.take(slice(index, index + 1))
+
+    def separated(self: Rows) -> list[Rows]:
+        """Batches of one."""
+        return [self.at(index) for index in range(len(next(self.tensors())))]
+
+    @classmethod
+    def joined(cls: type[Rows], batches: Sequence[Rows]) -> Rows:
+        """One batch out of several that have the same parts; what is no tensor is taken from the first."""
+        together = {
+            name: type(part).joined([getattr(batch, name) for batch in batches])
+            if isinstance(part, Batched)
+            else torch.cat([getattr(batch, name) for batch in batches])
+            for name, part in batches[0]._parts()
+        }
+        return replace(batches[0], **together)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)

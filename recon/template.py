@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from recon.geometry import MeshTopology, build_topology, mirror_partners, signed_volume, subdivide
-from recon.records import TensorRecord
 from recon.skinning import Skin
+from recon.structures import TensorRecord
 
 PERSON_HALF_EXTENTS = (0.45, 0.90, 0.225)
 """Semi-axes of the published people template (x, y, z)."""

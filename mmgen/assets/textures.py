@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmgen.core.errors import ItemError
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 
 TextureCodec = Literal["png", "jpeg", "webp"]
 MIME_TYPES: dict[TextureCodec, str] = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}

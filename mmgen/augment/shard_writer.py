@@ -32,7 +32,7 @@ from mmgen.augment.store import Store, StoreReader
 from mmgen.augment.tar import TarBuilder
 from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_file
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from mmgen.models.weights import Weights, load_weights
 from mmgen.photos.images import read_image
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mmgen.core.errors import ItemError
 from mmgen.core.files import write_bytes_atomic
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from mmgen.core.places import check_relative, place_below
 from mmgen.photos.images import read_image
 

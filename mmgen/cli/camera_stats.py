@@ -118,7 +118,7 @@ def _reconstructor(weights: Path | None, masks: str, device: str) -> Any:
 
 def _finish(rows: "list[CameraRow]", figures: "Mapping[str, Any]", out: Path, source: Path, as_json: bool) -> None:
     from mmgen.core.files import write_alone
-    from mmgen.core.pictures import image_bytes
+    from mmgen.core.outputs import image_bytes
     from mmgen.previews.histograms import Histogram, histogram_sheet
     from mmgen.reconstruction.camera_stats import warnings_of
 

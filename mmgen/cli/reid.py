@@ -217,7 +217,7 @@ def _plan_comparison(order: "ComparisonOrder", as_json: bool) -> int:
 
 def _compare(order: "ComparisonOrder", as_json: bool) -> int:
     from mmgen.reid_runs.comparison import run_comparison, runs_of
-    from mmgen.reid_runs.comparison_result import write_result
+    from mmgen.reid_runs.comparison_table import write_result
     from mmgen.work.locks import run_lock
     from mmgen.work.records import Shard
 

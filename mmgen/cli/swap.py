@@ -96,7 +96,7 @@ def _write(wearers: "list[Wearer]", out: Path, writes_glbs: bool, reporter: "Rep
     from mmgen.assets.glb import glb_bytes
     from mmgen.assets.swap import dressed
     from mmgen.core.files import write_alone
-    from mmgen.core.pictures import image_bytes
+    from mmgen.core.outputs import image_bytes
     from mmgen.previews.sheet import FRONT_AND_BACK_DEG, exchange_grid
 
     written = []

@@ -9,7 +9,7 @@ from typing import Any
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import display_name
 from mmgen.evaluation.scoring import ItemScore
-from recon.facing import faces
+from recon.camera import faces
 
 LIMITS = tuple(step / 10 for step in range(1, 10))
 POOR_IOU = 0.75

@@ -15,7 +15,7 @@ from torch.nn import functional
 from mmgen.core.errors import ItemError
 from mmgen.core.files import write_alone
 from mmgen.core.listing import display_name
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from mmgen.datasets.reading import DataSetPhoto
 from mmgen.evaluation.figures import shown, table_of
 from mmgen.evaluation.photos import Loaded

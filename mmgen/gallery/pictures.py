@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from mmgen.assets.asset import Asset
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from mmgen.photos.images import read_image
 from mmgen.previews import View, render_cutout
 from mmgen.previews.views import FLOOR

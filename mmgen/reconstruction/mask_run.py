@@ -12,8 +12,7 @@ import numpy as np
 from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_bytes, sha256_file
 from mmgen.core.listing import display_name
-from mmgen.core.outputs import write_output
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes, write_output
 from mmgen.masks.finding import find_people
 from mmgen.masks.structures import MaskSource
 from mmgen.photos.images import read_image

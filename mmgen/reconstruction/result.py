@@ -17,7 +17,7 @@ from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared
 from mmgen.templates import named_template
 from mmgen.work.records import Facing, PhotoRecord
-from recon.facing import faces
+from recon.camera import faces
 from recon.predict import PhotoFit
 from recon.structures import Camera, TexturedMesh
 

@@ -1,13 +1,17 @@
 """The comparison's result: means, spreads and gains, as data and in the layout of the paper's Table 5."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmgen.reid_runs.comparison import HOME, ComparisonOrder, ScoredRun
+from mmgen.core.files import write_text_atomic
+from mmgen.reid_runs.comparison import HOME, ComparisonOrder, ScoredRun, scored_runs
 from reid.metrics.ranking import Interval, paired_bootstrap
+
+DATA_NAME, TABLE_NAME = "compare.json", "compare.txt"
 
 SCHEMA = "mmgen.reid.compare/1"
 FIGURES = ("rank1", "map_plain", "map_trapezoid", "minp")
@@ -160,3 +164,19 @@ def fairness(tested: dict[str, Any], other: dict[str, Any]) -> str:
 
 def _ends(interval: dict[str, Any]) -> str:
     return f"{100 * interval['low']:+.2f} to {100 * interval['high']:+.2f}"
+
+
+def write_result(order: ComparisonOrder) -> tuple[dict[str, Any], list[str]]:
+    """Write data and table of all finished runs.
+
+    Returns:
+        Both of them.
+
+    Raises:
+        FatalError: `scores_unreadable`.
+    """
+    data = comparison_data(order, scored_runs(order))
+    lines = table_lines(data)
+    write_text_atomic(order.out / DATA_NAME, json.dumps(data, indent=1) + "\n")
+    write_text_atomic(order.out / TABLE_NAME, "\n".join(lines) + "\n")
+    return data, lines

@@ -16,7 +16,7 @@ from mmgen.assets.glb import asset_from_container, read_file
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import write_bytes_atomic
 from mmgen.core.listing import MASK_FOLDER, list_images
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from mmgen.gallery.figures import details
 from mmgen.gallery.pictures import home_view
 from mmgen.masks.finding import find_mask

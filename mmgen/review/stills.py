@@ -12,7 +12,7 @@ from mmgen.assets.asset import Asset
 from mmgen.assets.glb import read_glb
 from mmgen.core.errors import ItemError
 from mmgen.core.files import sha256_file, write_bytes_atomic
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from mmgen.core.version import __version__
 from mmgen.gallery.pictures import home_view, person_box, photo_jpeg
 from mmgen.photos.images import read_image

@@ -20,7 +20,7 @@ from PIL import Image
 from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import replacing, write_text_atomic
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from mmgen.synth.archive import Member, npz_bytes, pack_array
 from mmgen.synth.avatar import avatars_digest
 from mmgen.synth.avatar_body import RiggedBody

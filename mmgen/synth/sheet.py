@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mmgen.core.files import write_bytes_atomic
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from mmgen.synth.dataset import read_picture
 from mmgen.synth.layout import CrowdPlan, entries, image_paths
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from mmgen.bundled import required_weights
 from mmgen.core.errors import ItemError
 from mmgen.core.files import write_bytes_atomic
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from mmgen.masks.structures import MaskSource
 from mmgen.photos.inputs import InputItem, list_inputs
 from mmgen.reconstruction.confidence import Evidence, confidence_of

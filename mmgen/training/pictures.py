@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from mmgen.core.files import write_bytes_atomic
-from mmgen.core.pictures import image_bytes
+from mmgen.core.outputs import image_bytes
 from recon.encoders import AttributeEncoder
 from recon.encoders.model import over_white
 from recon.render import render

@@ -1,4 +1,4 @@
-"""What the CPU kernels share: the compiler settings and the pixel range of every face's box.
+"""What the CPU kernels share: compiler settings, the pixel range of every face's box, and threads (safe after fork).
 
 numba's cache watches the file of a kernel, not the files of its helpers: after a change here, also save the files that
 import this one, or clear `__pycache__`.
@@ -8,16 +8,28 @@ import logging
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, no_type_check
+from typing import Any, TypeVar, no_type_check
 
 import numpy as np
+import torch
 from llvmlite import ir
 from numba import config, njit, types
 from numba.extending import intrinsic
+from torch.utils.data import get_worker_info
 
 log = logging.getLogger(__name__)
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+_CHUNKS_PER_THREAD = 4
+"""Images differ in cost; a few chunks per thread even that out."""
+
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+"""Keyed by (process id, threads): a pool inherited over fork has no living threads and would hang."""
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -117,3 +129,31 @@ def face_ranges(corners, margin, width, height, ranges):
         ranges[r + np.uint64(1)] = (j1 if j1 < width else np.int32(width)) if finite else none
         ranges[r + np.uint64(2)] = i0
         ranges[r + np.uint64(3)] = (i1 if i1 < height else np.int32(height)) if finite else none
+
+
+def thread_count() -> int:
+    """Threads to use: torch's setting, and one inside a DataLoader worker."""
+    return 1 if get_worker_info() is not None else torch.get_num_threads()
+
+
+def in_chunks(task: Callable[[int, int], T], count: int) -> list[T]:
+    """Call `task(first, last)` on consecutive ranges that cover `count` items; results in order."""
+    threads = min(thread_count(), count)
+    if threads <= 1:
+        return [task(0, count)] if count else []
+    chunks = min(count, _CHUNKS_PER_THREAD * threads)
+    edges = [count * k // chunks for k in range(chunks + 1)]
+    return list(_pool(threads).map(task, edges[:-1], edges[1:]))
+
+
+def for_each(task: Callable[[S], T], chunks: Sequence[S]) -> list[T]:
+    """Call `task` on every chunk; results in order."""
+    threads = min(thread_count(), len(chunks))
+    return [task(chunk) for chunk in chunks] if threads <= 1 else list(_pool(threads).map(task, chunks))
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    key = (os.getpid(), threads)
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="mmgen-render")
+    return _pools[key]

@@ -18,9 +18,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from recon.render import numba_hard, numba_soft, numba_surface
-from recon.render.numba_common import padded_centres
+from recon.render.numba_common import for_each, in_chunks, padded_centres
 from recon.render.reference import EDGE_EPS
-from recon.render.workers import for_each, in_chunks
 
 
 class Hard(Function):

@@ -19,10 +19,9 @@ from recon.losses import (
 )
 from recon.mixing import identity_pairs, random_azimuths_deg, random_mix, seen_as
 from recon.prototype import gathered_more
-from recon.records import Batched
 from recon.render import RenderSettings, render
 from recon.render.scene import Rendering
-from recon.structures import Attributes, Camera, Sample, TexturedMesh
+from recon.structures import Attributes, Batched, Camera, Sample, TexturedMesh
 from recon.template import Template
 from recon.training.config import OptimiserConfig, StepConfig
 from recon.training.learner import Learner

@@ -31,9 +31,9 @@ FLOORS = {
         ("encoders",),
         ("texturing",),
         ("prototype", "render"),
-        ("camera", "facing", "losses", "template"),
-        ("geometry", "skinning", "structures"),
-        ("averaging", "metrics", "records", "segmentation", "torchvision_shim"),
+        ("camera", "losses", "template"),
+        ("geometry", "skinning"),
+        ("averaging", "metrics", "segmentation", "structures", "torchvision_shim"),
     ),
 }
 """Packages and loose modules from the roof down. Imports go downwards only, so there is no circle of packages."""

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from recon.camera import (
     camera_centre_world,
+    faces,
     intrinsics_px,
     project,
     project_camera,
     project_matrices,
     transform_points,
+    turned_round,
     world_to_camera,
 )
 from recon.structures import Camera
@@ -214,3 +216,24 @@ def test_frontal_cameras_look_straight_and_share_no_memory():
     assert camera.distance.tolist() == [2.0] * 3
     camera.azimuth_deg[0] = 7.0
     assert camera.elevation_deg.tolist() == [0.0] * 3 and camera.offset.abs().sum() == 0
+
+
+def cameras(*azimuths: float) -> Camera:
+    return replace(Camera.frontal(len(azimuths)), azimuth_deg=torch.tensor(azimuths))
+
+
+def test_who_faces_elsewhere_is_mirrored_in_depth() -> None:
+    camera, wrong = turned_round(cameras(10.0, 170.0, -160.0, 30.0, 30.0), ["front", "front", "front", "back", None])
+    assert camera.azimuth_deg.tolist() == [10.0, 10.0, -20.0, 150.0, 30.0]
+    assert wrong == [1, 2, 3]
+
+
+def test_sideways_people_are_mirrored_left_to_right() -> None:
+    camera, wrong = turned_round(cameras(80.0, 80.0), ["left", "right"])
+    assert camera.azimuth_deg.tolist() == [80.0, -80.0] and wrong == [1]
+
+
+@pytest.mark.parametrize(("azimuth", "facing"), [(-89.0, "front"), (350.0, "front"), (180.0, "back")])
+def test_azimuths_have_a_facing(azimuth: float, facing: str) -> None:
+    other = {"front": "back", "back": "front"}[facing]
+    assert faces(azimuth, facing) and not faces(azimuth, other)

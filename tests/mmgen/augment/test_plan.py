@@ -11,13 +11,13 @@ from scipy import ndimage
 from training_data import write_people
 
 from mmgen.augment.accounting import PUBLISHED, account, account_before, accounting_of
-from mmgen.augment.backgrounds import without_person
 from mmgen.augment.compositing import finish, sharpened, with_shadow
+from mmgen.augment.drawing import view_consistency
+from mmgen.augment.encoding import without_person
 from mmgen.augment.garments import WAIST, garment_map
 from mmgen.augment.mixing import MARGIN, mixed
 from mmgen.augment.options import AugmentOptions, MixOptions, RenderOptions
 from mmgen.augment.plan import Outfit, Plan, ResolvedPlan, choose_hardest_half, fixed_pairs
-from mmgen.augment.quality import view_consistency
 from mmgen.augment.sources import Source, find_sources
 from mmgen.augment.tar import TarBuilder, read_tar
 from mmgen.core.errors import FatalError

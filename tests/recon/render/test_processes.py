@@ -14,7 +14,7 @@ import torch
 from render_samples import body, values_and_gradients
 from torch.utils.data import DataLoader, Dataset
 
-from recon.render import numba_common, numba_cpu, workers
+from recon.render import numba_common, numba_cpu
 
 FAST = ("numba", torch.float32)
 ROOT = Path(__file__).parents[3]
@@ -53,23 +53,23 @@ def test_data_loader_workers_draw_the_same_bits_after_use_in_the_parent(start):
 
 
 def test_one_thread_inside_a_worker_and_as_many_as_torch_outside(monkeypatch):
-    assert workers.thread_count() == torch.get_num_threads()
-    monkeypatch.setattr(workers, "get_worker_info", lambda: object())
-    assert workers.thread_count() == 1
+    assert numba_common.thread_count() == torch.get_num_threads()
+    monkeypatch.setattr(numba_common, "get_worker_info", lambda: object())
+    assert numba_common.thread_count() == 1
 
 
 def test_chunks_cover_everything_in_order(monkeypatch):
-    monkeypatch.setattr(workers, "thread_count", lambda: 3)
+    monkeypatch.setattr(numba_common, "thread_count", lambda: 3)
     for count in (0, 1, 2, 5, 100):
-        pieces = workers.in_chunks(lambda first, last: list(range(first, last)), count)
+        pieces = numba_common.in_chunks(lambda first, last: list(range(first, last)), count)
         assert [item for piece in pieces for item in piece] == list(range(count))
 
 
 def test_a_pool_belongs_to_its_process(monkeypatch):
-    mine = workers._pool(2)
-    assert workers._pool(2) is mine
+    mine = numba_common._pool(2)
+    assert numba_common._pool(2) is mine
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    assert workers._pool(2) is not mine
+    assert numba_common._pool(2) is not mine
 
 
 def test_compilation_is_announced_once_and_only_without_compiled_code(caplog, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from rigged_files import write_glb
 from scipy.spatial.transform import Rotation
 
-from mmgen.mask_training.rigged import draw_rigged
+from mmgen.mask_training.bank import draw_rigged
 from mmgen.synth.rigged_file import read_rigged
 
 TALL = np.float32([[-0.2, 0, 0], [0.2, 0, 0], [0.2, 1.75, 0], [-0.2, 1.75, 0]])

@@ -29,9 +29,7 @@ class DemoResult:
     Attributes:
         summary: summary of the reconstruction.
         meshes: folder of the GLBs.
-        contact_sheet: PNG.
         turntable: GIF of the first mesh.
-        gallery: HTML page.
     """
 
     summary: Summary
@@ -46,7 +44,6 @@ def run_demo(out: Path, workers: int, listener: RunCallbacks) -> DemoResult:
 
     Args:
         out: folder to write to; what is there and still right is kept.
-        workers: processes.
         listener: told about every photo, and in words what comes next.
 
     Raises:

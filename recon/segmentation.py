@@ -278,7 +278,6 @@ def mask_loss(
     """Cross entropy per pixel plus 1 - soft IoU per photo that has a person, mean over the photos.
 
     Args:
-        logits: answers.
         masks: soft truth, 0..1.
         weights: weight of each photo, 0 where the truth is unknown.
     """

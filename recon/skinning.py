@@ -84,7 +84,6 @@ def joint_transforms(
     """The affine map [turn | shift] of every joint from rest to pose, world frame: x' = turn @ x + shift.
 
     Args:
-        skin: the skeleton.
         joints: places at rest, of each body its own.
         rotations: of each joint against its parent; the first one's against the world, about its own place.
     """
@@ -108,7 +107,6 @@ def skinned(
 
     Args:
         vertices: at rest, world frame.
-        skin: skeleton and weights.
         joints: places at rest, of each body its own.
         rotations: rotation of each joint against its parent.
     """

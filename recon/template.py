@@ -27,7 +27,6 @@ class Template(TensorRecord):
     Attributes:
         vertices: [V, 3] world frame, template units.
         face_uv: [F, 3, 2] texture coordinates per face corner (structures.py "Texture").
-        topology: faces, edges, neighbours.
         mirror_axis: normal of the mirror plane: 0 for people (left/right), 2 as published (front/back).
         partners: [V] mirror partner of each vertex in that plane.
         skin: the skeleton that moves the vertices; one joint where the mesh has none.
@@ -121,7 +120,6 @@ def template_from_arrays(
     """A template from any closed mesh, already in template units and facing +z.
 
     Args:
-        vertices: positions.
         faces: vertex indices; turned to face outward if they all face inward.
         face_uv: the mesh's own texture coordinates; None makes spherical ones about the centre of the bounding box.
         mirror_axis: normal of the mirror plane.

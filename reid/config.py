@@ -75,7 +75,6 @@ class OptimiserConfig:
         kind: "sgd" with Nesterov momentum 0.9, or "adam".
         learning_rate: learning rate of embedding, neck and classifier.
         backbone_factor: the backbone's rate as a share of it.
-        weight_decay: on everything.
         schedule: the rate over the run.
     """
 
@@ -114,8 +113,6 @@ class LearnConfig:
     """What a step needs to know.
 
     Attributes:
-        loss: losses.
-        optimiser: optimiser.
         averaging: average of the weights.
         virtual_labels: see `reid.data.labels.make_labels`.
         precision: of the convolutions; "auto" is bfloat16 on GPUs that have it, float16 on others, float32 on CPUs.

@@ -52,7 +52,6 @@ class PrepareConfig:
         limit: only so many images, in sorted order.
         upscale: enlarge images and masks by this whole factor.
         upscaler: weights of a super-resolution network that enlarges the images; None: Lanczos.
-        workers: processes.
         pattern: regular expression for file names, see `reid.data.layouts.find_layout`; for `market`.
     """
 

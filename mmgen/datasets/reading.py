@@ -30,7 +30,6 @@ class DataSetPhoto:
     Attributes:
         name: path relative to the data set folder, with forward slashes.
         mask: file, or None: beside the photo or in its alpha channel, if anywhere.
-        truth: file, or None.
         split: `train`, `val`, `test`, `query` or `gallery`; None where the data set has no parts.
         identity: label, or None where unknown.
         camera: number from 1, or None where unknown.

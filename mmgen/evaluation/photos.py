@@ -102,7 +102,6 @@ def load(item: DataSetPhoto, size: tuple[int, int] | None = None) -> Loaded:
     """Read photo, mask and truth; the whole photo is scored.
 
     Args:
-        item: which photo.
         size: (height, width) of scoring; None is the photo's own, down to 256 pixels along its longest side.
 
     Raises:

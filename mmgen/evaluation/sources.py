@@ -62,7 +62,6 @@ def open_source(spec: SourceSpec, device: str, size: tuple[int, int] | None = No
     """Get a source ready.
 
     Args:
-        spec: which one.
         device: device of the networks.
         size: (height, width) of scoring; None leaves it to the photo. Networks have their own.
 

@@ -18,7 +18,6 @@ class GalleryItem:
     """One input of a run, or one GLB without a record.
 
     Attributes:
-        name: Shown and searched.
         status: `ok`, `rejected` or `failed`; `ok` for a GLB without a record.
         glb: Where the mesh is, or None where there is none.
         photo: Where the input photo is, or None where it is not known, gone, or another one now.

@@ -73,8 +73,6 @@ def labelled_people(
     """Photos of a folder with `photos/`, `labels/` (classes, 0 is background) and `split.csv`.
 
     Args:
-        folder: data.
-        split: whose photos.
         teacher: masks of photos without labels, by name; without it only labelled photos are read.
         facings: CSV with `name`, `azimuth_deg` and `presence` (0..1), as a pose network says.
     """
@@ -219,7 +217,6 @@ def draw_rigged(
     """[height', width', 4] RGBA of a person, cut to their box; `height'` is about `height`.
 
     Args:
-        person: who.
         pose: as for `RiggedPerson.posed`.
         azimuth_deg: azimuth of the camera; 0 sees the front, 90 the person's left side.
         elevation_deg: elevation of the camera; positive looks down.

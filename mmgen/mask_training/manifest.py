@@ -14,7 +14,6 @@ class PersonManifest:
     """A training without its data.
 
     Attributes:
-        about: one line.
         stages: one after the other.
         seed: random seed of scenes, poses and first weights.
         views: drawn of every avatar.

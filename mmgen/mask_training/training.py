@@ -29,7 +29,6 @@ class Stage:
     """A part of the training.
 
     Attributes:
-        steps: batches.
         height, width: of the scenes.
         batch: scenes per step.
         trunk_rate, rate: highest learning rates of the trunk and of all else; a cosine to a fiftieth over the stage.
@@ -100,7 +99,6 @@ def train(sources: Sources, stages: Sequence[Stage], run: Run, trunk: Path | Non
     Args:
         sources: what scenes are made of.
         stages: one after the other.
-        run: where to.
         trunk: an EfficientNet-lite0 state to begin with; None begins from nothing.
     """
     torch.manual_seed(run.seed)

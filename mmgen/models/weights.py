@@ -110,7 +110,6 @@ def load_weights(path: Path, device: str = "cpu", any_numbers: bool = False) -> 
     """Read a weights file and build its networks.
 
     Args:
-        path: the file.
         device: where the networks go.
         any_numbers: also those that are not finite, for whoever only describes the file.
 

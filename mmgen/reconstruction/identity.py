@@ -56,7 +56,6 @@ class PreparedPerson:
     """The photos of one person, read and cut out.
 
     Attributes:
-        item: who.
         photos: those that can be used, at least one.
         left_out: records of the others.
         person: as of a photo that shows one person.
@@ -150,7 +149,6 @@ def finish_person(
     """The asset of a fused body, measured against every photo.
 
     Args:
-        person: its photos.
         bodies: the body under the camera and in the light of each photo.
         shape: which photo says the pose, and how much each counts.
         origin: what all results of a run have in common.

@@ -153,8 +153,6 @@ def job_of(
     """What the items of a run with these options have in common.
 
     Args:
-        options: how to reconstruct.
-        out: the output folder.
         min_iou: assets whose MaskIoU is below go to `rejected/`.
         log_name: of the file for unexpected errors, below the folder for states of `out`.
         strict: so do assets of low confidence.

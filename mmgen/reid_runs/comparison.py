@@ -31,7 +31,6 @@ class ComparisonOrder:
     Attributes:
         manifest: arms, protocols, seeds, updates.
         folder: folder of the manifest; arms' manifests are relative to it.
-        data: data set folder.
         shards: of every protocol's name to its folder of virtual people; "" for all others.
         cross: further data sets that trained networks are tested on, by name.
         out: folder of the comparison.
@@ -125,7 +124,6 @@ def run_comparison(order: ComparisonOrder, listener: RunCallbacks = SILENT) -> b
     """Train and score what is not done yet.
 
     Args:
-        order: what to compare.
         listener: told one stage and one line per run.
 
     Returns:

@@ -20,7 +20,6 @@ class Arm:
     Attributes:
         name: key of its table.
         manifest: training manifest, relative to the comparison's.
-        label: in the table.
         virtual: train on virtual people as well.
         changes: `section.key=value` each.
         equal: to the tested arm: "updates", or "real photos" (it ends when it has seen as many real photos).

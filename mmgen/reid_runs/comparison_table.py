@@ -20,11 +20,7 @@ TITLES = {"rank1": "rank-1", "map_plain": "mAP (plain)", "map_trapezoid": "mAP (
 
 
 def comparison_data(order: ComparisonOrder, scored: Iterable[ScoredRun]) -> dict[str, Any]:
-    """Everything in the table, as plain values for JSON.
-
-    Args:
-        order: what was compared.
-    """
+    """Everything in the table, as plain values for JSON."""
     found = list(scored)
     plan = order.manifest
     searches = (HOME, *order.cross)

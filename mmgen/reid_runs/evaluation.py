@@ -34,7 +34,6 @@ class SearchTask:
 
     Attributes:
         query_members: numbers of persons and cameras.
-        gallery_members: likewise.
     """
 
     query: tuple[Photo, ...]

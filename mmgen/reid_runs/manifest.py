@@ -104,7 +104,6 @@ class LengthSection:
     """How long a run is; exactly one is given.
 
     Attributes:
-        steps: optimisation steps.
         epochs: passes over the photos (over the real ones where batches have a virtual_share).
     """
 

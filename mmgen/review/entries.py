@@ -22,7 +22,6 @@ class Entry:
     Attributes:
         key: short hash of input and person; stands in addresses in place of names.
         input: as in the run's record, or as its record will call it.
-        name: shown and searched.
         state: status of the record, or `waiting` and `working` while a job is at it.
         record: the run's record; None for a photo that has none yet.
         person: number from the left where the photo shows several.
@@ -123,7 +122,6 @@ def entries_of(
     """All cards by key, sorted by name.
 
     Args:
-        meshes: the run folder.
         records: records of it, by input.
         waiting: names of photos without a record.
         doing: by input: the state that a job gives it, and words.

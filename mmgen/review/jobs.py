@@ -40,7 +40,6 @@ class Setting:
     """What the worker process needs; picklable.
 
     Attributes:
-        meshes: run folder.
         device: `cpu` or `cuda:N`.
     """
 
@@ -53,7 +52,6 @@ class Workshop:
     """The queue and its worker process.
 
     Args:
-        setting: for the process.
         changed: called from a thread of its own with a job's name and, where it went wrong, words for a person.
         main: what the process runs; `worker_main` but in tests.
     """

@@ -38,7 +38,6 @@ def still(meshes: Path, glb: Path | None, photo: Path | None, kind: Kind) -> byt
         meshes: run folder; the pictures go to its state folder.
         glb: the mesh; None where there is none.
         photo: the input photo; None where it is gone.
-        kind: which picture.
 
     Raises:
         ItemError: a file cannot be read, or there is none for this picture.

@@ -21,7 +21,6 @@ class Version:
     """One kept result.
 
     Attributes:
-        number: counts up.
         record: record of the run at that time.
         folder: where its files are.
         mask: the corrected mask of that time; None where there was none.
@@ -69,7 +68,6 @@ def bring_back(meshes: Path, key: str, number: int, mask_file: Path | None) -> R
     """Put the files of a version in place; its record, to be added to the run's.
 
     Args:
-        meshes: run folder.
         key: key of the asset.
         number: number of the version.
         mask_file: where the asset's corrected mask stands; removed where the version had none.

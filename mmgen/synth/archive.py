@@ -25,7 +25,6 @@ class Member:
     Attributes:
         name: Member name with `.npy`, ASCII.
         crc: CRC-32 of the uncompressed bytes.
-        packed: Deflated bytes.
     """
 
     name: str

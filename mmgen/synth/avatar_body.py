@@ -76,9 +76,6 @@ class RiggedBody:
 def avatar_body(who: AvatarIdentity, folder: Path, pose: Pose) -> RiggedBody:
     """A rigged person in a pose of the generator.
 
-    Args:
-        folder: of the avatars.
-
     Raises:
         FatalError: `avatar_unusable`.
     """

@@ -29,7 +29,6 @@ class Build:
         slope_m: How far the shoulders hang below those of a recruit, metres.
         belly_m: How far the belly stands out, metres.
         bust_m: How far the bust stands out, metres.
-        legs: Leg length.
     """
 
     age: str

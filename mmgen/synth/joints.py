@@ -52,11 +52,8 @@ def bone_stretch(
     """[3] how much larger a bone of the person is than the template's, across, along and forward.
 
     Args:
-        name: of the joint.
-        names: of all.
         template: [J, 3] the template's joints at rest.
         joints: [J, 3] the person's.
-        lengths: the person's.
     """
     thick = lengths.scale
     if name in _CHILD:

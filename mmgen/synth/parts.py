@@ -44,7 +44,6 @@ def carried_reach_m(packed: Packed, hand: int, wrist: np.ndarray, along: np.ndar
     """How far what a hand carries reaches from the wrist along the hand, metres; 0 for empty hands.
 
     Args:
-        packed: all solids.
         hand: number of the hand's bone.
         wrist: [3] world frame.
         along: [3] unit, from the wrist to the fingers.
@@ -61,11 +60,9 @@ def part_distance(
     """Distance of a point to the wanted parts, metres, clamped to `FAR`; negative inside.
 
     Args:
-        packed: all solids.
         parts: see `solid_parts`.
         plane: [4] unit normal towards the person's left and offset of the plane between the legs.
         wanted: sum of parts.
-        x, y, z: the point.
     """
     total = FAR
     for group in range(packed.group_first.shape[0] - 1):

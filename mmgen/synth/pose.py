@@ -131,7 +131,6 @@ def sample_pose(
     """A random pose.
 
     Args:
-        generator: Source of randomness.
         kind: `walk` or `stand`.
         carrying: Which hands hold something, (left, right): those arms hang down.
         stride_limit: Upper bound of the stride, 1 = a brisk adult; long skirts need less.

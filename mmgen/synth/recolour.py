@@ -133,7 +133,6 @@ def recoloured(person: RiggedPerson, regions: np.ndarray, dyes: dict[int, Dye], 
 
     Args:
         regions: see `cloth_regions`.
-        dyes: by region.
         hair: mean colour, or None for their own.
     """
     if hair is not None:

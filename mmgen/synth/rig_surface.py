@@ -174,7 +174,6 @@ def _last_exit(hits: np.ndarray, enters: np.ndarray) -> float:
     """Where a ray is outside for good.
 
     Args:
-        hits: distances.
         enters: 1 where the ray goes in, 0 where it comes out, 0.5 for sheets of hair.
     """
     order = np.argsort(hits)

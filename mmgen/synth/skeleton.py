@@ -36,7 +36,6 @@ class Proportions:
         shoulder_drop: How far the joints hang below that line.
         head_up: From the chest bone to the middle of the head.
         head: Half-axes of the head, sideways, upward and forward.
-        arm, forearm, hand: Lengths.
     """
 
     scale: float

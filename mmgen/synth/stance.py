@@ -28,7 +28,6 @@ def sample_stance(generator: np.random.Generator, carrying: tuple[bool, bool], s
     """A random stance.
 
     Args:
-        generator: source of randomness.
         carrying: which hands hold something, (left, right): those arms hang down.
         stride_limit: how far the clothes let the legs go, 1 = free.
     """

@@ -43,7 +43,6 @@ class StreetCamera:
         elevation_deg: Mean elevation over the people's middle.
         sun_direction: Unit vector towards the sun, camera frame at elevation 0.
         warmth: > 0 makes sunlight warmer and shade cooler.
-        gamma: Sensor curve.
         blur_px: Lens blur on an image 128 pixels high, pixels.
         noise: Standard deviation of sensor noise.
         ground: Near and far ground, numbers in `GROUNDS`.

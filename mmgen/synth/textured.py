@@ -51,7 +51,6 @@ def visible_faces(
     """[height, width] number of the nearest face that is opaque at each sample, -1 for none, and its distance.
 
     Args:
-        mesh: what is drawn.
         pixels: [V, 2] (column, row) of every vertex; sample (i, j) lies at (j + 0.5, i + 0.5).
         depth: [V] distance in front of the camera, > 0.
     """

@@ -35,7 +35,6 @@ class View:
         exposure: Brightness of this picture.
         noise_seed: Of the sensor noise, and of the background if it is not the camera's street.
         behind: `street`, or one of `collage.RECIPES`.
-        jpeg_quality: of the file.
     """
 
     street: StreetCamera

@@ -74,7 +74,6 @@ def _framed(
 
     Args:
         sight: azimuth, elevation in degrees, and focal length.
-        fill: share.
         slack: [2] place within what is left, -1..1.
     """
     azimuth, elevation, focal = sight

@@ -11,7 +11,6 @@ class Bone(NamedTuple):
     """A joint of the right half (x >= 0, the person's left) or of the middle.
 
     Attributes:
-        name: without the side.
         parent: name of the parent.
         joint: where it turns, in the frame of `build_person.BODY`.
         end: where the bone ends.

@@ -16,7 +16,6 @@ class Clock:
 
     Args:
         wall_s: seconds of earlier sessions.
-        cpu_s: likewise.
         wall: source of wall time, seconds.
         cpu: source of processor time, seconds.
     """

@@ -102,7 +102,6 @@ class TruthWriter:
 
     Args:
         predict: the networks that were fitted.
-        out: data set folder.
     """
 
     def __init__(self, predict: PhotoPredictor, out: Path) -> None:

@@ -105,7 +105,6 @@ class Length:
     """How long a run is; exactly one is given. Runs measured in steps or epochs give the same bits every time.
 
     Attributes:
-        steps: optimisation steps.
         epochs: passes over the training photos.
         minutes: wall-clock time of training, without validation.
         cpu_minutes: processor time of it, which a busy machine does not disturb.

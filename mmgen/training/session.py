@@ -51,7 +51,6 @@ class TrainOrder:
     """What to train.
 
     Attributes:
-        data: data set folder.
         device: `cpu` or `cuda:N`.
         resume: go on with the run in `out`.
         limit_steps: stop after so many steps in all, checkpoint included; the schedule stays that of the whole run.
@@ -73,7 +72,6 @@ class Session:
     Attributes:
         validation: photos held out; may be empty.
         replayed: photos with truth that are learned beside the others, or None.
-        template: the first template.
         number: batches done in it.
     """
 

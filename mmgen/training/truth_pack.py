@@ -167,7 +167,6 @@ def pack_truth(
 
     Args:
         photos: in the order wanted; `truth/<name>.npz` below the data set folder belongs to each.
-        root: data set folder.
         template: name of the template to register.
         advance: called after every photo that is worked on.
 

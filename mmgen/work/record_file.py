@@ -36,7 +36,6 @@ class DamagedLine(ValueError):
 
     Attributes:
         where: file and line number, for people.
-        cause: what is wrong.
     """
 
     def __init__(self, path: Path, number: int, cause: str) -> None:
@@ -226,7 +225,6 @@ def write_state(path: Path, key: str, value: Any) -> None:
     Args:
         path: path of the file.
         key: hash of all that decides the result.
-        value: plain JSON values.
     """
     write_text_atomic(path, json.dumps({"key": key, "value": value}, sort_keys=True, allow_nan=False))
 

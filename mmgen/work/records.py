@@ -61,7 +61,6 @@ class Review:
 
     Attributes:
         verdict: `accepted`, `rejected`, or None where nothing is decided.
-        note: free text.
         time: UTC, ISO 8601.
         corrected: what was corrected by hand, such as `mask` or `facing`, in order.
         choices: what was chosen for this asset.
@@ -131,7 +130,6 @@ class PhotoRecord:
         error: Error class where the photo was left out; None where it has a part in the asset.
         message: What is wrong with it.
         hint: What to do about it.
-        notes: Remarks.
     """
 
     input: str
@@ -178,7 +176,6 @@ class Record:
         people: From left to right; empty where the photo shows one.
         root: Input folder, as an absolute path.
         finished_at: UTC time, ISO 8601.
-        version: Version of mmgen.
         photos: Where several photos make one asset: each of them, the one that says the pose first. Hashes of photo and
             mask are then of the hashes of all that have a part in it, MaskIoU and SSIM their means, weighted as in the
             shape.

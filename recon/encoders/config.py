@@ -74,7 +74,6 @@ class EncoderConfig:
 
     Attributes:
         height, width: image size in pixels; multiples of 16 (small) or of 32, at least 64 (paper).
-        ranges: camera ranges.
         trunks: "small" networks for two CPU cores or those of the "paper".
         conventions: "published" reproduces the paper's code where the corrections differ: template y upside down in
             both vertex samplers and corners aligned in the shape sampler, template coordinates used raw, pooling that

@@ -34,7 +34,6 @@ def hidden_row(surface: Surface, camera: Camera, truth: Truth, true_surface: Sur
     Args:
         surface: the answer, own world.
         camera: its own camera, a batch of one.
-        truth: of the photo.
         true_surface: the same in the photo's colours and the canonical frame.
     """
     turned = beside_truth(surface, camera, truth)

@@ -67,7 +67,6 @@ class Descent:
     Attributes:
         mean: [B, V, 3] running mean of the gradients.
         square: [B, 1, 1] running mean of the largest squared vertex gradient.
-        taken: steps so far.
     """
 
     mean: Float[Tensor, "B V 3"]

@@ -81,10 +81,8 @@ def refine_shape(
     """Move cameras and offsets until the silhouettes are the masks; texture, light and background stay.
 
     Args:
-        attributes: the encoder's answer.
         sample: the photos that it answered; no mask may be empty.
         prototype: what the offsets start from.
-        config: how to refine.
         smoother: `SurfaceSmoother(prototype, config.smoothing)` from an earlier call; None builds one.
     """
     if config.steps == 0:
@@ -164,7 +162,6 @@ class _Drift:
         config: how far and how fast.
         moved: [B, 5] azimuth, elevation, distance, offset x and y; tanh of it is the share of the reach.
         mean, square: [B, 5] running means of the gradient and its square.
-        taken: steps so far.
     """
 
     base: Camera

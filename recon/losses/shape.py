@@ -79,7 +79,6 @@ def depth_rim_loss(
         vertices: shapes; no gradient reaches x and y.
         sides: `mirror_sides` of the first template for axis 2; side 0 counts as front.
         aspect: image height / width.
-        sharpness: the factor t.
     """
     return (_depth_squared(vertices, sides) * (sharpness * _squared_radius(vertices, aspect)).exp()).mean()
 

@@ -83,7 +83,6 @@ class OptimiserConfig:
         learning_rate: learning rate of everything but the pretrained shape trunk.
         trunk_factor: the shape trunk's rate as a share of it; published 0.05.
         betas: Adam's decay rates.
-        amsgrad: as published.
         warmup_steps: steps over which the rate rises from 1 % to its full value.
         final_share: the rate at the end as a share of the start; no group falls below it, or rises to it.
         cycles: half cosines from start to end; 2 is CUB's warm restart.
@@ -125,7 +124,6 @@ class Interval:
         """Whether it is time after a step.
 
         Args:
-            steps_done: steps so far.
             epochs_done: whole epochs so far.
             epoch_ended: whether the last step ended an epoch.
         """

@@ -54,8 +54,6 @@ class BatchMaker:
     """Makes batch number n, the same one every time.
 
     Attributes:
-        store: pixels.
-        order: which photos.
         processes: how many share a batch.
         per_identity: photos per identity in a batch, or 0.
         with_second_look: also look at virtual photos a second time.

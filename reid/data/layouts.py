@@ -62,7 +62,6 @@ class Entry:
     """One image file of a data set.
 
     Attributes:
-        path: the file.
         relative: below the data set folder, with forward slashes.
         part: which part of the data set.
         identity: text; None where the file name cannot be read.

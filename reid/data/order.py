@@ -114,10 +114,6 @@ class Shuffled:
 class BatchOrder:
     """Draws batches.
 
-    Args:
-        photos: to train on.
-        plan: how.
-
     Raises:
         ReidError: `no_photos`, `no_virtual` where a share of virtual people is asked for and there are none.
     """

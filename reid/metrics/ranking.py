@@ -93,7 +93,6 @@ def score_distances(blocks: Iterator[Floats], query_members: Members, gallery_me
 
     Args:
         blocks: together [Q, G]; smaller is more alike.
-        gallery_members: likewise.
 
     Raises:
         ReidError: `distances_not_finite`.

@@ -103,7 +103,6 @@ class Scenes:
     """Draws scenes.
 
     Attributes:
-        sources: what of.
         size: height and width.
         shares: as `SHARES`.
     """

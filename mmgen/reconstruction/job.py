@@ -26,7 +26,7 @@ NO_WEIGHTS = "none"
 POOR_FIT_IOU = 0.75
 """A guessed outline that the body meets worse than this may not be that of a whole person."""
 
-RESULT_FORMAT = 7
+RESULT_FORMAT = 8
 """Raised by hand whenever the same photo and options shall give other bytes than before; old ones are then redone."""
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from recon.render.scene import spherical_harmonic_lighting
 from recon.structures import Attributes, Camera
 from recon.texturing.bake import BakedTexture, PointView, SurfaceView, eroded, outline_weight
-from recon.texturing.cloth import BodyMap, continued
+from recon.texturing.cloth import BodyMap, continued, single_marks
 from recon.texturing.fields import enlarged
 from recon.texturing.fill import ColourPyramid
 from recon.texturing.layout import BLUR_LEVEL, TexelLayout
@@ -53,32 +53,39 @@ class TextureBlender:
         painted = enlarged(painted[None], *layout.size)[0]
         texels = view.at(layout.over_texels)
         at_vertices = view.at(lambda values: values)
-        correction = layout.over_texels(self._correction(at_vertices, person, painted))
-        colour = (painted.flatten(1)[:, layout.texels] + correction.T).clamp(0, 1)
         shown = texels.seen.nonzero()[:, 0]
-        photo = torch.zeros_like(colour)
+        photo = painted.new_zeros(3, len(texels.seen))
         photo[:, shown] = person.at(texels.points[shown]).T
+        whole, seen = layout.padded(photo), layout.placed(texels.seen)
+        marks = single_marks(whole, seen, self._body)
+        usual = 1 - layout.at_vertices(marks[None])[:, 0]
+        correction = layout.over_texels(self._correction(at_vertices, person, painted, usual))
+        colour = (painted.flatten(1)[:, layout.texels] + correction.T).clamp(0, 1)
         mean_colour = (photo * texels.seen + colour * (1 - texels.seen)).mean(dim=1)
-        guess = continued(layout.padded(photo), layout.placed(texels.seen), layout.padded(colour), self._body)
+        guess = continued(whole, seen, layout.padded(colour), self._body, marks)
         colour = guess.flatten(1)[:, layout.texels]
         colour = photo * texels.seen + colour * (1 - texels.seen)
         frontal = layout.placed(texels.seen * texels.facing)
         return BakedTexture(
             layout.padded(colour.clamp(0, 1)),
-            layout.placed(texels.seen),
+            seen,
             frontal,
             float(texels.seen.mean()),
             at_vertices.seen,
             mean_colour,
         )
 
-    def _correction(self, vertices: PointView, person: ColourPyramid, painted: Tensor) -> Tensor:
-        """[V, 3] what photographed colours have more than painted ones, carried to every vertex from those nearby."""
+    def _correction(self, vertices: PointView, person: ColourPyramid, painted: Tensor, usual: Tensor) -> Tensor:
+        """[V, 3] what photographed colours have more than painted ones, carried to every vertex from those nearby.
+
+        Args:
+            usual: [V] 0 where a single mark tells nothing about what is around it.
+        """
         shown = vertices.seen.nonzero()[:, 0]
         difference = painted.new_zeros(len(vertices.seen), 3)
         photographed = person.at(vertices.points[shown], finest=BLUR_LEVEL)
         difference[shown] = photographed - self.layout.at_vertices(painted)[shown]
-        return self.layout.diffused(difference, vertices.seen * outline_weight(vertices.facing))
+        return self.layout.diffused(difference, vertices.seen * outline_weight(vertices.facing) * usual)
 
 
 def textures_in_light(attributes: Attributes) -> Float[Tensor, "B 3 Ht Wt"]:

@@ -2,7 +2,7 @@
 
 Half maps lie mirrored in a texture (recon.texturing.fields), so the other side of a limb, and the other limb, are
 flips. What is taken over keeps its place on the body: stripes meet at the sides. Single marks are left out: what
-differs from its left-right mirror image and from the guess (a bag, a cup, a hand), and a vertical opening or mark in
+differs from its left-right mirror image and stands out (a bag, a cup, a hand), and a vertical opening or mark in
 the middle of the trunk that differs from both of its sides (an open coat, lapels, a logo). Heads have their own rule:
 the back of a head is what its crown is, hair or hat.
 """
@@ -29,6 +29,19 @@ _AGREEING = (0.13, 0.35)
 """Colour distances between taken over and guessed at which the former counts exp(-1): of single things, of pairs."""
 
 _ALIKE = 0.12
+_STANDS_OUT, _APART = (0.02, 0.12), (0.12, 0.25)
+"""Colour distances from which, and with which fully, something is a mark: from around, from its mirror image."""
+
+_MARKED = (0.05, 0.2)
+_PRINT = (0.18, 0.23)
+"""Shares of what is seen on both sides that marks take where they are a print."""
+
+_MARK_ROWS = 256
+"""Rows that marks are looked for on; finer textures are averaged."""
+
+_AROUND = 4.0
+"""Reach of the blur that tells the colours around a mark, times that of details."""
+
 _SIDES = (0.5, 0.85)
 """Of half a trunk's width: where it shows its cloth beside an opening."""
 
@@ -79,8 +92,49 @@ def _half_widths(on_layout: Tensor) -> Tensor:
     return torch.minimum(left, right).float()
 
 
+def single_marks(photo: Float[Tensor, "3 H W"], seen: Float[Tensor, "H W"], body: BodyMap) -> Float[Tensor, "H W"]:
+    """0..1 where the photo shows what is there once, such as a bag, a clutch, a cup or a hand.
+
+    It differs from its left-right mirror image, and stands out more from the colours around both. What has the colours
+    of such a place and not those around belongs to it. Where much of the body stands out so, it is a print.
+
+    Args:
+        photo: the photo's colours where it shows the surface, anything elsewhere.
+        seen: 0..1 how well it shows it.
+        body: of the same texture.
+    """
+    full, step = photo.shape[1:], max(1, photo.shape[1] // _MARK_ROWS)
+    sigma = _COARSE * full[0] / step
+    trust = _ramp(seen, _CONFIDENT)[None]
+    pooled = functional.avg_pool2d(torch.cat((photo * trust, trust, body.cloth[None])), step)
+    photo, trust, cloth = pooled[:3] / pooled[3:4].clamp(min=1e-6), pooled[3], pooled[4]
+    both = trust * trust.flip(1) * cloth
+    colour = _blurred(photo, trust, sigma / 2)
+    around = _blurred(photo + photo.flip(2), both, _AROUND * sigma) / 2
+    away, apart = _length(colour - around), _length(colour - colour.flip(2))
+    marks = both * _ramp(away - away.flip(1), _STANDS_OUT) * _ramp(apart, _APART)
+    marks = marks * (1 - _ramp(marks.sum() / both.sum().clamp(min=1e-6), _PRINT))
+    near = _blurred(marks[None], torch.ones_like(trust), 2 * sigma)[0]
+    plain = _blurred(photo + photo.flip(2), both * (1 - marks) * (1 - marks.flip(1)), 2 * sigma) / 2
+    like = _length(colour - plain) - _length(colour - _blurred(photo, marks, 2 * sigma))
+    marks = torch.maximum(marks, trust * cloth * _ramp(near, _MARKED) * _ramp(like, _STANDS_OUT))
+    return _ramp(enlarged(_blurred(marks[None], torch.ones_like(trust), sigma / 2)[None], *full)[0, 0], _MARKED)
+
+
+def _length(colours: Tensor) -> Tensor:
+    return colours.square().sum(dim=0).sqrt()
+
+
+def _ramp(values: Tensor, limits: tuple[float, float]) -> Tensor:
+    return ((values - limits[0]) / (limits[1] - limits[0])).clamp(0, 1)
+
+
 def continued(
-    photo: Float[Tensor, "3 H W"], seen: Float[Tensor, "H W"], guess: Float[Tensor, "3 H W"], body: BodyMap
+    photo: Float[Tensor, "3 H W"],
+    seen: Float[Tensor, "H W"],
+    guess: Float[Tensor, "3 H W"],
+    body: BodyMap,
+    marks: Float[Tensor, "H W"],
 ) -> Float[Tensor, "3 H W"]:
     """The guess with cloth and hair continued from what the photo shows.
 
@@ -89,15 +143,15 @@ def continued(
         seen: 0..1 how well it shows it.
         guess: colours for what it does not show.
         body: of the same texture.
+        marks: from `single_marks`; they are not continued.
     """
-    low, high = _CONFIDENT
-    trust = ((seen - low) / (high - low)).clamp(0, 1)
+    trust = _ramp(seen, _CONFIDENT) * (1 - marks)
     if not bool((trust > 0).any()):
         return guess
     sigma = _COARSE * photo.shape[1]
     colour = _blurred(photo, trust, sigma)
     photo, trust, colour = _without_opening(photo, trust, colour, body)
-    twins = (colour - colour.flip(2)).square().sum(dim=0).sqrt()
+    twins = _length(colour - colour.flip(2))
     paired = torch.exp(-((twins / _ALIKE) ** 2)) * trust.flip(1).clamp(min=0.3)
     reach = _AGREEING[0] + (_AGREEING[1] - _AGREEING[0]) * paired
     guessed = _blurred(guess, torch.ones_like(trust), sigma)

@@ -9,8 +9,7 @@ from torch import Tensor
 from recon.camera import project
 from recon.evaluation.surfaces import Surface, draw_projected
 from recon.render.scene import render_silhouette
-from recon.structures import Attributes, Camera
-from recon.template import Template
+from recon.structures import Camera
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,6 @@ class AnswerDrawing:
 
     image: Float[Tensor, "3 H W"]
     mask: Float[Tensor, "H W"]
-
-
-def predictions_of(attributes: Attributes, template: Template) -> list[Prediction]:
-    """Predictions of networks, one by one."""
-    vertices, parts = template.vertices + attributes.offsets, (template.faces, template.face_uv)
-    return [
-        Prediction(Surface(own, *parts, one.texture, one.light), one.camera)
-        for own, one in zip(vertices, attributes.separated(), strict=True)
-    ]
 
 
 @torch.no_grad()

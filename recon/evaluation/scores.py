@@ -15,7 +15,7 @@ from torch import Tensor
 from recon import metrics
 from recon.evaluation.baselines import billboard_answer, template_answer
 from recon.evaluation.hidden import hidden_row
-from recon.evaluation.predictions import Prediction, predictions_of
+from recon.evaluation.predictions import Prediction
 from recon.evaluation.solid import chamfer, volume_iou
 from recon.evaluation.surfaces import Drawing, Surface, draw
 from recon.evaluation.truth import (
@@ -88,50 +88,24 @@ class Scores:
 
 
 @torch.no_grad()
-def score_batch(
-    attributes: Attributes,
-    sample: Sample,
-    template: Template,
-    truths: Sequence[Truth | None] | None = None,
-    seed: int = 0,
-) -> Scores:
-    """Score predictions for a batch of photos.
+def score_batch(attributes: Attributes, sample: Sample, template: Template) -> Scores:
+    """Score predictions for a batch of photos without truth; what truth adds is `truth_row`.
 
-    Measures without truth: `mask_iou` (soft mask, as published), `ssim` (photo and drawing over white), `ssim_in_mask`,
-    `azimuth_deg` (the prediction itself). With truth: those of `truth_row`.
-
-    Args:
-        truths: one entry per photo, None where unknown.
-        seed: of the surface samples behind `chamfer`; images are sampled independently of their order.
-
-    Raises:
-        ValueError: not one truth per photo.
+    Measures: `mask_iou` (soft mask, as published), `ssim` (photo and drawing over white), `ssim_in_mask`,
+    `azimuth_deg` (the prediction itself).
     """
-    if truths is not None and len(truths) != len(sample):
-        raise ValueError(f"{len(truths)} truths for {len(sample)} photos")
-    columns = _photo_columns(attributes, sample, template)
-    answers = predictions_of(attributes, template)
-    for index, truth in enumerate(truths or ()):
-        if truth is None:
-            continue
-        row = truth_row(answers[index], sample.image[index], sample.mask[index], truth, template, seed)
-        for name, value in row.items():
-            columns.setdefault(name, []).append(value)
-    return Scores({name: tuple(values) for name, values in columns.items()})
-
-
-def _photo_columns(attributes: Attributes, sample: Sample, template: Template) -> dict[str, list[float]]:
     size = (sample.image.shape[2], sample.image.shape[3])
     texture = minified(attributes.texture, size[0])
     mesh = TexturedMesh(template.vertices + attributes.offsets, template.faces, template.face_uv, texture)
     drawn = render(mesh, attributes.camera, size, light=attributes.light)
     photo = sample.image * sample.mask[:, None] + 1 - sample.mask[:, None]
-    return {
-        "mask_iou": metrics.mask_iou(drawn.mask, sample.mask).tolist(),
-        "ssim": metrics.ssim(drawn.image, photo).tolist(),
-        "ssim_in_mask": metrics.ssim_in_mask(drawn.image, photo, sample.mask).tolist(),
-        "azimuth_deg": attributes.camera.azimuth_deg.tolist(),
+    columns = {
+        "mask_iou": metrics.mask_iou(drawn.mask, sample.mask),
+        "ssim": metrics.ssim(drawn.image, photo),
+        "ssim_in_mask": metrics.ssim_in_mask(drawn.image, photo, sample.mask),
+        "azimuth_deg": attributes.camera.azimuth_deg,
     }
+    return Scores({name: tuple(values.tolist()) for name, values in columns.items()})
 
 
 @torch.no_grad()

@@ -13,9 +13,10 @@ from mmgen.assets.asset import Asset, place_on_ground
 from mmgen.assets.glb import glb_bytes
 from mmgen.reconstruction.result import placement
 from recon.camera import intrinsics_px, world_to_camera
+from recon.evaluation.predictions import Prediction
 from recon.evaluation.surfaces import Surface
 from recon.evaluation.truth import Truth, true_drawing
-from recon.structures import Camera
+from recon.structures import Attributes, Camera
 from recon.template import Template, ellipsoid_template
 
 PHOTO = (96, 56)
@@ -174,3 +175,12 @@ def write_meshes(folder: Path, change: Callable[[Asset], Asset] = lambda one: on
 def with_camera(one: Asset, **changes: Any) -> Asset:
     """The asset with other camera values in its provenance."""
     return replace(one, provenance={**one.provenance, "camera": {**one.provenance["camera"], **changes}})
+
+
+def predictions_of(attributes: Attributes, template: Template) -> list[Prediction]:
+    """Predictions of networks, one by one."""
+    vertices, parts = template.vertices + attributes.offsets, (template.faces, template.face_uv)
+    return [
+        Prediction(Surface(own, *parts, one.texture, one.light), one.camera)
+        for own, one in zip(vertices, attributes.separated(), strict=True)
+    ]

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from evaluation_scenes import predictions_of
 
 from recon.camera import project
 from recon.evaluation.baselines import template_answer
-from recon.evaluation.predictions import Prediction, draw_prediction, predictions_of
+from recon.evaluation.predictions import Prediction, draw_prediction
 from recon.evaluation.surfaces import Surface
 from recon.render import render
 from recon.structures import Attributes, Camera, TexturedMesh

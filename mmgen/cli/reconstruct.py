@@ -99,7 +99,7 @@ DEFAULT_REFINE_STEPS = {"network": 60, "fit": 75}
 @limit_option()
 @spread_options
 @device_option
-@seed_option()
+@seed_option
 @report_options
 def command(sources: tuple[Path, ...], out: Path, dry_run: bool, as_json: bool, **options: Any) -> int:
     """Turn photos into GLB meshes.

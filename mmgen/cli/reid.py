@@ -47,7 +47,7 @@ def command() -> None:
 @click.option("--out", "-o", type=PATH, help="Run folder.  [default: runs/NAME of the manifest]")
 @training_options
 @device_option
-@seed_option()
+@seed_option
 @report_options
 def train_command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> int:
     """Train a network as MANIFEST says; see manifests/reid/.
@@ -171,7 +171,7 @@ def tables_command(page: Path, as_json: bool) -> None:
 @click.option("--data", type=PATH, required=True, help="Market-1501, or a folder in its layout.")
 @click.option("--share", type=click.FloatRange(0, 1, min_open=True), required=True, help="Of the training identities.")
 @click.option("--out", "-o", type=PATH, required=True, help="New folder; photos and masks are linked into it.")
-@seed_option()
+@seed_option
 @report_options
 def subset_command(data: Path, share: float, out: Path, seed: int, dry_run: bool, as_json: bool) -> None:
     """Write the training photos of some identities as a data set of their own, to make virtual people from.

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @click.option("--avatars", type=PATH, help="Folder of rigged people, GLB with textures and a skin, in a T-pose.")
 @click.option("--height", type=click.IntRange(32, 2048), default=128, help="Image height, pixels.")
 @click.option("--width", type=click.IntRange(16, 2048), help="Image width, pixels.  [default: half the height]")
-@seed_option()
+@seed_option
 @spread_options
 @report_options
 def command(out: Path, dry_run: bool, as_json: bool, **options: Any) -> int:

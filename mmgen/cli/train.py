@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--minutes", type=click.FloatRange(min=0.01), help="Length of the run in minutes, schedules included.")
 @training_options
 @device_option
-@seed_option()
+@seed_option
 @report_options
 def command(manifest: Path, dry_run: bool, as_json: bool, **options: Any) -> int:
     """Train the networks on a data set folder as MANIFEST says; see manifests/.

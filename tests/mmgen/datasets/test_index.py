@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmgen.core.errors import FatalError
-from mmgen.datasets import IndexRow, read_index
-from mmgen.datasets.index import INDEX_NAME, write_index
+from mmgen.datasets.index import INDEX_NAME, IndexRow, read_index, write_index
 
 ROW = IndexRow("query/a.jpg", "masks/query/a.png", "0002", 3, "query", 0.4, 64, 128, "ab" * 32, True, "folder")
 BARE = IndexRow("x.jpg", None, None, None, "train", None, 64, 128, "cd" * 32, False)

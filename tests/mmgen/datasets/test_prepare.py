@@ -15,8 +15,8 @@ from PIL import Image
 from mmgen.cli import cli
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.datasets import preparation as preparation_module
-from mmgen.datasets import read_index
 from mmgen.datasets.atr import outline
+from mmgen.datasets.index import read_index
 from mmgen.datasets.journal import read_journal
 from mmgen.datasets.preparation import PrepareConfig, plan, prepare
 from mmgen.datasets.preparing import Outcome

@@ -46,7 +46,7 @@ def list_glbs(meshes: Path, with_rejected: bool = False) -> list[GlbFile]:
         FatalError: `meshes_missing` or `no_meshes`, naming `mmgen reconstruct` as the way to get some.
     """
     check_meshes(meshes)
-    if meshes.is_file():
+    if not meshes.is_dir():  # what is no regular file either, the reader refuses by its name
         return [GlbFile(PurePosixPath(meshes.name), meshes)]
     found = sorted(_walk(meshes, with_rejected))
     if not found:

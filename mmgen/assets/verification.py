@@ -15,7 +15,7 @@ from mmgen.assets.khronos import KhronosSummary, find_validator, run_validator
 from mmgen.assets.rules import check_glb
 from mmgen.assets.tree import REJECTED_FOLDER, GlbFile, list_glbs
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.core.files import leftovers, sha256_bytes, sha256_file
+from mmgen.core.files import leftovers, sha256_bytes, sha256_or_none
 from mmgen.core.listing import path_of_name
 from mmgen.work.records import Record, manifest_files, read_records
 
@@ -42,6 +42,9 @@ def check_run(folder: Path, records: Sequence[Record], glbs: Mapping[str, Checke
     yield from _missing_parts(folder)
     alone = [one for record in records for one in (record.assets if record.people else (record,))]
     for record in alone:
+        if record.output is not None and record.output.endswith(".png"):
+            yield from _mask_faults(folder, record)
+            continue
         for message in _record_faults(record, glbs):
             yield Finding("error", "record", record.output or record.input, message)
     uses = Counter(record.output for record in alone if record.output)
@@ -56,10 +59,10 @@ def check_exports(folder: Path, records: Iterable[ExportRecord]) -> Iterator[Fin
     """Every exported file is there with the recorded bytes."""
     for record in records:
         for name, digest in record.outputs.items():
-            path = folder / path_of_name(name)
-            if not path.is_file():
+            found = sha256_or_none(folder / path_of_name(name))
+            if found is None:
                 yield Finding("error", "export_record", name, "recorded as exported and not there")
-            elif sha256_file(path) != digest:
+            elif found != digest:
                 yield Finding("error", "export_record", name, "changed since it was exported")
 
 
@@ -68,6 +71,16 @@ def leftover_files(folder: Path) -> Iterator[Finding]:
     for path in leftovers(folder):
         what = "leftover of a killed run; the next run of the same command removes it"
         yield Finding("warning", "leftover", path.relative_to(folder).as_posix(), what)
+
+
+def _mask_faults(folder: Path, record: Record) -> Iterator[Finding]:
+    """Of what `mmgen masks` wrote: people correct masks by hand, so another content is no error."""
+    name = str(record.output)
+    digest = sha256_or_none(folder / name)
+    if digest is None:
+        yield Finding("error", "record", name, "recorded and not there; mmgen masks makes it again")
+    elif digest != record.output_sha256:
+        yield Finding("warning", "record", name, "changed since it was written, by hand perhaps; mmgen masks keeps it")
 
 
 def _record_faults(record: Record, glbs: Mapping[str, CheckedGlb]) -> Iterator[str]:

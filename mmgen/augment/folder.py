@@ -3,14 +3,14 @@
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmgen.augment.plan import Plan
-from mmgen.augment.shards import SHARDS_FOLDER, ShardName
+from mmgen.augment.shards import SHARDS_FOLDER, ShardEntry, ShardName
 from mmgen.augment.store import Store
-from mmgen.core.documents import read_document
+from mmgen.core.documents import convert, read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_bytes, sha256_file, write_bytes_atomic, write_text_atomic
 from mmgen.core.listing import display_name
@@ -112,12 +112,39 @@ def shards_key(plan: Plan, sources: bytes, weights_sha256: str, removed: Sequenc
     )
 
 
+@dataclass(frozen=True)
+class _Index:
+    name: Literal["index.jsonl"]
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Generator:
+    plan_sha256: str
+    weights_sha256: str
+    sources_sha256: str
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What every reader of `record.json` relies on; it has more."""
+
+    schema: Literal["mmgen.shards/1"]
+    index: _Index
+    shards: list[ShardEntry]
+    generator: _Generator
+    removed: list[str]
+    accounting: dict[str, Any]
+
+
 def read_record(out: Path) -> dict[str, Any] | None:
     """The content of `record.json`; None where there is none, or none of ours."""
     try:
         content = read_document(out / RECORD_NAME, dict[str, Any])
-        return content if content["schema"] == RECORD_SCHEMA else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        convert(content, _Record)
+        return content
+    except (OSError, ValueError):
         return None
 
 

@@ -59,7 +59,7 @@ def verify_shards(path: Path) -> ShardVerification:
     verdict = ShardVerification(path)
     record = read_record(path)
     if record is None:
-        verdict.add("complete", RECORD_NAME, "there is no whole record: the run is not finished; run it again")
+        verdict.add("complete", RECORD_NAME, "is missing or damaged: the run is not finished; run it again")
         return verdict
     try:
         _check(path, record, verdict)

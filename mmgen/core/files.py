@@ -185,8 +185,8 @@ def sha256_or_none(path: Path, limit: int = MOST_HASHED_BYTES) -> str | None:
 
 
 def is_weights_file(path: Path) -> bool:
-    """Whether a file has the suffix of a weights file; its content is not read."""
-    return path.is_file() and path.suffix.lower() == ".safetensors"
+    """Whether a path is called like a weights file, and no folder; it is not opened."""
+    return path.suffix.lower() == ".safetensors" and not path.is_dir()
 
 
 def safe_stem(name: str) -> str:

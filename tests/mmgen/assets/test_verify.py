@@ -245,6 +245,30 @@ def test_a_missing_part_of_a_split_run_is_named(no_khronos, tmp_path):
     assert folder_faults(folder) == [("parts", "manifest.jsonl", "parts of this run are missing: --shard 0/3, 2/3")]
 
 
+def test_masks_are_checked_against_their_record_and_may_be_corrected(no_khronos, tmp_path):
+    names = ("as-written.png", "corrected.png", "gone.png")
+    digest = hashlib.sha256(b"mask").hexdigest()
+    records = [Record(name, "ok", output=name, output_sha256=digest) for name in names]
+    (tmp_path / "manifest.jsonl").write_text("".join(record.to_line() for record in records))
+    (tmp_path / "as-written.png").write_bytes(b"mask")
+    (tmp_path / "corrected.png").write_bytes(b"better")
+    assert run("verify", tmp_path).exit_code == 3
+    assert [(file, message.split(";")[0]) for _, file, message in folder_faults(tmp_path)] == [
+        ("corrected.png", "changed since it was written, by hand perhaps"),
+        ("gone.png", "recorded and not there"),
+    ]
+    (tmp_path / "gone.png").write_bytes(b"mask")
+    assert run("verify", tmp_path).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["a.glb", "a.safetensors"])
+@pytest.mark.parametrize("command", ["verify", "inspect"])
+def test_a_pipe_is_called_one(no_khronos, tmp_path, command, name):
+    os.mkfifo(tmp_path / name)
+    result = run(command, tmp_path / name)
+    assert result.exit_code in (3, 4) and "it is a pipe or a device, not a file" in result.output
+
+
 def test_a_damaged_manifest_is_named(no_khronos, tmp_path):
     folder = write_run(tmp_path / "meshes")
     (folder / "manifest.jsonl").write_text("{}\n")

@@ -13,6 +13,7 @@ from fakes import make_photos
 
 from mmgen.assets.export_record import ExportRecord, is_up_to_date
 from mmgen.assets.export_record import read_records as read_exports
+from mmgen.augment.folder import read_record, shard_facts
 from mmgen.core.documents import DocumentError, decode
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_file
@@ -193,3 +194,32 @@ def test_a_choice_in_a_record_keeps_to_the_bounds_of_the_options(finished: Path,
         read_records(finished / "meshes")
     with_field(finished, review={"choices": {"refine_steps": 0, "texture_rows": 4096}})
     assert read_records(finished / "meshes")["a.png"].review is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shards": None},
+        {"shards": [{"name": "a"}]},
+        {"index": {"name": "../../etc/passwd", "bytes": 1, "sha256": ""}},
+        {"generator": {}},
+        {"removed": [3]},
+        {"accounting": []},
+    ],
+    ids=str,
+)
+def test_a_record_of_shards_that_lacks_something_is_none(tmp_path: Path, change: dict[str, Any]) -> None:
+    whole = {
+        "schema": "mmgen.shards/1",
+        "index": {"name": "index.jsonl", "bytes": 0, "sha256": ""},
+        "shards": [],
+        "generator": {"plan_sha256": "", "weights_sha256": "", "sources_sha256": ""},
+        "removed": [],
+        "accounting": {},
+    }
+    (tmp_path / "record.json").write_text(json.dumps(whole))
+    assert read_record(tmp_path) == whole
+    (tmp_path / "record.json").write_text(json.dumps({**whole, **change}))
+    assert read_record(tmp_path) is None
+    with pytest.raises(FatalError, match="no whole record.json"):
+        shard_facts(tmp_path)

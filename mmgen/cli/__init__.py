@@ -47,6 +47,7 @@ STORAGE_HINTS = {
     errno.EIO: "The disk or its connection fails; check it, then run the same command again.",
     errno.ENOENT: "Check the path.",
     errno.ENOTDIR: "A part of this path is a file, not a folder.",
+    errno.EEXIST: "A file is in the way there; choose another place.",
     errno.EISDIR: "This is a folder; name a file.",
     errno.ENAMETOOLONG: "Use a shorter name.",
     errno.ELOOP: "Links lead in a circle there; name the file itself.",

@@ -34,9 +34,7 @@ def main(args: list[str] | None = None) -> int:
     _prepare_process()
     end_without_search()
     try:
-        code = cli.main(args=args, prog_name="mmgen", standalone_mode=False)
-        sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        return _run(args)
     except click.ClickException as error:
         with suppress(OSError):  # stderr on a full disk
             error.show()
@@ -47,15 +45,25 @@ def main(args: list[str] | None = None) -> int:
     except BrokenPipeError:
         drop_stdout()
         return EXIT_READER_LEFT
-    except OSError as error:  # of what click prints, and of the last flush
-        drop_stdout()
-        return exit_code_of_storage(error)
     except SystemExit as request:
         return request.code if isinstance(request.code, int) else EXIT_BUG
     except Exception:
         traceback.print_exc()
         say("error: this is a bug in mmgen\nhint: Report the lines above with the command you ran.")
         return EXIT_BUG
+
+
+def _run(args: list[str] | None) -> int:
+    try:
+        code = cli.main(args=args, prog_name="mmgen", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # of what click prints, and of the last flush
+        exit_code = exit_code_of_storage(error)
+        drop_stdout()
+        return exit_code
 
 
 def _prepare_process() -> None:

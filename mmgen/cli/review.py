@@ -51,4 +51,5 @@ def command(meshes: Path, port: int, host: str, no_open: bool, device: str, as_j
         if not no_open:
             webbrowser.open(address)
 
+    meshes.mkdir(parents=True, exist_ok=True)  # where that is impossible it shall be said now
     serve(meshes, resolve_device(device), bound_socket(host, port), host, ready)

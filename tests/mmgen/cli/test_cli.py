@@ -88,6 +88,14 @@ def test_a_bug_shows_its_traceback_and_is_1(command: list[BaseException], capsys
     assert "Traceback" in text and "ZeroDivisionError: by nothing" in text and "this is a bug in mmgen" in text
 
 
+def test_an_error_of_the_system_that_nobody_can_act_on_is_a_bug(
+    command: list[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command.append(OSError(38, "Function not implemented"))
+    assert entry.main(["doctor"]) == 1
+    assert "this is a bug in mmgen" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
@@ -96,6 +104,7 @@ def test_a_bug_shows_its_traceback_and_is_1(command: list[BaseException], capsys
         (OSError(30, "Read-only file system", "x/a"), "This file system is read-only"),
         (OSError(5, "Input/output error", b"x/a"), "The disk or its connection fails"),
         (OSError(40, "Too many levels of symbolic links", "a\x1b[31m"), "Links lead in a circle"),
+        (OSError(17, "File exists", "x"), "A file is in the way there"),
         (OSError(24, "Too many open files", "x"), "Allow more open files"),
     ],
 )

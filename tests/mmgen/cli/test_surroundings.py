@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mmgen.cli.main import main
 from mmgen.core import startup
 
 ROOT = Path(__file__).parents[3]
@@ -81,3 +82,12 @@ def test_without_any_place_for_kernels_there_is_a_private_one(tmp_path: Path, mo
     folder = startup.temporary_kernel_cache()
     assert folder is not None and folder.stat().st_mode & 0o777 == 0o700
     assert os.environ["NUMBA_CACHE_DIR"] == os.fspath(folder)
+
+
+def test_a_desk_in_an_impossible_place_is_refused_before_it_opens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "desk"):
+        assert main(["review", os.fspath(place), "--no-open", "--device", "cpu"]) == 4
+        assert "serving" not in capsys.readouterr().err

@@ -4,6 +4,9 @@ UPLOAD_BYTES = 200 * 2**20
 """One file: a photo or a zip."""
 
 ZIP_PHOTOS = 2000
+ZIP_TABLE_BYTES = 4 * 2**20
+"""Table of contents; reading one of 200 MB takes minutes and gigabytes."""
+
 ZIP_UNPACKED_BYTES = 2 * 2**30
 ZIP_RATIO = 100
 """Unpacked over packed size of a member; photos are packed already, so more is a bomb."""

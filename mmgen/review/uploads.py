@@ -1,5 +1,6 @@
 """Photos from a browser: named safely, bounded in size and number, taken out of zips."""
 
+import io
 import lzma
 import zipfile
 import zlib
@@ -47,7 +48,8 @@ def receive_file(photos: Path, name: str, content: Path) -> Iterator[Received]:
 
 def _unpacked(photos: Path, name: str, content: Path) -> Iterator[Received]:
     try:
-        with zipfile.ZipFile(content) as archive:
+        with _Zip(io.FileIO(content)) as file, zipfile.ZipFile(file) as archive:
+            file.is_open = True
             members = [one for one in archive.infolist() if _is_photo(one)]
             _check(members)
             for member in members:
@@ -59,6 +61,24 @@ def _unpacked(photos: Path, name: str, content: Path) -> Iterator[Received]:
         yield Received(name, error=_unreadable(name, error))
     except ItemError as error:
         yield Received(name, error=error)
+
+
+class _Zip(io.BufferedReader):
+    """A zip of which only a table of contents of bounded size is read, until it is open: `zipfile` reads it whole."""
+
+    is_open = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file.
+
+        Raises:
+            ItemError: `zip_too_large`.
+        """
+        if not self.is_open and size is not None and size > limits.ZIP_TABLE_BYTES:
+            what = f"the table of contents of the zip has {size / 1e6:.0f} MB"
+            most = f"At most {limits.ZIP_TABLE_BYTES / 1e6:.0f} MB; use `mmgen reconstruct` for so many files."
+            raise ItemError("zip_too_large", what, most)
+        return super().read(size)
 
 
 def _is_photo(member: zipfile.ZipInfo) -> bool:

@@ -1,6 +1,7 @@
 """Photos and zips from strangers: no name leaves the folder, nothing unpacks without end, nothing is replaced."""
 
 import io
+import struct
 import zipfile
 
 import pytest
@@ -111,3 +112,18 @@ def test_what_cannot_be_kept_or_unpacked_says_so_and_the_rest_is_taken(tmp_path)
     assert (first.name, first.error.code) == ("bad.png", "zip_damaged") and second.relative == "good.png"
     [empty] = received(tmp_path, "empty.zip", zipped({}))
     assert (empty.name, empty.error.code) == ("empty.zip", "zip_empty")
+
+
+def test_a_table_of_contents_without_end_is_not_read(tmp_path):
+    """A zip of 14 MB has room for 300,000 names, and reading them took 19 s."""
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, *[0] * 7, 5, *[0] * 6) + b"a.png"
+    table = entry * (limits.ZIP_TABLE_BYTES // len(entry) + 1)
+    wide = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(table), 0)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(table), 1)
+    ends = [
+        struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 9, 9, len(table), 0, 0),
+        wide + locator + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0),
+    ]
+    for end in ends:
+        [one] = received(tmp_path, "a.zip", table + end)
+        assert one.error is not None and one.error.code == "zip_too_large" and "table of contents" in one.error.message

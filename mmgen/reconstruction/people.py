@@ -19,9 +19,8 @@ from mmgen.core.outputs import write_output
 from mmgen.masks.finding import find_people, people_of_mask
 from mmgen.masks.structures import MaskSource
 from mmgen.masks.values import fit_to_photo, mask_values
-from mmgen.photos.images import read_image
+from mmgen.photos.images import mask_from_memory, photo_from_memory, read_image
 from mmgen.photos.inputs import InputItem, UsageError
-from mmgen.photos.memory import mask_from_memory, photo_from_memory
 from mmgen.reconstruction.network import NetworkReconstructor
 from mmgen.reconstruction.options import FacingChoice, ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared, prepare_photo

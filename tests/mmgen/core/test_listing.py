@@ -7,7 +7,8 @@ from pathlib import Path, PurePath
 import pytest
 
 from mmgen.core.errors import FatalError, ItemError
-from mmgen.photos.images import ImageFile, display_name, list_images, read_image
+from mmgen.core.listing import ImageFile, display_name, list_images
+from mmgen.photos.images import read_image
 from mmgen.synth.dataset import INDEX_NAME
 from mmgen.synth.sheet import SHEET_NAME
 

@@ -151,7 +151,7 @@ def _place(photos: Path, name: str, data: bytes) -> Path:
     Raises:
         ItemError: `upload_unknown_kind`.
     """
-    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..", ".")]
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", "..", ".")]
     suffix = PurePosixPath(parts[-1]).suffix.lower() if parts else ""
     if suffix not in IMAGE_SUFFIXES:
         known = ", ".join(sorted(IMAGE_SUFFIXES))

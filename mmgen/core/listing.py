@@ -162,7 +162,7 @@ def _walk(root: Path) -> Iterator[ImageFile]:
             status = folder.stat()
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError:
-            yield ImageFile(folder.relative_to(root), folder)
+            yield ImageFile(PurePath(_last_name(folder)) if folder == root else folder.relative_to(root), folder)
             continue
         if (status.st_dev, status.st_ino) in visited:
             continue
@@ -210,8 +210,18 @@ def _read_list(path: Path) -> Iterator[ImageFile]:
         if path.suffix.lower() == ".jsonl":
             name, height_m = _row_in_json(name, path, number)
         image = path.parent / name
+        last_name = _last_name(image)
+        if not last_name or "\0" in name:
+            what = f"{display_name(path)}, line {number}, names no file"
+            raise FatalError("list_invalid", what, "Give a path of a photo.")
         inside = image.is_relative_to(path.parent) and ".." not in PurePath(name).parts
-        yield ImageFile(image.relative_to(path.parent) if inside else PurePath(image.name), image, height_m)
+        relative = image.relative_to(path.parent) if inside else PurePath()
+        yield ImageFile(relative if relative.parts else PurePath(last_name), image, height_m)
+
+
+def _last_name(path: Path) -> str:
+    """What a file or folder is called, however it was given, such as `.`; empty for the root of the file system."""
+    return os.path.basename(os.path.abspath(path))
 
 
 def _row_in_json(line: str, path: Path, number: int) -> tuple[str, float | None]:

@@ -1,5 +1,6 @@
 """Masks of many photos as files. What is finished stays, and so does what somebody corrected by hand."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -92,7 +93,7 @@ class MaskMaker:
     def _kept(self, item: InputItem, data: bytes | None) -> Record | None:
         """The record of a file that stands there and that nobody but a person can have made; None if there is none."""
         path = self._job.out / item.output
-        if self._replaces_corrected or not path.is_file():
+        if self._replaces_corrected or not os.path.isfile(path):  # a name may be too long for `Path.is_file`
             return None
         digest = sha256_file(path)
         if digest == self._written.get(item.name) or (data is not None and digest == sha256_bytes(data)):

@@ -86,7 +86,7 @@ def make_plan(items: Sequence[InputItem], records: Mapping[str, Record], job: Jo
 
 
 def _is_up_to_date(item: InputItem, record: Record, job: Job) -> bool:
-    if record.status == "failed" or record.output is None or not (item.photos or item.path.is_file()):
+    if record.status == "failed" or record.output is None or not (item.photos or os.path.isfile(item.path)):
         return False
     try:
         input_sha256 = _input_sha256(item)

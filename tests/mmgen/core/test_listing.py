@@ -8,6 +8,7 @@ import pytest
 
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.listing import ImageFile, display_name, list_images
+from mmgen.core.places import check_relative
 from mmgen.photos.images import read_image
 from mmgen.synth.dataset import INDEX_NAME
 from mmgen.synth.sheet import SHEET_NAME
@@ -142,3 +143,27 @@ def test_heights_in_lists_are_metres(tmp_path: Path, height: object) -> None:
     with pytest.raises(FatalError, match=r"list\.jsonl, line 1: height_m is") as caught:
         list_images([tmp_path / "list.jsonl"])
     assert "from 0.1 to 10" in caught.value.hint
+
+
+@pytest.mark.parametrize("line", ["/", "//", "a\0b.png"])
+def test_a_line_that_names_no_file_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "list.txt").write_text(f"a.png\n{line}\n")
+    with pytest.raises(FatalError, match=r"list\.txt, line 2, names no file"):
+        list_images([tmp_path / "list.txt"])
+
+
+@pytest.mark.parametrize("line", [".", "..", "../..", "sub/..", "sub/."])
+def test_a_folder_in_a_list_has_a_name(tmp_path: Path, line: str) -> None:
+    """Named `.`, its failure would be a record that no later run can read."""
+    (tmp_path / "deep" / "sub").mkdir(parents=True)
+    (tmp_path / "deep" / "list.txt").write_text(f"{line}\n")
+    [found] = list_images([tmp_path / "deep" / "list.txt"])
+    check_relative(found.relative.as_posix())
+
+
+def test_an_input_folder_that_cannot_be_read_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert [str(one.relative) for one in list_images([tmp_path])] == [tmp_path.name]

@@ -114,3 +114,11 @@ def test_two_photos_of_one_name_have_a_mask_each(tmp_path: Path) -> None:
     result = masks(tmp_path / "photos", "--out", tmp_path / "out")
     assert result.exit_code == 0
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a.jpg.png", "a.png.png"]
+
+
+def test_a_name_that_is_too_long_costs_itself_alone(tmp_path: Path) -> None:
+    photo_file(tmp_path, "a.png")
+    (tmp_path / "list.txt").write_text("a.png\n" + "x" * 5000 + ".png\n")
+    assert masks(tmp_path / "list.txt", "--out", tmp_path / "out").exit_code == 3
+    statuses = sorted(record.status for record in read_records(tmp_path / "out").values())
+    assert statuses == ["failed", "ok"] and (tmp_path / "out" / "a.png").is_file()

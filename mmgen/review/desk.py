@@ -111,9 +111,12 @@ class Desk:
         """Figures of one asset as (label, value), from where its photo sees it (degrees), and its older versions."""
         item, pairs, view = entry.item, [], View()
         if item is not None and item.glb is not None:
-            glb = read_file(item.glb)
-            asset = asset_from_container(parse_glb(glb))
-            pairs, view = details(item, asset, glb), home_view(asset, has_photo=item.photo is not None)
+            try:
+                glb = read_file(item.glb)
+                asset = asset_from_container(parse_glb(glb))
+                pairs, view = details(item, asset, glb), home_view(asset, has_photo=item.photo is not None)
+            except ItemError as error:  # an older version can take its place
+                pairs = [("Mesh", error.message), *details(item, None, None)]
         old = [] if entry.record is None else versions.kept(self.meshes, key_of(entry.record.input, None))
         seen_from = {"azimuth": view.azimuth_deg, "elevation": view.elevation_deg}
         return {"figures": pairs, "view": seen_from, "versions": [versions.described(one) for one in old]}

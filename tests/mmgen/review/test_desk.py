@@ -108,8 +108,9 @@ def test_an_older_version_replaces_nothing_of_the_users(filled):
     first, _ = settled(filled)
     filled.correct(first.key, first.version, Choices(refine_steps=3), "refinement")
     after = settled(filled)[0]
-    [old] = filled.details(after)["versions"]
     (filled.meshes / "a.glb").write_bytes(b"glTF of another program")
+    [old] = filled.details(after)["versions"]
+    assert filled.details(after)["figures"][0][1].startswith("this is no sound GLB")
     with pytest.raises(ItemError, match="glb exists, and mmgen did not write it"):
         filled.bring_back(after.key, after.version, old["number"])
     assert (filled.meshes / "a.glb").read_bytes() == b"glTF of another program"

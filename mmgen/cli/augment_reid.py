@@ -10,6 +10,7 @@ import click
 from mmgen.cli.options import (
     MASK_SOURCES,
     PATH,
+    FiniteRange,
     ParsedType,
     PixelSizeType,
     choice_option,
@@ -80,10 +81,10 @@ def _share_range(text: str) -> tuple[float, float] | None:
     default="-60,-30,0,30,60",
     help="Turns of the camera around the body, degrees, against the source pose.",
 )
-@click.option("--elevation-jitter", type=click.FloatRange(0, 30), default=2.0, help="Per view, sigma, degrees.")
+@click.option("--elevation-jitter", type=FiniteRange(0, 30), default=2.0, help="Per view, sigma, degrees.")
 @click.option(
     "--distance-jitter",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.1,
     help="Per view, sigma; people are about 1.8 high.  (published: 0.5)",
 )

@@ -8,6 +8,7 @@ import click
 
 from mmgen.cli.options import (
     PATH,
+    FiniteRange,
     ParsedType,
     accepted_option,
     choice_option,
@@ -64,7 +65,7 @@ def _texture_size(text: str) -> int | None:
 @click.option(
     "--height",
     "height_m",
-    type=click.FloatRange(0.01, 100),
+    type=FiniteRange(0.01, 100),
     metavar="METRES",
     help="Scale every mesh to this height.  [default: as it is]",
 )

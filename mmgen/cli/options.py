@@ -20,7 +20,30 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
 DEVICE_NAME = re.compile(r"^(auto|cpu|cuda(:\d+)?)$")
-PATH = click.Path(path_type=Path)
+
+
+class _NamedPath(click.Path):
+    """A path that has a name: "$FOLDER" with a variable that is not set must not mean the folder that we are in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click does it; raises a usage error for an empty word."""
+        if value == "":
+            self.fail("the path is empty; for this very folder write .", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FiniteRange(click.FloatRange):
+    """A range without NaN, which no bound keeps out."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As click does it; raises a usage error for NaN."""
+        number = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"{value} is no number", param, ctx)
+        return number
+
+
+PATH = _NamedPath(path_type=Path)
 
 
 class ParsedType(click.ParamType):

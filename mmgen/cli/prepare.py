@@ -8,6 +8,7 @@ import click
 from mmgen.cli.options import (
     MASK_SOURCES,
     PATH,
+    FiniteRange,
     limit_option,
     masks_option,
     out_option,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mmgen.datasets.preparation import PrepareConfig
     from mmgen.datasets.preparing import Outcome
 
-FRACTION = click.FloatRange(0, 1)
+FRACTION = FiniteRange(0, 1)
 
 
 @click.command()

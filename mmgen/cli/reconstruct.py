@@ -9,6 +9,7 @@ import click
 from mmgen.cli.options import (
     MASK_SOURCES,
     PATH,
+    FiniteRange,
     PixelSizeType,
     chosen_engine,
     device_option,
@@ -63,7 +64,7 @@ DEFAULT_REFINE_STEPS = {"network": 60, "fit": 75}
 @click.option("--rig", is_flag=True, help="Give every mesh a skeleton in the photo's pose, named as humanoids' joints.")
 @click.option(
     "--height",
-    type=click.FloatRange(0.1, 10),
+    type=FiniteRange(0.1, 10),
     metavar="METRES",
     help=f"Height of the people where no list says it (key height_m).  [default: {DEFAULT_HEIGHT_M:.2f}, recorded as"
     " assumed]",
@@ -84,7 +85,7 @@ DEFAULT_REFINE_STEPS = {"network": 60, "fit": 75}
 )
 @click.option(
     "--min-iou",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.0,
     help="Put assets whose silhouette fits worse than this into rejected/.",
 )

@@ -7,6 +7,7 @@ import click
 
 from mmgen.cli.options import (
     PATH,
+    FiniteRange,
     device_option,
     json_option,
     report_options,
@@ -169,7 +170,7 @@ def tables_command(page: Path, as_json: bool) -> None:
 
 @command.command("subset")
 @click.option("--data", type=PATH, required=True, help="Market-1501, or a folder in its layout.")
-@click.option("--share", type=click.FloatRange(0, 1, min_open=True), required=True, help="Of the training identities.")
+@click.option("--share", type=FiniteRange(0, 1, min_open=True), required=True, help="Of the training identities.")
 @click.option("--out", "-o", type=PATH, required=True, help="New folder; photos and masks are linked into it.")
 @seed_option
 @report_options

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from mmgen.cli.options import PATH, choice_option, chosen_engine, report_options, seed_option, spread_options
+from mmgen.cli.options import (
+    PATH,
+    FiniteRange,
+    choice_option,
+    chosen_engine,
+    report_options,
+    seed_option,
+    spread_options,
+)
 from mmgen.cli.output import EXIT_INTERRUPTED, EXIT_NOTHING_DONE, print_json, say
 from mmgen.cli.progress import duration
 from mmgen.cli.run_report import Remark, RunConsole, failed, items_exit_code, say_ending, say_plan
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--poses", type=click.IntRange(1, 200), default=2, help="Poses of each; views take turns.")
 @click.option(
     "--test-fraction",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.2,
     help="Share of people for bounding_box_test and query.",
 )

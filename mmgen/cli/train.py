@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mmgen.cli.options import PATH, device_option, report_options, seed_option, training_options
+from mmgen.cli.options import PATH, FiniteRange, device_option, report_options, seed_option, training_options
 from mmgen.cli.output import EXIT_INTERRUPTED, print_json, say
 from mmgen.cli.run_report import SAVING, RunConsole, say_plan
 from mmgen.core.listing import display_name
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--data", type=PATH, help="Data set folder.  [default: data.path of the manifest]")
 @click.option("--out", "-o", type=PATH, help="Run folder.  [default: runs/NAME of the manifest]")
 @click.option("--init", metavar="FILE|bundled", help="Weights to start from.  [default: random]")
-@click.option("--minutes", type=click.FloatRange(min=0.01), help="Length of the run in minutes, schedules included.")
+@click.option("--minutes", type=FiniteRange(min=0.01), help="Length of the run in minutes, schedules included.")
 @training_options
 @device_option
 @seed_option

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mmgen.cli.options import PATH, PixelSizeType, limit_option, out_option, report_options
+from mmgen.cli.options import PATH, FiniteRange, PixelSizeType, limit_option, out_option, report_options
 from mmgen.cli.run_report import report_files
 from mmgen.core.listing import display_name
 
@@ -33,7 +33,7 @@ SWEEPS = ("azimuth", "elevation", "distance", "x", "y")
 )
 @click.option("--format", "kind", type=click.Choice(KINDS), help="mp4 needs ffmpeg on PATH.  [default: gif]")
 @click.option("--frames", type=click.IntRange(2, 720), default=36, help="Pictures in one turn.")
-@click.option("--fps", type=click.FloatRange(1, 50), default=18.0, help="Pictures per second.")
+@click.option("--fps", type=FiniteRange(1, 50), default=18.0, help="Pictures per second.")
 @click.option("--size", type=PixelSizeType(16, 2048), default="480x320", help="Height and width, pixels.")
 @click.option(
     "--azimuth",
@@ -45,7 +45,7 @@ SWEEPS = ("azimuth", "elevation", "distance", "x", "y")
 @click.option(
     "--elevation",
     "elevation_deg",
-    type=click.FloatRange(-89, 89),
+    type=FiniteRange(-89, 89),
     default=5.0,
     help="Degrees that the camera looks down.",
 )

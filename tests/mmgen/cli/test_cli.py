@@ -158,6 +158,7 @@ def test_every_command_of_the_table_exists() -> None:
 @options.masks_option("Where masks come from.")
 @options.out_option("meshes")
 @options.weights_option
+@click.option("--share", type=options.FiniteRange(0, 1))
 @click.option("--texture-size", type=options.PixelSizeType(16, 256), default="64x32")
 def echo(**values: object) -> None:
     print(values)
@@ -185,6 +186,9 @@ def test_option_values() -> None:
         (("--device", "gpu"), "'gpu' is not auto, cpu or cuda:N"),
         (("--texture-size", "8x64"), "'8x64' is not HEIGHTxWIDTH in pixels, 16 to 256 each"),
         (("--texture-size", "big"), "'big' is not HEIGHTxWIDTH"),
+        (("--out", ""), "the path is empty; for this very folder write ."),
+        (("--share", "nan"), "nan is no number"),
+        (("--share", "2"), "2.0 is not in the range"),
         (("--limit", "0"), "0 is not in the range"),
         (("--workers", "0"), "0 is not in the range"),
     ],

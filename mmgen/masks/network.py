@@ -32,8 +32,11 @@ BACK_CHANCE = 0.35
 """From this on a person is seen from behind; set on avatars that were held out."""
 
 SMALL_ROWS = 160
+"""Of people less high, whose faces are a few pixels, the camera encoder knows the facing better: of 300 photos of
+generated people 128 pixels high it is right about all, and about 294 once this network overrules it."""
+
 _SURE_FRONT, _SURE_BACK = 0.05, 0.85
-"""Of people less high than `SMALL_ROWS`, whose faces are a few pixels, chances between these say nothing."""
+"""Between these chances of a back the camera encoder knows better too; set on avatars that it has learned from."""
 
 WIDEST_CROP = 0.7
 """Width over height of photos that are taken to show one person in the middle."""
@@ -109,9 +112,7 @@ def facing_said(signs: Signs, rows: float) -> Literal["front", "back"] | None:
     Args:
         rows: how high the person is in the photo, pixels.
     """
-    if signs.person < PERSON_CHANCE:
-        return None
-    if rows < SMALL_ROWS and _SURE_FRONT < signs.back < _SURE_BACK:
+    if signs.person < PERSON_CHANCE or rows < SMALL_ROWS or _SURE_FRONT < signs.back < _SURE_BACK:
         return None
     return "back" if signs.back >= BACK_CHANCE else "front"
 

@@ -14,7 +14,7 @@ from mmgen.core.errors import FatalError, ItemError
 from mmgen.masks import network, network_file
 from mmgen.masks.framing import PAD_GREY, box_around, framed, unframed, window_on
 from mmgen.masks.searching import sharpened
-from mmgen.masks.structures import Guess, MaskSource
+from mmgen.masks.structures import Guess, MaskSource, Signs
 from mmgen.synth import CrowdOptions, Picture, people
 from recon.segmentation import PersonNetwork, PersonNetworkConfig
 
@@ -215,3 +215,20 @@ def test_edges_follow_those_of_the_photo() -> None:
     assert overlap(sharpened(photo, rough, window), truth) > before + 0.3 * (1 - before)
     flat = sharpened(np.full_like(photo, 90), rough, window)  # no edge to follow: the answer as it is
     assert overlap(flat, unframed(rough, window, size)) > 0.97
+
+
+@pytest.mark.parametrize(
+    ("back", "person", "rows", "said"),
+    [
+        (0.01, 1.0, 500, "front"),
+        (0.9, 1.0, 500, "back"),
+        (0.4, 1.0, 500, None),
+        (0.01, 1.0, 120, None),
+        (0.9, 0.3, 500, None),
+    ],
+)
+def test_a_facing_is_said_of_people_large_enough_and_where_it_is_sure(
+    back: float, person: float, rows: float, said: str | None
+) -> None:
+    signs = Signs(person, back, azimuth_deg=0.0, count=1, cut="none")
+    assert network.facing_said(signs, rows) == said

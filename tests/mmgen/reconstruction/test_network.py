@@ -13,6 +13,7 @@ from mmgen.assets.rules import check_glb
 from mmgen.core.errors import FatalError
 from mmgen.core.files import sha256_file
 from mmgen.evaluation.mesh_predictions import answer_of
+from mmgen.masks import network
 from mmgen.masks.structures import MaskSource, Signs
 from mmgen.models.weights import save_weights
 from mmgen.photos.inputs import InputItem
@@ -136,6 +137,7 @@ def test_who_faces_the_camera_is_turned_round(options, items):
 def test_what_the_person_network_says_is_heard(items, monkeypatch, signs, facing, note):
     """A mask that is given overrules it."""
     monkeypatch.setattr(prepare, "signs_of", lambda *_: signs)
+    monkeypatch.setattr(network, "SMALL_ROWS", 0)
     (one,) = prepare.prepare_people(items[0], MaskSource("alpha"), prepare.Framing(SIZE, None, (128, 64), "auto"))
     assert (one.facing, one.tensors().facing, one.signs) == (facing, facing, signs)
     assert [said for said in one.notes if note is None or said.startswith(note)] == list(one.notes)

@@ -8,6 +8,7 @@ the back of a head is what its crown is, hair or hat.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Bool, Float
@@ -36,7 +37,7 @@ _MARKED = (0.05, 0.2)
 _PRINT = (0.18, 0.23)
 """Shares of what is seen on both sides that marks take where they are a print."""
 
-_MARK_ROWS = 256
+_MARK_ROWS = 128
 """Rows that marks are looked for on; finer textures are averaged."""
 
 _AROUND = 4.0
@@ -44,6 +45,13 @@ _AROUND = 4.0
 
 _SIDES = (0.5, 0.85)
 """Of half a trunk's width: where it shows its cloth beside an opening."""
+
+
+_OPENING = (0.25, 0.5)
+"""Shares of something else in the middle of the trunk from which, and with which fully, its sides stand in."""
+
+_SOURCES = (((-2,), 1.0), ((-1,), 0.3), ((-2, -1), 0.3))
+"""Flips of a texture that cloth is taken over from, and how much they count: other side, other limb, both."""
 
 
 @dataclass(frozen=True)
@@ -106,19 +114,20 @@ def single_marks(photo: Float[Tensor, "3 H W"], seen: Float[Tensor, "H W"], body
     full, step = photo.shape[1:], max(1, photo.shape[1] // _MARK_ROWS)
     sigma = _COARSE * full[0] / step
     trust = _ramp(seen, _CONFIDENT)[None]
-    pooled = functional.avg_pool2d(torch.cat((photo * trust, trust, body.cloth[None])), step)
-    photo, trust, cloth = pooled[:3] / pooled[3:4].clamp(min=1e-6), pooled[3], pooled[4]
+    premultiplied, trust, cloth = (_pooled(values, step) for values in (photo * trust, trust, body.cloth[None]))
+    photo, trust, cloth = premultiplied / trust.clamp(min=1e-6), trust[0], cloth[0]
     both = trust * trust.flip(1) * cloth
-    colour = _blurred(photo, trust, sigma / 2)
-    around = _blurred(photo + photo.flip(2), both, _AROUND * sigma) / 2
+    colour = _means(photo, trust, sigma / 2)
+    mirrored = photo + photo.flip(2)
+    around = _means(mirrored, both, _AROUND * sigma) / 2
     away, apart = _length(colour - around), _length(colour - colour.flip(2))
     marks = both * _ramp(away - away.flip(1), _STANDS_OUT) * _ramp(apart, _APART)
     marks = marks * (1 - _ramp(marks.sum() / both.sum().clamp(min=1e-6), _PRINT))
-    near = _blurred(marks[None], torch.ones_like(trust), 2 * sigma)[0]
-    plain = _blurred(photo + photo.flip(2), both * (1 - marks) * (1 - marks.flip(1)), 2 * sigma) / 2
-    like = _length(colour - plain) - _length(colour - _blurred(photo, marks, 2 * sigma))
+    near = _smoothed(marks[None], 2 * sigma)[0]
+    plain = _means(mirrored, both * (1 - marks) * (1 - marks.flip(1)), 2 * sigma) / 2
+    like = _length(colour - plain) - _length(colour - _means(photo, marks, 2 * sigma))
     marks = torch.maximum(marks, trust * cloth * _ramp(near, _MARKED) * _ramp(like, _STANDS_OUT))
-    return _ramp(enlarged(_blurred(marks[None], torch.ones_like(trust), sigma / 2)[None], *full)[0, 0], _MARKED)
+    return _ramp(enlarged(_smoothed(marks[None], sigma / 2)[None], *full)[0, 0], _MARKED)
 
 
 def _length(colours: Tensor) -> Tensor:
@@ -148,46 +157,63 @@ def continued(
     trust = _ramp(seen, _CONFIDENT) * (1 - marks)
     if not bool((trust > 0).any()):
         return guess
-    sigma = _COARSE * photo.shape[1]
-    colour = _blurred(photo, trust, sigma)
-    photo, trust, colour = _without_opening(photo, trust, colour, body)
+    step = _step_of(photo)
+    shown = _pooled(trust[None], step)[0]
+    colour = _means_of(_pooled(photo * trust, step), shown, _COARSE * len(shown))
+    photo, trust, colour, shown = _without_opening((photo, trust), (colour, shown), body)
+    alike = _likeness(colour, shown, _smoothed(_pooled(guess, step), _COARSE * len(shown)))
+    total, weights, strength = torch.zeros_like(photo), torch.zeros_like(trust), torch.zeros_like(trust)
+    for (flips, preference), likeness in zip(_SOURCES, enlarged(alike[None], *trust.shape)[0], strict=True):
+        agreed = trust.flip(flips) * likeness
+        part = (preference * agreed) ** 2
+        total.addcmul_(part[None], photo.flip(flips))
+        weights += part
+        torch.maximum(strength, agreed, out=strength)
+    cloth = total.div_(weights.clamp(min=1e-6))
+    share = _blurred(strength[None], 0.2 * _COARSE * len(trust))[0] * body.cloth * (weights > 1e-6)
+    return _with_hair(torch.lerp(guess, cloth, share), photo, trust, body)
+
+
+def _likeness(colour: Tensor, shown: Tensor, guessed: Tensor) -> Tensor:
+    """[3, h, w] 0..1 for each of `_SOURCES`: how far its blurred colours are what the guess is."""
     twins = _length(colour - colour.flip(2))
-    paired = torch.exp(-((twins / _ALIKE) ** 2)) * trust.flip(1).clamp(min=0.3)
+    paired = torch.exp(-((twins / _ALIKE) ** 2)) * shown.flip(1).clamp(min=0.3)
     reach = _AGREEING[0] + (_AGREEING[1] - _AGREEING[0]) * paired
-    guessed = _blurred(guess, torch.ones_like(trust), sigma)
-    total, weights = torch.zeros_like(photo), torch.zeros_like(trust)
-    strength = torch.zeros_like(trust)
-    for flips, preference in (((-2,), 1.0), ((-1,), 0.3), ((-2, -1), 0.3)):
-        shown = trust.flip(flips)
+    alike = []
+    for flips, _ in _SOURCES:
         away = (colour.flip(flips) - guessed).square().sum(dim=0) / reach.flip(flips) ** 2
         # A mark is far from the guess all over; its edges, which are nearer, go with it.
-        agreed = shown * torch.exp(-_blurred(away[None], shown, sigma / 2)[0])
-        part = (preference * agreed) ** 2
-        total, weights = total + part * photo.flip(flips), weights + part
-        strength = torch.maximum(strength, agreed)
-    cloth = total / weights.clamp(min=1e-6)
-    share = _blurred(strength[None], torch.ones_like(trust), 0.2 * sigma)[0] * body.cloth
-    share = torch.where(weights > 1e-6, share, torch.zeros_like(share))
-    return _with_hair(guess + share * (cloth - guess), photo, trust, body)
+        away = _means_of((away * shown.flip(flips))[None], shown.flip(flips), _COARSE * len(shown) / 2)
+        alike.append(torch.exp(-away[0]))
+    return torch.stack(alike)
 
 
-def _without_opening(photo: Tensor, trust: Tensor, colour: Tensor, body: BodyMap) -> tuple[Tensor, Tensor, Tensor]:
-    """Photo, trust and colours with the sides of the trunk in the middle, where the middle is something else."""
-    beside = ((body.across > _SIDES[0]) & (body.across < _SIDES[1])).to(trust) * trust
-    middle = photo.shape[2] // 2
+def _without_opening(
+    fine: tuple[Tensor, Tensor], coarse: tuple[Tensor, Tensor], body: BodyMap
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Photo and trust, blurred colours and pooled trust with the sides of the trunk where its middle differs."""
+    (photo, trust), (colour, shown) = fine, coarse
+    step = len(trust) // len(shown)
+    across, of_cloth = (_pooled(values[None], step)[0] for values in (body.across, body.cloth))
+    beside = ((across > _SIDES[0]) & (across < _SIDES[1])).to(trust) * shown
+    middle = colour.shape[2] // 2
     left, right = (_row_means(colour, beside, half) for half in (slice(None, middle), slice(middle, None)))
     alike = torch.exp(-(((left - right).square().sum(dim=0).sqrt() / _ALIKE) ** 2))
-    away = (colour - ((left + right) / 2)[:, :, None]).square().sum(dim=0).sqrt() / _ALIKE
-    other = (1 - torch.exp(-(away**2))) * alike[:, None] * (body.across < _SIDES[0]) * body.cloth
-    other = _blurred(other[None], torch.ones_like(trust), _COARSE * len(trust) / 2)[0]
-    rows = torch.arange(len(trust), device=trust.device)[:, None]
-    folded, folded_trust, folded_colour = (field[..., rows, body.fold] for field in (photo, trust, colour))
-    share = ((other - 0.25) / 0.25).clamp(0, 1) * (folded_trust > 0)
-    return (
-        photo + share * (folded - photo),
-        trust + share * (folded_trust - trust),
-        colour + share * (folded_colour - colour),
-    )
+    away = _length(colour - ((left + right) / 2)[:, :, None]) / _ALIKE
+    other = (1 - torch.exp(-(away**2))) * alike[:, None] * (across < _SIDES[0]) * of_cloth
+    other = _smoothed(other[None], _COARSE * len(shown) / 2)
+    if not bool((other > _OPENING[0]).any()):
+        return photo, trust, colour, shown
+    other_texels = enlarged(other[None], *trust.shape)[0]
+    fold = body.fold[step // 2 :: step, step // 2 :: step] // step
+    return *_folded(photo, trust, other_texels, body.fold), *_folded(colour, shown, other, fold)
+
+
+def _folded(colour: Tensor, trust: Tensor, other: Tensor, fold: Tensor) -> tuple[Tensor, Tensor]:
+    """Colours and trust with those of the columns that stand in for others."""
+    stand_in = colour.gather(2, fold.expand_as(colour)), trust.gather(1, fold)
+    share = _ramp(other[0], _OPENING) * (stand_in[1] > 0)
+    return torch.lerp(colour, stand_in[0], share), torch.lerp(trust, stand_in[1], share)
 
 
 def _row_means(colour: Tensor, weight: Tensor, columns: slice) -> Tensor:
@@ -213,16 +239,46 @@ def _with_hair(texture: Tensor, photo: Tensor, trust: Tensor, body: BodyMap) -> 
     return torch.cat((texture[:, :half] + share * (hair - texture[:, :half]), texture[:, half:]), dim=1)
 
 
-def _blurred(values: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"], sigma: float) -> Float[Tensor, "C H W"]:
-    """Gaussian means of what has weight, worked out on fewer pixels; nothing is left of what has none near."""
-    step = max(1, int(sigma / 2))
-    joined = functional.avg_pool2d(torch.cat((values * weight, weight[None])), step, ceil_mode=True)
-    reach = max(1, round(2.5 * sigma / step))
-    steps = torch.arange(-reach, reach + 1, dtype=values.dtype, device=values.device)
-    kernel = torch.exp(-(steps**2) / (2 * (max(sigma, 0.3) / step) ** 2))
-    joined = joined[:, None]
-    for shape, padding in (((1, 1, -1, 1), (reach, 0)), ((1, 1, 1, -1), (0, reach))):
-        joined = functional.conv2d(joined, (kernel / kernel.sum()).view(shape), padding=padding)
-    joined = enlarged(joined.transpose(0, 1), joined.shape[2] * step, joined.shape[3] * step)[0]
-    joined = joined[:, : values.shape[1], : values.shape[2]]
-    return joined[:-1] / joined[-1:].clamp(min=1e-4)
+def _step_of(photo: Float[Tensor, "3 H W"]) -> int:
+    """Texels of a texture to a place of its coarse grid; both sides are divided evenly, so that it can be flipped."""
+    step = 1
+    while 4 * step <= _COARSE * photo.shape[1] and not any(side % (2 * step) for side in photo.shape[1:]):
+        step *= 2
+    return step
+
+
+def _pooled(values: Float[Tensor, "C H W"], step: int) -> Float[Tensor, "C h w"]:
+    return values if step == 1 else functional.avg_pool2d(values, step, ceil_mode=True)
+
+
+def _blurred(values: Float[Tensor, "C H W"], sigma: float) -> Float[Tensor, "C H W"]:
+    """Gaussian means, worked out on fewer texels."""
+    step = max(1, int(sigma))
+    small = _smoothed(_pooled(values, step), sigma / step)
+    whole = enlarged(small[None], small.shape[1] * step, small.shape[2] * step)[0]
+    return whole[:, : values.shape[1], : values.shape[2]]
+
+
+def _means(values: Float[Tensor, "C H W"], weight: Float[Tensor, "H W"], sigma: float) -> Float[Tensor, "C H W"]:
+    return _means_of(values * weight, weight, sigma)
+
+
+def _means_of(weighted: Tensor, weight: Tensor, sigma: float) -> Tensor:
+    """Gaussian means of what has weight, with which it is multiplied; nothing is left of what has none near."""
+    return _smoothed(weighted, sigma) / _smoothed(weight[None], sigma).clamp(min=1e-4)
+
+
+def _smoothed(values: Float[Tensor, "C H W"], sigma: float) -> Float[Tensor, "C H W"]:
+    """Gaussian means; on so few places matrix products are faster than convolutions."""
+    down, across = (_gaussian(count, max(sigma, 0.3), values.dtype, values.device) for count in values.shape[1:])
+    return down @ (values @ across.T)
+
+
+@lru_cache(maxsize=64)
+def _gaussian(count: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "N N"]:
+    """Weights of the means of a row of places."""
+    places = torch.arange(count, dtype=dtype, device=device)
+    away = (places[:, None] - places).abs()
+    reach = max(1, round(2.5 * sigma))
+    weights = torch.exp(-(away.clamp(max=reach) ** 2) / (2 * sigma**2)) * (away <= reach)
+    return weights / weights.sum(dim=1, keepdim=True)

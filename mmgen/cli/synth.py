@@ -41,9 +41,10 @@ if TYPE_CHECKING:
 )
 @choice_option(
     "--style",
-    ["street", "studio", "world"],
+    ["street", "studio", "world", "market"],
     "studio: other people, clothes, lenses, light and backgrounds, to test how a model takes a shift; "
-    "world: any lens from phone-near to tele, -30 to 40 degrees of elevation, any light, camera faults.",
+    "world: any lens from phone-near to tele, -30 to 40 degrees of elevation, any light, camera faults; "
+    "market: surveillance cameras and a detector's boxes, as in Market-1501.",
 )
 @click.option(
     "--bodies",

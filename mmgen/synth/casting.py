@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STYLES = ("street", "studio", "world")
+STYLES = ("street", "studio", "world", "market")
 """`street`: passers-by, six fixed cameras. `studio`: other people, lenses, light and backgrounds, to test a shift.
 `world`: anybody before any camera, in any light: lenses from phone-near to tele, from below and above, with faults.
+`market`: summer on a campus, as Market-1501 shows it: cameras above, small boxes that a detector cut out, compressed.
 """
 
 
@@ -46,6 +47,7 @@ CASTINGS = {
     "street": Casting(0.48, 0.09, 0.13, 0.0, (0.1, 1.1), 0.5, 1.0, 1.0, 1.0, 0.52, 1.0, 0.45, 0.4),
     "studio": Casting(0.56, 0.03, 0.2, 0.05, (-0.4, 1.4), 0.4, 2.2, 1.5, 1.5, 0.22, 1.6, 0.25, 0.5),
     "world": Casting(0.52, 0.05, 0.13, 0.02, (0.0, 1.2), 0.5, 1.8, 1.5, 1.4, 0.5, 1.2, 0.3, 0.6, 3.0),
+    "market": Casting(0.45, 0.02, 0.06, -0.02, (-0.2, 1.0), 0.88, 0.7, 1.0, 1.2, 0.62, 0.7, 0.85, 0.04),
 }
 
 

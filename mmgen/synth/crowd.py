@@ -11,6 +11,7 @@ from mmgen.synth.avatar_body import avatar_body
 from mmgen.synth.bags import carried_by
 from mmgen.synth.casting import CASTINGS
 from mmgen.synth.identity import Identity, identity
+from mmgen.synth.market import sample_market_view
 from mmgen.synth.mesh import DEFAULT_STEP_M, body_mesh
 from mmgen.synth.person import stride_limit
 from mmgen.synth.pose import Pose, sample_pose
@@ -123,6 +124,8 @@ def _view(options: CrowdOptions, generator: np.random.Generator, camera: int, bo
     street = street_camera(options.seed, camera, options.style)
     if options.style == "world":
         return sample_world_view(generator, street, body, options.width / options.height)
+    if options.style == "market":
+        return sample_market_view(generator, street, body, options.width / options.height)
     return sample_view(generator, street, body.height_m)
 
 

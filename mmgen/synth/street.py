@@ -14,6 +14,12 @@ CAMERA_COUNT = 6
 STUDIO_FOCALS = (1.6, 3.6, 5.0)
 """Lenses of the studio; the street has `recon.structures.DEFAULT_FOCAL` everywhere."""
 
+MARKET_FOCALS = (4.0, 5.0, 6.5, 8.0)
+"""A box is a small part of what the lens sees: nearly parallel rays."""
+
+ELEVATIONS_DEG = {"studio": (-12.0, 22.0), "market": (5.0, 22.0)}
+"""Lowest and highest camera; the street's and the world's, whose views choose their own, are level."""
+
 GROUNDS = ("tiles", "asphalt", "grass", "gravel")
 WALLS = ("facade", "foliage", "plaster", "glass")
 THINGS = ("trunk", "passer_by", "car", "pole", "shrub")
@@ -82,10 +88,11 @@ STREET_LENGTH_M = 36.0
 
 @lru_cache(maxsize=64)
 def street_camera(seed: int, number: int, style: str = "street") -> StreetCamera:
-    """Camera `number` (1..6) of the data set with this seed; in the studio each has a lens of its own."""
-    studio = style == "studio"
-    generator = stream(seed, "cameras", number, f"camera/{style}" if studio else "camera")
-    lens = STUDIO_FOCALS[number % len(STUDIO_FOCALS)] if studio else DEFAULT_FOCAL
+    """Camera `number` (1..6) of the data set with this seed; of studio and market each has a lens of its own."""
+    own_place = style in ELEVATIONS_DEG
+    generator = stream(seed, "cameras", number, f"camera/{style}" if own_place else "camera")
+    lenses = {"studio": STUDIO_FOCALS, "market": MARKET_FOCALS}.get(style, (DEFAULT_FOCAL,))
+    lens = lenses[number % len(lenses)]
     near = str(generator.choice(GROUNDS, p=[0.45, 0.3, 0.1, 0.15]))
     far = str(generator.choice(GROUNDS, p=[0.2, 0.25, 0.45, 0.1]))
     wall = str(WALLS[(number + int(generator.integers(2))) % 4] if number < 5 else generator.choice(WALLS))
@@ -97,7 +104,7 @@ def street_camera(seed: int, number: int, style: str = "street") -> StreetCamera
         number=number,
         style=style,
         focal=lens,
-        elevation_deg=float(generator.uniform(-12.0, 22.0) if studio else generator.uniform(-3.0, 9.0)),
+        elevation_deg=float(generator.uniform(*ELEVATIONS_DEG.get(style, (-3.0, 9.0)))),
         sun_direction=(float(sun[0]), float(sun[1]), float(sun[2])),
         ambient=float(generator.uniform(0.6, 0.7) if sunny else generator.uniform(0.8, 0.92)),
         sun=float(generator.uniform(0.42, 0.58) if sunny else generator.uniform(0.1, 0.22)),

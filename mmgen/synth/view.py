@@ -1,10 +1,13 @@
 """One picture of a person: camera, light, background, sensor; with its exact truth."""
 
+import io
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+from PIL import Image
 from skimage.filters import gaussian
+from skimage.transform import resize
 
 from mmgen.synth.avatar_body import RiggedBody
 from mmgen.synth.backdrop import Eye, Scene, draw_backdrop
@@ -23,6 +26,21 @@ JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
+class Frame:
+    """What became of a picture that was cut out of the frame of a surveillance camera and then enlarged or reduced.
+
+    Attributes:
+        height_px: of the box in the frame.
+        jpeg_quality: of the frame.
+        smear_px: how far the person moved sideways during the exposure, pixels of the frame.
+    """
+
+    height_px: int
+    jpeg_quality: int
+    smear_px: float
+
+
+@dataclass(frozen=True)
 class View:
     """Where one picture is taken from, and by which light.
 
@@ -35,6 +53,7 @@ class View:
         exposure: Brightness of this picture.
         noise_seed: Of the sensor noise, and of the background if it is not the camera's street.
         behind: `street`, or one of `collage.RECIPES`.
+        frame: What the picture was cut out of, if anything.
     """
 
     street: StreetCamera
@@ -48,6 +67,7 @@ class View:
     noise_seed: int
     behind: str = "street"
     jpeg_quality: int = JPEG_QUALITY
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True)
@@ -205,9 +225,29 @@ def _shadow(mesh: Body, light: Light, rigid: np.ndarray, intrinsics: np.ndarray,
 
 def _develop(picture: np.ndarray, view: View, height: int) -> np.ndarray:
     """Lens and sensor: blur, gain, curve, noise, 8 bits."""
-    street = view.street
+    street, size = view.street, picture.shape[1::-1]
     picture = gaussian(picture, street.blur_px * height / 128, channel_axis=2)
+    if view.frame is not None:
+        picture = _in_frame(picture, view.frame)
     picture = np.clip(picture * np.array(street.gain) * view.exposure, 0.0, 1.0) ** street.gamma
     generator = np.random.Generator(np.random.PCG64(view.noise_seed))
     grain = generator.normal(0.0, street.noise, picture.shape)
-    return (np.clip(picture + grain, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
+    developed = (np.clip(picture + grain, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
+    return developed if view.frame is None else _cut_out(developed, view.frame, size)
+
+
+def _in_frame(picture: np.ndarray, frame: Frame) -> np.ndarray:
+    """What a box of the frame shows of the picture: never more than its pixels."""
+    picture = gaussian(picture, (0.0, frame.smear_px * picture.shape[0] / frame.height_px / 2), channel_axis=2)
+    if frame.height_px >= picture.shape[0]:
+        return picture
+    height, width = frame.height_px, max(1, round(frame.height_px * picture.shape[1] / picture.shape[0]))
+    return np.asarray(resize(picture, (height, width), order=1, anti_aliasing=True))
+
+
+def _cut_out(developed: np.ndarray, frame: Frame, size: tuple[int, int]) -> np.ndarray:
+    """The picture after the frame's compression, (width, height) pixels large."""
+    file = io.BytesIO()
+    Image.fromarray(developed).save(file, "JPEG", quality=frame.jpeg_quality)
+    with Image.open(file) as compressed:
+        return np.asarray(compressed.resize(size, Image.Resampling.BICUBIC))

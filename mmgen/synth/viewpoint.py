@@ -33,11 +33,11 @@ def sample_view(generator: np.random.Generator, street: StreetCamera, person_hei
     behind = "street" if own_street else str(generator.choice(list(behinds), p=list(behinds.values())))
     return View(
         street=street,
-        azimuth_deg=_azimuth_deg(generator, studio),
+        azimuth_deg=_posing_azimuth_deg(generator) if studio else passing_azimuth_deg(generator),
         elevation_deg=float(np.clip(generator.normal(street.elevation_deg, spread), low, high)),
         distance=float(distance),
         offset=(float(offset[0]), float(offset[1])),
-        light=_daylight(generator, street) if own_street else _photo_light(generator, studio),
+        light=daylight(generator, street) if own_street else _photo_light(generator, studio),
         place_m=float(generator.uniform(0, STREET_LENGTH_M)),
         exposure=float(generator.uniform(0.82, 1.15)),
         noise_seed=int(generator.integers(2**31)),
@@ -45,15 +45,20 @@ def sample_view(generator: np.random.Generator, street: StreetCamera, person_hei
     )
 
 
-def _azimuth_deg(generator: np.random.Generator, studio: bool) -> float:
+def passing_azimuth_deg(generator: np.random.Generator) -> float:
+    """Of people who pass a camera: most come or go."""
     kind = generator.random()
-    if studio:
-        azimuth = generator.normal(0, 30) if kind < 0.5 else generator.uniform(-180, 180)
-        if 0.5 <= kind < 0.75:
-            azimuth = generator.choice([-90, 90]) + generator.normal(0, 20)
-    else:
-        centre = 0.0 if kind < 0.4 else 180.0
-        azimuth = generator.uniform(-180, 180) if kind > 0.8 else generator.normal(centre, 25.0)
+    centre = 0.0 if kind < 0.4 else 180.0
+    azimuth = generator.uniform(-180, 180) if kind > 0.8 else generator.normal(centre, 25.0)
+    return float((azimuth + 180) % 360 - 180)
+
+
+def _posing_azimuth_deg(generator: np.random.Generator) -> float:
+    """Of people in a studio: fronts and sides."""
+    kind = generator.random()
+    azimuth = generator.normal(0, 30) if kind < 0.5 else generator.uniform(-180, 180)
+    if 0.5 <= kind < 0.75:
+        azimuth = generator.choice([-90, 90]) + generator.normal(0, 20)
     return float((azimuth + 180) % 360 - 180)
 
 
@@ -62,7 +67,7 @@ def _unit(direction: np.ndarray) -> tuple[float, float, float]:
     return float(direction[0]), float(direction[1]), float(direction[2])
 
 
-def _daylight(generator: np.random.Generator, street: StreetCamera) -> Light:
+def daylight(generator: np.random.Generator, street: StreetCamera) -> Light:
     """The sun and sky of the camera's street."""
     direction = np.array(street.sun_direction) + generator.normal(0, 0.12, 3)
     direction[1] = max(direction[1], 0.62)

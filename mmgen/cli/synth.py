@@ -54,6 +54,12 @@ if TYPE_CHECKING:
     "avatars: rigged people from --avatars; mixed: half capsules, half avatars.",
 )
 @click.option("--avatars", type=PATH, help="Folder of rigged people, GLB with textures and a skin, in a T-pose.")
+@click.option(
+    "--cut",
+    type=FiniteRange(0, 1),
+    default=0.0,
+    help="Share of pictures that end at the shin, knee, hip or waist, beside what --style market cuts.",
+)
 @click.option("--height", type=click.IntRange(32, 2048), default=128, help="Image height, pixels.")
 @click.option("--width", type=click.IntRange(16, 2048), help="Image width, pixels.  [default: half the height]")
 @seed_option
@@ -107,6 +113,7 @@ def _plan(options: dict[str, Any]) -> "CrowdPlan":
         style=options["style"],
         bodies=options["bodies"],
         avatars=_avatars(options),
+        cut=options["cut"],
     )
     return make_plan(options["identities"], options["test_fraction"], crowd)
 

@@ -10,6 +10,7 @@ from mmgen.synth.avatar import AvatarIdentity, avatar_identity
 from mmgen.synth.avatar_body import avatar_body
 from mmgen.synth.bags import carried_by
 from mmgen.synth.casting import CASTINGS
+from mmgen.synth.cut import cut_view
 from mmgen.synth.identity import Identity, identity
 from mmgen.synth.market import sample_market_view
 from mmgen.synth.mesh import DEFAULT_STEP_M, body_mesh
@@ -41,6 +42,7 @@ class CrowdOptions:
         style: One of `casting.STYLES`.
         bodies: `capsules` or `anny`, see `mesh.body_mesh`; `avatars`; or `mixed`, capsules and avatars.
         avatars: Folder of rigged GLBs.
+        cut: Share of pictures that end at the shin, knee, hip or waist, 0..1.
     """
 
     seed: int = 0
@@ -52,6 +54,7 @@ class CrowdOptions:
     style: str = "street"
     bodies: str = "capsules"
     avatars: Path | None = None
+    cut: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,9 @@ def person_pictures(options: CrowdOptions, split: str, index: int) -> Iterator[P
             bodies[pose] = _body(options, who, pose_of(options, who, pose))
         generator = stream(options.seed, split, index, f"view/{view}")
         chosen = _view(options, generator, camera, bodies[pose])
+        cutting = stream(options.seed, split, index, f"cut/{view}")
+        if cutting.random() < options.cut:
+            chosen = cut_view(cutting, chosen, bodies[pose], options.width / options.height)
         picture = render_view(bodies[pose], chosen, options.height, options.width)
         yield Person(who, pose, view, camera, picture, bodies[pose])
 

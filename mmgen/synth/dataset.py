@@ -124,7 +124,7 @@ def jpeg_bytes(picture: Picture) -> bytes:
 def settings(plan: CrowdPlan) -> dict[str, object]:
     """Everything that decides the bytes of the data set."""
     options = asdict(plan.options)
-    folder = options.pop("avatars")
+    folder, cut = options.pop("avatars"), options.pop("cut")
     splits = tuple(sorted({entry.split for entry in entries(plan)}))
     return {
         "generator": GENERATOR,
@@ -132,6 +132,7 @@ def settings(plan: CrowdPlan) -> dict[str, object]:
         "test_identities": plan.test_identities,
         **options,
         **({} if folder is None else {"avatars": avatars_digest(folder, splits)}),
+        **({"cut": cut} if cut else {}),
     }
 
 

@@ -12,7 +12,7 @@ from mmgen.synth.identity import Identity
 from mmgen.synth.person import Person, assemble
 from mmgen.synth.pose import Pose
 from mmgen.synth.primitives import HIGH, LOW
-from mmgen.synth.skeleton import BONE
+from mmgen.synth.skeleton import BONE, Skeleton
 
 DEFAULT_STEP_M = 0.015
 ANNY_MARGIN_M = 0.09
@@ -51,6 +51,11 @@ class BodyMesh:
     step_m: float
 
     @property
+    def skeleton(self) -> Skeleton:
+        """Bones in the pose."""
+        return self.person.skeleton
+
+    @property
     def ground_y(self) -> float:
         """Height of the ground, metres: the lowest vertex stands on it."""
         return float(self.vertices[:, 1].min())
@@ -62,7 +67,7 @@ class BodyMesh:
 
     def feet(self) -> np.ndarray:
         """[2, 3] middles of the soles, world frame."""
-        skeleton = self.person.skeleton
+        skeleton = self.skeleton
         sole = np.array([0.0, -skeleton.proportions.ankle, 0.05 * skeleton.proportions.scale])
         return np.stack([skeleton.to_world(BONE[name], sole) for name in ("foot_l", "foot_r")])
 

@@ -42,7 +42,7 @@ def test_pictures_end_between_shin_and_waist_and_show_head_and_trunk(mesh: BodyM
         along = skeleton.origin[0] * [1.0, 0.0, 1.0] + heights[:, None] * [0.0, 1.0, 0.0]
         places, _ = projected(along, sight, cut.distance, np.array(cut.offset), 0.5)
         ends.append(heights[np.abs(places[:, 1] + 1).argmin()])
-    lowest, highest = end_height_m(skeleton, "shin") - 0.1, end_height_m(skeleton, "waist") + 0.1
+    lowest, highest = end_height_m(skeleton, "shin") - 0.15, end_height_m(skeleton, "waist") + 0.15
     assert lowest < min(ends) < skeleton.origin[BONE["shank_l"], 1] and skeleton.origin[0, 1] < max(ends) < highest
 
 

@@ -27,9 +27,9 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[masks,reid,upscale,review,dev]"
 	touch $(STAMP)
 
-# Other people's readers for the tests: the Khronos glTF validator, and axe-core for pages. Tests that need them are skipped where npm is missing.
+# Other people's readers for the tests: the Khronos glTF validator, three.js, and axe-core for pages. Tests that need them are skipped where npm is missing.
 tools:
-	@if command -v npm >/dev/null && [ ! -d tests/node/node_modules/axe-core ]; then \
+	@if command -v npm >/dev/null && [ ! -d tests/node/node_modules/three ]; then \
 		npm install --silent --no-audit --no-fund --prefix tests/node || echo "no outside checkers: their tests will be skipped"; fi
 
 clean:

@@ -1,6 +1,6 @@
 """Loops for rigged assets, from our own gait: a walk in place, a turn, and standing at ease."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,13 +20,19 @@ def motion(rig: Rig, kind: Animation) -> Motion:
     if kind == "turn":
         return _turning(rig)
     if kind == "walk":
-        phases, seconds = np.linspace(0, 1, WALK_KEYS + 1), WALK_S
-        poses = [walking_pose(phase % 1.0, STRIDE) for phase in phases]
-    else:
-        phases, seconds = np.linspace(0, 1, IDLE_KEYS + 1), IDLE_S
-        poses = [_at_ease(float(np.sin(2 * np.pi * phase))) for phase in phases]
+        phases = np.linspace(0, 1, WALK_KEYS + 1)
+        return Motion(kind, phases * WALK_S, *walking(rig, phases))
+    phases = np.linspace(0, 1, IDLE_KEYS + 1)
+    poses = [_at_ease(float(np.sin(2 * np.pi * phase))) for phase in phases]
     rotations = rotations_of(poses, rig.names, rig.parents)
-    return Motion(kind, phases * seconds, rotations, _on_the_ground(rig, rotations))
+    return Motion(kind, phases * IDLE_S, rotations, _on_the_ground(rig, rotations))
+
+
+def walking(rig: Rig, phases: Iterable[float]) -> tuple[Floats, Floats]:
+    """Rotations and hips, as of `Motion`, at phases of a walk on the spot; phases one apart are the same."""
+    poses = [walking_pose(float(phase) % 1.0, STRIDE) for phase in phases]
+    rotations = rotations_of(poses, rig.names, rig.parents)
+    return rotations, _on_the_ground(rig, rotations)
 
 
 def rotations_of(poses: Sequence[Pose], names: tuple[str, ...], parents: tuple[int, ...]) -> Floats:

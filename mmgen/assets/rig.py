@@ -10,7 +10,8 @@ from scipy.spatial import cKDTree
 
 from mmgen.assets.asset import Asset
 from mmgen.core.errors import ItemError
-from recon.fitting.joints import fitted_joints
+from recon.fitting.joints import FittedJoints, fitted_joints, reposed
+from recon.skinning import Skin
 from recon.template import Template
 
 Animation = Literal["walk", "turn", "idle"]
@@ -81,6 +82,21 @@ class Rig:
         weights = self.weights[nearest]
         weights = weights / weights.sum(axis=1, keepdims=True)
         return np.where(weights > 0, self.bones[nearest], 0).astype(np.uint8), weights.astype(np.float32)
+
+    def posed(self, vertices: NDArray[np.float32], rotations: Floats, hips: Floats) -> NDArray[np.float32]:
+        """[T, V, 3] the mesh in other poses, as a viewer of its GLB shows them.
+
+        Args:
+            vertices: [V, 3] of the mesh, in its own pose.
+            rotations: [T, J, 3, 3], as of `Motion`.
+            hips: [T, 3], as of `Motion`.
+        """
+        bones, weights = self.of(vertices)
+        places, turns = torch.from_numpy(self.places), torch.from_numpy(self.turns)
+        skin = Skin(self.names, self.parents, places, torch.from_numpy(bones).long(), torch.from_numpy(weights))
+        body = torch.from_numpy(vertices).double()
+        moved = reposed(body, skin, FittedJoints(places, turns), torch.from_numpy(rotations)).numpy()
+        return (moved + (hips - self.places[0])[:, None]).astype(np.float32)
 
 
 def rigged(body: Asset, template: Template) -> Rig:

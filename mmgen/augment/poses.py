@@ -13,8 +13,7 @@ from mmgen.augment.garments import skin_of
 from mmgen.augment.options import PoseSource
 from mmgen.core.errors import FatalError
 from mmgen.synth.pose import walking_pose
-from recon.fitting.joints import fitted_joints
-from recon.skinning import skinned
+from recon.fitting.joints import fitted_joints, reposed
 from recon.template import Template
 
 STRIDES = (0.3, 0.9)
@@ -47,7 +46,6 @@ class Poser:
 
     def __init__(self, template: Template) -> None:
         self._template = replace(template, skin=skin_of(template))
-        self._parents = [max(parent, 0) for parent in self._template.skin.parents]
 
     def __call__(
         self, vertices: Float[Tensor, "V 3"], stride: float, phases: Sequence[Phase]
@@ -65,12 +63,8 @@ class Poser:
             return result
         skin, fitted = self._template.skin, fitted_joints(vertices, self._template)
         poses = [walking_pose(phase, stride) for phase in phases if phase is not None]
-        turns = _world(torch.from_numpy(rotations_of(poses, skin.names, skin.parents)), skin.parents)
-        change = turns @ fitted.turns.transpose(1, 2)
-        local = change[:, self._parents].transpose(2, 3) @ change
-        local[:, 0] = change[:, 0]
-        count = len(walking)
-        moved = skinned(vertices.double().expand(count, -1, -1), skin, fitted.places.expand(count, -1, -1), local)
+        rotations = torch.from_numpy(rotations_of(poses, skin.names, skin.parents))
+        moved = reposed(vertices.double(), skin, fitted, rotations)
         moved[..., 1] += vertices[:, 1].min() - moved[..., 1].min(dim=1, keepdim=True).values
         result[walking] = moved.to(vertices.dtype)
         return result
@@ -88,11 +82,3 @@ def check_joints(template: Template, poses: PoseSource) -> None:
             f"--poses {poses} needs a mesh with joints, and these weights have none",
             "Take --poses source, or other --weights.",
         )
-
-
-def _world(local: Float[Tensor, "T J 3 3"], parents: Sequence[int]) -> Float[Tensor, "T J 3 3"]:
-    """Rotations against the world from rotations against parents."""
-    turns: list[Tensor] = []
-    for row, parent in enumerate(parents):
-        turns.append(local[:, row] if parent < 0 else turns[parent] @ local[:, row])
-    return torch.stack(turns, dim=1)

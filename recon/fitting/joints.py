@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.skinning import Skin
+from recon.skinning import Skin, skinned, world_turns
 from recon.template import Template
 
 LEAST_SHARE = 0.02
@@ -48,6 +48,25 @@ def fitted_joints(vertices: Float[Tensor, "V 3"], template: Template) -> FittedJ
     grown = turns * sizes[:, None, None]
     seen = ((grown + grown[parents]) / 2 @ reach[..., None])[..., 0]
     return FittedJoints(middle_body + seen, turns)
+
+
+def reposed(
+    vertices: Float[Tensor, "V 3"], skin: Skin, joints: FittedJoints, rotations: Float[Tensor, "N J 3 3"]
+) -> Float[Tensor, "N V 3"]:
+    """A body in its own pose brought into others by its skin; the first joint stays where it is.
+
+    Args:
+        vertices: in the body's frame, float64 as its joints.
+        skin: whose bones and weights move them.
+        joints: of the body.
+        rotations: of each joint against its parent, whose axes are the template's at rest.
+    """
+    parents = [max(parent, 0) for parent in skin.parents]
+    change = world_turns(rotations, skin.parents) @ joints.turns.transpose(1, 2)
+    local = change[:, parents].transpose(2, 3) @ change
+    local[:, 0] = change[:, 0]
+    count = len(rotations)
+    return skinned(vertices.expand(count, -1, -1), skin, joints.places.expand(count, -1, -1), local)
 
 
 def _turns(

@@ -6,8 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
+from skeletons import rotation_from_6d
 
 from mmgen.assets.asset import Asset, place_on_ground
+from mmgen.templates import named_template
+from recon.skinning import skinned
 from recon.template import ellipsoid_template
 
 RED_UV = (0.5, 0.35)
@@ -40,6 +44,17 @@ def body_asset(name: str = "walker", level: int = 2, **changes: Any) -> Asset:
         provenance={"input": f"{name}.jpg", "height_m": 1.7, "height_source": "assumed", "mask_iou": 0.875},
     )
     return replace(asset, **changes)
+
+
+def waving_asset() -> Asset:
+    """The person template with its left arm up, 1.7 m."""
+    template = named_template("person")
+    skin = template.skin
+    code = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(1, len(skin.names), 1)
+    code[0, skin.names.index("LeftArm")] = torch.tensor([0.3, 0.9, 0.1, -0.9, 0.3, 0.2])
+    posed = skinned(template.vertices[None], skin, skin.joints[None], rotation_from_6d(code))[0]
+    texture = np.full((8, 8, 3), 128, np.uint8)
+    return Asset("arm", place_on_ground(posed.numpy(), 1.7), template.faces.numpy(), template.face_uv.numpy(), texture)
 
 
 def grid_asset(vertex_count: int) -> Asset:

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from asset_samples import waving_asset
 from click.testing import CliRunner
 from pygltflib import GLTF2
 from scipy.spatial.transform import Rotation
-from skeletons import rotation_from_6d
 
-from mmgen.assets.asset import Asset, place_on_ground
+from mmgen.assets.asset import Asset
 from mmgen.assets.formats import ExportOptions, export_glb
 from mmgen.assets.glb import asset_from_glb, glb_bytes
 from mmgen.assets.khronos import find_validator, run_validator
@@ -21,7 +20,6 @@ from mmgen.assets.rig import Rig, rigged
 from mmgen.cli import cli
 from mmgen.core.errors import ItemError
 from mmgen.templates import named_template
-from recon.skinning import skinned
 
 COMPONENTS = {5126: "<f4", 5121: "u1", 5123: "<u2", 5125: "<u4"}
 WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
@@ -30,13 +28,7 @@ WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 @pytest.fixture(scope="module")
 def asset() -> Asset:
     """A person with an arm up."""
-    template = named_template("person")
-    skin = template.skin
-    code = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(1, len(skin.names), 1)
-    code[0, skin.names.index("LeftArm")] = torch.tensor([0.3, 0.9, 0.1, -0.9, 0.3, 0.2])
-    posed = skinned(template.vertices[None], skin, skin.joints[None], rotation_from_6d(code))[0]
-    texture = np.full((8, 8, 3), 128, np.uint8)
-    return Asset("arm", place_on_ground(posed.numpy(), 1.7), template.faces.numpy(), template.face_uv.numpy(), texture)
+    return waving_asset()
 
 
 class Document:

@@ -151,7 +151,7 @@ class Views:
         since = _number(request.query_params.get("since", "0"))
         for _ in range(round(POLL_S / LOOK_S)):
             news = await run_in_threadpool(self._desk.changes, since)
-            if news["revision"] > since:
+            if news["revision"] > since or self._desk.is_ending.is_set():
                 break
             await asyncio.sleep(LOOK_S)  # no thread waits: pages are many, threads are few
         return JSONResponse(news, headers=FRESH)

@@ -56,6 +56,9 @@ class Desk:
         meshes: run folder; made if missing.
         device: `cpu` or `cuda:N`.
         worker: what the worker process runs; another one in tests.
+
+    Attributes:
+        is_ending: set when the server shuts down, so that pages which wait for news are let go.
     """
 
     def __init__(self, meshes: Path, device: str, worker: Callable[..., None] = worker_main) -> None:
@@ -70,6 +73,7 @@ class Desk:
         self._shown: dict[str, tuple[int, dict[str, Any]]] = {}
         self._gone: dict[str, int] = {}
         self._trouble: dict[str, str] = {}
+        self.is_ending = threading.Event()
         self.workshop = Workshop(Setting(meshes, device), self._hear, worker)
 
     # --- looking ---------------------------------------------------------------------------------------------------

@@ -55,8 +55,24 @@ def bound_socket(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def configured(app: ASGIApp) -> uvicorn.Config:
-    """The server's settings."""
+class DeskServer(uvicorn.Server):
+    """A server of one desk.
+
+    Args:
+        access: who may ask, as the address says.
+    """
+
+    def __init__(self, desk: Desk, access: Access) -> None:
+        super().__init__(_configured(make_app(desk, access)))
+        self._desk = desk
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let go of pages that wait for news: cut off in the middle, they would leave a traceback at the console."""
+        self._desk.is_ending.set()
+        await super().shutdown(sockets)
+
+
+def _configured(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -86,7 +102,7 @@ def serve(meshes: Path, device: str, listening: socket.socket, host: str, ready:
         desk.resume()
         shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         ready(f"http://{bracketed(shown)}:{port}/?token={access.token}")
-        uvicorn.Server(configured(make_app(desk, access))).run(sockets=[listening])
+        DeskServer(desk, access).run(sockets=[listening])
     except KeyboardInterrupt:
         pass
     finally:

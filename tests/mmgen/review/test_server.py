@@ -3,10 +3,10 @@
 import http.client
 import socket
 import threading
+import time
 from contextlib import ExitStack, closing
 
 import pytest
-import uvicorn
 from desk_requests import ACCESS, ask
 from fake_worker import fake_main
 
@@ -15,7 +15,7 @@ from mmgen.review import limits
 from mmgen.review.app import make_app
 from mmgen.review.desk import Desk
 from mmgen.review.guard import TOKEN_HEADER, Access
-from mmgen.review.server import bound_socket, configured
+from mmgen.review.server import DeskServer, bound_socket
 
 IDLE = 200
 
@@ -33,7 +33,7 @@ def test_two_hundred_idle_connections_stop_nobody_and_are_closed(desk, monkeypat
     port = listening.getsockname()[1]
     with pytest.raises(FatalError, match="port_taken"):
         bound_socket("127.0.0.1", port)
-    server = uvicorn.Server(configured(make_app(desk, Access.of("secret", "127.0.0.1", port))))
+    server = DeskServer(desk, Access.of("secret", "127.0.0.1", port))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     with ExitStack() as stack:
@@ -45,6 +45,22 @@ def test_two_hundred_idle_connections_stop_nobody_and_are_closed(desk, monkeypat
     server.should_exit = True
     thread.join(30)
     assert not thread.is_alive()
+
+
+def test_the_end_comes_without_noise_while_a_page_waits_for_news(desk, caplog):
+    listening = bound_socket("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    server = DeskServer(desk, Access.of("secret", "127.0.0.1", port))
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("GET", "/changes?since=9", headers={TOKEN_HEADER: "secret"})
+        while not server.server_state.tasks:
+            time.sleep(0.01)
+        server.should_exit = True
+        assert connection.getresponse().status == 200
+        thread.join(30)
+    assert not thread.is_alive() and not caplog.records
 
 
 def test_an_upload_over_the_limit_is_refused_and_leaves_nothing(desk, monkeypatch):

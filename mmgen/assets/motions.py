@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mmgen.assets.asset import Asset
 from mmgen.assets.rig import Animation, Floats, Motion, Rig
 from mmgen.synth.joints import joint_rotations
 from mmgen.synth.pose import NEUTRAL, REST, Pose, walking_pose
@@ -35,6 +37,17 @@ def walking(rig: Rig, phases: Iterable[float]) -> tuple[Floats, Floats]:
     return rotations, _on_the_ground(rig, rotations)
 
 
+def walked(asset: Asset, rig: Rig, frames: int, fps: float) -> NDArray[np.float32]:
+    """[frames, V, 3] an asset that walks on the spot: as many whole strides as come nearest to a person's pace.
+
+    Args:
+        rig: of the asset.
+        fps: pictures per second.
+    """
+    strides = max(1, round(frames / fps / WALK_S))
+    return rig.posed(asset.vertices, *walking(rig, (strides * np.arange(frames) / frames)))
+
+
 def rotations_of(poses: Sequence[Pose], names: tuple[str, ...], parents: tuple[int, ...]) -> Floats:
     """[T, J, 3, 3] of each joint against its parent, for joints as of `recon.skinning.Skin`."""
     rest = pose_skeleton(AVERAGE, REST)
@@ -62,22 +75,7 @@ def _turning(rig: Rig) -> Motion:
 
 
 def _on_the_ground(rig: Rig, rotations: Floats) -> Floats:
-    """[T, 3] where the hips are when the lower foot always stands as high as the lower one of the mesh."""
-    feet = [rig.names.index(name) for name in ("LeftFoot", "RightFoot")]
+    """[T, 3] where the hips are when the lowest vertex is always as low as that of the mesh: heel, sole or toes."""
     hips = np.repeat(rig.places[:1], len(rotations), axis=0)
-    lowest = rig.places[feet, 1].min()
-    for frame, turned in enumerate(rotations):
-        hips[frame, 1] += lowest - posed_places(rig, turned)[feet, 1].min()
+    hips[:, 1] += rig.points[:, 1].min() - rig.posed(rig.points, rotations, hips)[..., 1].min(axis=1)
     return hips
-
-
-def posed_places(rig: Rig, rotations: Floats) -> Floats:
-    """[J, 3] joints with rotations [J, 3, 3] against their parents, the hips where the mesh has them."""
-    local = rig.local_places()
-    turns: list[Floats] = []
-    places: list[Floats] = []
-    for row, parent in enumerate(rig.parents):
-        above = np.eye(3) if parent < 0 else turns[parent]
-        places.append(local[row] if parent < 0 else places[parent] + above @ local[row])
-        turns.append(above @ rotations[row])
-    return np.stack(places)

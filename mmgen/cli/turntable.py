@@ -31,6 +31,7 @@ SWEEPS = ("azimuth", "elevation", "distance", "x", "y")
     default="azimuth",
     help="What moves: around the mesh, up and down, near and far, or the mesh sideways (x) or up and down (y).",
 )
+@click.option("--walk", is_flag=True, help="People walk on the spot meanwhile; whole meshes of the person template.")
 @click.option("--format", "kind", type=click.Choice(KINDS), help="mp4 needs ffmpeg on PATH.  [default: gif]")
 @click.option("--frames", type=click.IntRange(2, 720), default=36, help="Pictures in one turn.")
 @click.option("--fps", type=FiniteRange(1, 50), default=18.0, help="Pictures per second.")
@@ -55,6 +56,7 @@ def command(
     meshes: Path,
     out: Path,
     sweep: "Sweep",
+    walk: bool,
     kind: str | None,
     frames: int,
     fps: float,
@@ -67,7 +69,8 @@ def command(
 ) -> int:
     """Animate MESHES (a folder of GLBs, or one .glb file; default: meshes/): from all sides, the front first.
 
-    With --sweep something else moves instead, there and back. Outputs mirror the folder tree.
+    With --sweep something else moves instead, there and back. With --walk they also walk, as `mmgen export --animation
+    walk` makes them, as many whole strides as there is time for. Outputs mirror the folder tree.
 
     MESHES may also be the folder of a training run: then its template is shown as it came to its shape, one picture
     after the other (--fps 4 suits it); only --out, --format and --fps count.
@@ -88,10 +91,16 @@ def command(
     targets = _targets([source.relative for source in sources], out, kind, meshes.is_file())
     if dry_run:
         return report_files(SCHEMA, targets, [], as_json)
+    from mmgen.assets.motions import walked
+    from mmgen.assets.rig import rigged
     from mmgen.previews import View, sweep_frames
+    from mmgen.templates import named_template
+
+    template = named_template("person") if walk else None
 
     def pictures(asset: "Asset") -> "list[Image8]":
-        return list(sweep_frames(asset, sweep, View(azimuth_deg, elevation_deg), frames, size))
+        poses = None if template is None else walked(asset, rigged(asset, template), frames, fps)
+        return list(sweep_frames(asset, sweep, View(azimuth_deg, elevation_deg), frames, size, poses))
 
     failures = _animate(sources, targets, pictures, fps)
     return report_files(SCHEMA, [one for one in targets if one not in failures], list(failures.values()), as_json)

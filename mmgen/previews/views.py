@@ -51,6 +51,28 @@ class View:
     shift: tuple[float, float] = (0.0, 0.0)
 
 
+@dataclass(frozen=True)
+class Room:
+    """What a picture is framed for: all that moves in it, so that the camera stands still.
+
+    Attributes:
+        low, high: [3] bounds, metres.
+        feet: [2] x and z of the shadow's middle.
+    """
+
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    feet: NDArray[np.float32]
+
+    @staticmethod
+    def of(vertices: NDArray[np.float32]) -> "Room":
+        """Of one pose or several, [..., 3] metres."""
+        points = vertices.reshape(-1, 3)
+        low, high = points.min(axis=0), points.max(axis=0)
+        ground = points[points[:, 1] <= low[1] + FEET * (high - low)[1]]
+        return Room(low, high, ((ground.min(axis=0) + ground.max(axis=0)) / 2)[[0, 2]])
+
+
 def render_cutout(
     asset: Asset, azimuth_deg: float, size: tuple[int, int], elevation_deg: float = ELEVATION_DEG
 ) -> Image8:
@@ -59,16 +81,16 @@ def render_cutout(
     Returns:
         [height, width, 4] RGBA, colours not multiplied by alpha.
     """
-    return _cutout(asset, View(azimuth_deg, elevation_deg), size)
+    return _cutout(asset, View(azimuth_deg, elevation_deg), size, Room.of(asset.vertices))
 
 
-def _cutout(asset: Asset, view: View, size: tuple[int, int]) -> Image8:
+def _cutout(asset: Asset, view: View, size: tuple[int, int], room: Room) -> Image8:
     height, width = size
-    camera, centred = _framed(asset, view, height / width)
+    camera, centred = _framed(asset, view, height / width, room)
     drawn = render(centred, camera, (height * SUPERSAMPLE, width * SUPERSAMPLE))
     cover = _averaged((drawn.face_index >= 0).float()[:, None])
     paint = _averaged(drawn.image * (drawn.face_index >= 0)[:, None])
-    shadow = torch.from_numpy(_shadow(asset, camera, height, width))
+    shadow = torch.from_numpy(_shadow(room, camera, height, width))
     alpha = cover + (1 - cover) * shadow
     colour = paint / alpha.clamp_min(1e-6)
     rgba = torch.cat((colour, alpha), dim=1)[0].permute(1, 2, 0)
@@ -82,17 +104,16 @@ def render_asset(
     return render_view(asset, View(azimuth_deg, elevation_deg), size)
 
 
-def render_view(asset: Asset, view: View, size: tuple[int, int]) -> Image8:
-    """An asset from anywhere before a plain backdrop: [height, width, 3] RGB."""
-    cutout = _cutout(asset, view, size).astype(np.float32)
+def render_view(asset: Asset, view: View, size: tuple[int, int], room: Room | None = None) -> Image8:
+    """An asset from anywhere before a plain backdrop: [height, width, 3] RGB; framed for itself, or for a room."""
+    cutout = _cutout(asset, view, size, room or Room.of(asset.vertices)).astype(np.float32)
     alpha = cutout[..., 3:] / 255
     return np.asarray((cutout[..., :3] * alpha + _backdrop(size) * (1 - alpha)).round(), dtype=np.uint8)
 
 
-def _framed(asset: Asset, view: View, aspect: float) -> tuple[Camera, TexturedMesh]:
-    """A camera for a view, and the asset around the origin; `aspect` is height / width."""
-    low, high = asset.vertices.min(axis=0), asset.vertices.max(axis=0)
-    half = (high - low) / 2
+def _framed(asset: Asset, view: View, aspect: float, room: Room) -> tuple[Camera, TexturedMesh]:
+    """A camera for a view, and the asset with the room around the origin; `aspect` is height / width."""
+    half = (room.high - room.low) / 2
     radius = float(np.hypot(half[0], half[2]))
     widest = float(max(half[0], half[2]))
     distance = view.distance_factor * (radius + FOCAL * max(float(half[1]), widest * aspect) / FILL)
@@ -104,7 +125,7 @@ def _framed(asset: Asset, view: View, aspect: float) -> tuple[Camera, TexturedMe
         focal=FOCAL,
     )
     mesh = TexturedMesh(
-        vertices=torch.from_numpy(asset.vertices - (low + high) / 2)[None],
+        vertices=torch.from_numpy(asset.vertices - (room.low + room.high) / 2)[None],
         faces=torch.from_numpy(asset.faces.astype(np.int64)),
         face_uv=torch.from_numpy(asset.face_uv),
         texture=torch.from_numpy(asset.texture.astype(np.float32) / 255).permute(2, 0, 1)[None],
@@ -116,12 +137,10 @@ def _averaged(image: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.avg_pool2d(image, SUPERSAMPLE)
 
 
-def _shadow(asset: Asset, camera: Camera, height: int, width: int) -> NDArray[np.float32]:
+def _shadow(room: Room, camera: Camera, height: int, width: int) -> NDArray[np.float32]:
     """[height, width] darkness of a soft ellipse under the feet: each pixel's ray meets the floor."""
-    low, high = asset.vertices.min(axis=0), asset.vertices.max(axis=0)
-    half = (high - low) / 2
-    feet = asset.vertices[asset.vertices[:, 1] <= low[1] + FEET * (high - low)[1]]
-    x_feet, _, z_feet = (feet.min(axis=0) + feet.max(axis=0) - low - high) / 2
+    half = (room.high - room.low) / 2
+    x_feet, z_feet = room.feet - ((room.low + room.high) / 2)[[0, 2]]
     rigid = world_to_camera(camera)[0].numpy()
     rotation, centre = rigid[:3, :3], -rigid[:3, :3].T @ rigid[:3, 3]
     x = (2 * np.arange(width) + 1 - width) / height / FOCAL
@@ -150,7 +169,14 @@ X_REACH, Y_REACH = 0.5, 0.45
 """How far the asset goes to each side: in half widths of the picture, and in half heights."""
 
 
-def sweep_frames(asset: Asset, sweep: Sweep, start: View, count: int, size: tuple[int, int]) -> Iterator[Image8]:
+def sweep_frames(
+    asset: Asset,
+    sweep: Sweep,
+    start: View,
+    count: int,
+    size: tuple[int, int],
+    poses: NDArray[np.float32] | None = None,
+) -> Iterator[Image8]:
     """`count` pictures of one sweep.
 
     Azimuth goes all the way around from the start. Elevation and distance start at their lower end, x and y in the
@@ -160,9 +186,12 @@ def sweep_frames(asset: Asset, sweep: Sweep, start: View, count: int, size: tupl
         sweep: What changes; everything else stays as in `start`.
         count: Pictures in one loop, at least 2.
         size: Height and width, pixels.
+        poses: [count, V, 3] vertices of each picture; None leaves the asset as it stands.
     """
+    room = Room.of(asset.vertices if poses is None else poses)
     for index in range(count):
-        yield render_view(asset, _moved(start, sweep, index / count, size[1] / size[0]), size)
+        posed = asset if poses is None else replace(asset, vertices=poses[index])
+        yield render_view(posed, _moved(start, sweep, index / count, size[1] / size[0]), size, room)
 
 
 def _moved(start: View, sweep: Sweep, time: float, aspect: float) -> View:

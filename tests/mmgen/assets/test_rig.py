@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asset_samples import waving_asset
+from asset_samples import body_asset, waving_asset
 from click.testing import CliRunner
+from PIL import Image
 from pygltflib import GLTF2
 from scipy.spatial.transform import Rotation
 
@@ -15,7 +16,7 @@ from mmgen.assets.asset import Asset
 from mmgen.assets.formats import ExportOptions, export_glb
 from mmgen.assets.glb import asset_from_glb, glb_bytes
 from mmgen.assets.khronos import find_validator, run_validator
-from mmgen.assets.motions import motion, posed_places
+from mmgen.assets.motions import WALK_KEYS, WALK_S, motion, walked
 from mmgen.assets.rig import Rig, rigged
 from mmgen.cli import cli
 from mmgen.core.errors import ItemError
@@ -93,25 +94,46 @@ def rig(asset: Asset) -> Rig:
 
 
 @pytest.mark.parametrize("kind", ["walk", "turn", "idle"])
-def test_loops_close_and_stay_on_the_ground(rig: Rig, kind: str) -> None:
+def test_loops_close_and_stay_on_the_ground(asset: Asset, rig: Rig, kind: str) -> None:
     loop = motion(rig, kind)  # type: ignore[arg-type]
     np.testing.assert_allclose(loop.rotations[0], loop.rotations[-1], atol=1e-9)
     assert loop.times[0] == 0 and (np.diff(loop.times) > 0).all()
-    feet = [rig.names.index(name) for name in ("LeftFoot", "RightFoot")]
-    lowest = [
-        posed_places(rig, turned)[feet, 1].min() + hips[1] - rig.places[0, 1]
-        for turned, hips in zip(loop.rotations, loop.hips, strict=True)
-    ]
-    np.testing.assert_allclose(lowest, rig.places[feet, 1].min(), atol=1e-6)
+    lowest = rig.posed(asset.vertices, loop.rotations, loop.hips)[..., 1].min(axis=1)
+    np.testing.assert_allclose(lowest, asset.vertices[:, 1].min(), atol=1e-4)
 
 
-def test_who_walks_swings_opposite_limbs(rig: Rig) -> None:
+def middles(rig: Rig, poses: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """[T, N, 3] of the vertices that hang on single joints."""
+    shares = [((rig.bones == rig.names.index(name)) * rig.weights).sum(axis=1) for name in names]
+    return np.stack([poses[:, share > 0.9].mean(axis=1) for share in shares], axis=1)
+
+
+def test_who_walks_swings_opposite_limbs(asset: Asset, rig: Rig) -> None:
     loop = motion(rig, "walk")
-    rows = [rig.names.index(name) for name in ("LeftFoot", "RightFoot", "LeftHand", "RightHand")]
-    depth = np.array([posed_places(rig, turned)[rows, 2] for turned in loop.rotations[:-1]])
+    poses = rig.posed(asset.vertices, loop.rotations[:-1], loop.hips[:-1])
+    depth = middles(rig, poses, ("LeftFoot", "RightFoot", "LeftHand", "RightHand"))[..., 2]
     assert np.ptp(depth[:, 0]) > 0.3, "a step"
     correlation = np.corrcoef(depth.T)
     assert correlation[0, 1] < -0.8 and correlation[0, 3] > 0.8
+
+
+def test_knees_bend_backwards_and_the_foot_that_carries_goes_back(asset: Asset, rig: Rig) -> None:
+    bent = motion(rig, "walk").rotations[:, [rig.names.index(name) for name in ("LeftLeg", "RightLeg")], 2, 1]
+    assert bent.min() > np.sin(np.radians(-10)) and bent.max() > np.sin(np.radians(35)), "shanks turn backwards"
+    foot = middles(rig, walked(asset, rig, 48, 48 / WALK_S), ("LeftFoot",))[:, 0]
+    carries = foot[:, 1] < foot[:, 1].min() + 0.02
+    assert carries.mean() > 0.25
+    assert (np.diff(foot[:, 2], append=foot[:1, 2])[carries] < 0).mean() > 0.8
+
+
+def test_the_turntable_walks_as_the_export_does(asset: Asset, rig: Rig) -> None:
+    """A turn of about two strides' time has two strides, and of one stride those moments that the loop has keys for."""
+    loop = motion(rig, "walk")
+    one = walked(asset, rig, WALK_KEYS, WALK_KEYS / WALK_S)
+    np.testing.assert_allclose(one, rig.posed(asset.vertices, loop.rotations[:-1], loop.hips[:-1]), atol=1e-6)
+    two = walked(asset, rig, 36, 18)
+    np.testing.assert_allclose(two[:18], two[18:], atol=1e-5)
+    assert np.abs(two[0] - two[9]).max() > 0.3
 
 
 def test_simpler_levels_and_other_meshes(asset: Asset) -> None:
@@ -135,3 +157,17 @@ def test_the_command(asset: Asset, tmp_path: Path) -> None:
     assert Document((tmp_path / "out" / "arm.glb").read_bytes()).gltf.animations[0].name == "idle"
     refused = CliRunner().invoke(cli, [*arguments, "--format", "obj"])
     assert refused.exit_code == 2 and "--rig is for glb and gltf" in refused.stderr
+
+
+def test_the_turntable_command(asset: Asset, tmp_path: Path) -> None:
+    (tmp_path / "arm.glb").write_bytes(glb_bytes(asset))
+    (tmp_path / "ball.glb").write_bytes(glb_bytes(body_asset()))
+    arguments = ["turntable", str(tmp_path), "--out", str(tmp_path / "out"), "--walk", "--frames", "4", "--fps", "4"]
+    result = CliRunner().invoke(cli, [*arguments, "--size", "64x48", "--json"])
+    report = json.loads(result.stdout)
+    assert result.exit_code == 3 and report["outputs"] == [str(tmp_path / "out" / "arm.gif")]
+    assert [row["error"] for row in report["failures"]] == ["rig_other_mesh"]
+    with Image.open(tmp_path / "out" / "arm.gif") as animation:
+        frames = [np.asarray(animation.seek(index) or animation.convert("L")).astype(int) for index in range(4)]
+    sides = [(frame < 180)[-20:].any(axis=0).sum() for frame in frames]
+    assert sides[1] > sides[0] and sides[3] > sides[2], "from the side the legs are apart"

@@ -1,4 +1,5 @@
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,6 +115,16 @@ def test_sweeps_move_one_thing_there_and_back(sweep) -> None:
     else:
         for frame, elevation_deg in ((frames[0], -20), (frames[4], 60)):
             assert np.array_equal(frame, render_asset(painted_asset(), 0, SIZE, elevation_deg))
+
+
+def test_whoever_moves_does_not_move_the_camera() -> None:
+    asset = painted_asset()
+    reaching = asset.vertices.copy()
+    reaching[reaching[:, 0].argmax(), 0] += 0.5
+    still, moved = sweep_frames(asset, "x", View(), 2, SIZE, np.stack([asset.vertices, reaching]))
+    assert red_extent(moved) == pytest.approx(red_extent(still), abs=0.5)
+    assert red_extent(still)[2] < red_extent(render_asset(asset, 0, SIZE))[2], "there is room for the hand"
+    assert np.array_equal(moved, render_asset(replace(asset, vertices=reaching), 0, SIZE))
 
 
 def test_a_run_folder_becomes_an_animation_of_its_template(tmp_path) -> None:

@@ -55,6 +55,12 @@ if TYPE_CHECKING:
 )
 @click.option("--avatars", type=PATH, help="Folder of rigged people, GLB with textures and a skin, in a T-pose.")
 @click.option(
+    "--cloth",
+    type=PATH,
+    help="Folder of photos of garments: weaves and prints for our own people's clothes. Names that begin with dress_, "
+    "longsleeve_, outwear_, pants_, shirt_, shorts_, skirt_ or t-shirt_ say what they show.",
+)
+@click.option(
     "--cut",
     type=FiniteRange(0, 1),
     default=0.0,
@@ -113,6 +119,7 @@ def _plan(options: dict[str, Any]) -> "CrowdPlan":
         style=options["style"],
         bodies=options["bodies"],
         avatars=_avatars(options),
+        cloth=options["cloth"],
         cut=options["cut"],
     )
     return make_plan(options["identities"], options["test_fraction"], crowd)

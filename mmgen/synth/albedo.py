@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from mmgen.synth.paint_head import paint_head
+from mmgen.synth.paint_head import paint_hair, paint_head
 from mmgen.synth.paint_upper import paint_upper
 from mmgen.synth.patterns import cloth, noise, put, quilt, scale
 from mmgen.synth.person import (
@@ -79,6 +79,9 @@ def albedo(region: int, bone: int, point: np.ndarray, paint: Paint, q: np.ndarra
         return _paint_clothed(region, bone, point, paint, q, out)
     local_point(paint.origin[bone], paint.axes[bone], point, q)
     around = np.arctan2(q[0], q[2])
+    if region == HAIR and bone == CHEST:
+        paint_hair(out, q[0] / (0.079 * style.scale), q[1] / (0.116 * style.scale), 0.0, style, materials)
+        return 0.5
     if region == HEAD or region == HAIR:
         paint_head(out, q, region == HAIR, style, materials)
         return 0.5 if region == HAIR else 0.0

@@ -22,10 +22,13 @@ def bag(identity: Identity, lengths: Proportions) -> list[Solid]:
 
 
 def prop(kind: str, name: str, lengths: Proportions) -> list[Solid]:
-    """What a hand holds: a phone along the palm, a paper cup, or nothing."""
+    """What a hand holds: a phone along the palm or, to take a picture, in the fingers, a paper cup, or nothing."""
     s, bone, group, inward = lengths.scale, BONE[f"hand_{name}"], f"hand_{name}", -0.03 * SIGN[name]
     if kind == "phone":
         low, high, half = scaled((inward, -0.16, 0.012), s), scaled((inward, -0.02, 0.012), s), (0.009 * s, 0.04 * s)
+        return [Solid(bone, PROP, group, low, high, half, half, BOX, rounding=0.006)]
+    if kind == "camera":
+        low, high, half = scaled((inward, -0.19, 0.04), s), scaled((inward, -0.04, 0.04), s), (0.039 * s, 0.008 * s)
         return [Solid(bone, PROP, group, low, high, half, half, BOX, rounding=0.006)]
     if kind == "cup":
         low, high = scaled((inward, -0.09, -0.03), s), scaled((inward, -0.09, 0.09), s)

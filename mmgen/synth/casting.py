@@ -25,6 +25,9 @@ class Casting:
         walking: Walking in the poses after the first.
         tilt_deg: Spread of how far people, with the camera, are tilted sideways, degrees.
         posing: Standing as for a photo (`stance`) in the poses after the first; half as often in the first.
+        sunglasses: With dark glasses.
+        draped: Of long hair, in strands before the shoulders.
+        photographing: With a phone before the face, in any pose.
     """
 
     feminine: float
@@ -41,12 +44,15 @@ class Casting:
     walking: float
     posing: float
     tilt_deg: float = 0.0
+    sunglasses: float = 0.0
+    draped: float = 0.0
+    photographing: float = 0.0
 
 
 CASTINGS = {
     "street": Casting(0.48, 0.09, 0.13, 0.0, (0.1, 1.1), 0.5, 1.0, 1.0, 1.0, 0.52, 1.0, 0.45, 0.4),
     "studio": Casting(0.56, 0.03, 0.2, 0.05, (-0.4, 1.4), 0.4, 2.2, 1.5, 1.5, 0.22, 1.6, 0.25, 0.5),
-    "world": Casting(0.52, 0.05, 0.13, 0.02, (0.0, 1.2), 0.5, 1.8, 1.5, 1.4, 0.5, 1.2, 0.3, 0.6, 3.0),
+    "world": Casting(0.52, 0.05, 0.13, 0.02, (0.0, 1.2), 0.5, 1.8, 1.5, 1.4, 0.5, 1.2, 0.3, 0.6, 3.0, 0.17, 0.55, 0.06),
     "market": Casting(0.45, 0.02, 0.06, -0.02, (-0.2, 1.0), 0.88, 0.7, 1.0, 1.2, 0.62, 0.7, 0.85, 0.04),
 }
 

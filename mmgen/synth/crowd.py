@@ -10,12 +10,13 @@ from mmgen.synth.avatar import AvatarIdentity, avatar_identity
 from mmgen.synth.avatar_body import avatar_body
 from mmgen.synth.bags import carried_by
 from mmgen.synth.casting import CASTINGS
+from mmgen.synth.cloth import in_cloth
 from mmgen.synth.cut import cut_view
 from mmgen.synth.identity import Identity, identity
 from mmgen.synth.market import sample_market_view
 from mmgen.synth.mesh import DEFAULT_STEP_M, body_mesh
 from mmgen.synth.person import stride_limit
-from mmgen.synth.pose import Pose, sample_pose
+from mmgen.synth.pose import Pose, photographing, sample_pose
 from mmgen.synth.stance import sample_stance
 from mmgen.synth.streams import stream
 from mmgen.synth.street import CAMERA_COUNT, street_camera
@@ -42,6 +43,7 @@ class CrowdOptions:
         style: One of `casting.STYLES`.
         bodies: `capsules` or `anny`, see `mesh.body_mesh`; `avatars`; or `mixed`, capsules and avatars.
         avatars: Folder of rigged GLBs.
+        cloth: Folder of photos of garments, for the clothes of our own people.
         cut: Share of pictures that end at the shin, knee, hip or waist, 0..1.
     """
 
@@ -54,6 +56,7 @@ class CrowdOptions:
     style: str = "street"
     bodies: str = "capsules"
     avatars: Path | None = None
+    cloth: Path | None = None
     cut: float = 0.0
 
 
@@ -86,7 +89,7 @@ def who_is(options: CrowdOptions, split: str, index: int) -> Who:
     """Person number `index` of a split; the same whatever else is generated.
 
     Raises:
-        FatalError: `no_avatars`.
+        FatalError: `no_avatars`; `no_cloth`; `cloth_unusable`.
     """
     is_avatar = options.bodies == "avatars"
     if options.bodies == "mixed":
@@ -94,7 +97,8 @@ def who_is(options: CrowdOptions, split: str, index: int) -> Who:
     if is_avatar:
         assert options.avatars is not None
         return avatar_identity(options.seed, split, index, options.avatars)
-    return identity(options.seed, split, index, options.style)
+    who = identity(options.seed, split, index, options.style)
+    return who if options.cloth is None else in_cloth(who, options.seed, options.cloth)
 
 
 def pose_of(options: CrowdOptions, who: Who, number: int) -> Pose:
@@ -110,6 +114,10 @@ def pose_of(options: CrowdOptions, who: Who, number: int) -> Pose:
         generator = stream(options.seed, who.split, who.index, f"pose/{number}")
         kind = "walk" if generator.random() < (0.75 if number == 0 else casting.walking) else "stand"
         pose = sample_pose(generator, kind, carrying, limit)
+    if casting.photographing and isinstance(who, Identity):
+        generator = stream(options.seed, who.split, who.index, f"photographing/{number}")
+        if generator.random() < casting.photographing:
+            pose = photographing(generator, pose, carrying)
     if casting.tilt_deg:
         tilt = stream(options.seed, who.split, who.index, f"tilt/{number}").normal(0, casting.tilt_deg)
         pose = replace(pose, tilt_deg=float(np.clip(tilt, -LARGEST_TILT_DEG, LARGEST_TILT_DEG)))
@@ -118,7 +126,8 @@ def pose_of(options: CrowdOptions, who: Who, number: int) -> Pose:
 
 def _body(options: CrowdOptions, who: Who, pose: Pose) -> Body:
     if isinstance(who, Identity):
-        return body_mesh(who, pose, options.step_m, "anny" if options.bodies == "anny" else "capsules")
+        bodies = "anny" if options.bodies == "anny" else "capsules"
+        return body_mesh(who, pose, options.step_m, bodies, options.cloth)
     assert options.avatars is not None
     return avatar_body(who, options.avatars, pose)
 
@@ -140,7 +149,7 @@ def person_pictures(options: CrowdOptions, split: str, index: int) -> Iterator[P
         index: Identity within the split, from 0.
 
     Raises:
-        FatalError: `no_avatars`; `avatar_unusable`.
+        FatalError: `no_avatars`; `avatar_unusable`; `no_cloth`; `cloth_unusable`.
     """
     who = who_is(options, split, index)
     bodies: dict[int, Body] = {}

@@ -24,6 +24,7 @@ from mmgen.core.outputs import image_bytes
 from mmgen.synth.archive import Member, npz_bytes, pack_array
 from mmgen.synth.avatar import avatars_digest
 from mmgen.synth.avatar_body import RiggedBody
+from mmgen.synth.cloth import cloth_digest
 from mmgen.synth.correspondence import Correspondence
 from mmgen.synth.crowd import CrowdOptions, Person, person_pictures, who_is
 from mmgen.synth.figure import SolidFigure
@@ -35,9 +36,14 @@ from recon.template import Template
 INDEX_NAME = "synth.json"
 SCHEMA = "mmgen.synth/1"
 GENERATOR = "mmgen-synth-3"
-"""What pictures and truth look like: change it when the same people come out otherwise."""
+GENERATOR_WORLD = "mmgen-synth-4"
+"""What pictures and truth look like; of our own people in the style `world`. Change it when the same people come out
+otherwise."""
 
 BIG = ("vertices", "faces", "colors")
+OPTIONAL = ("photo", "logo_photo", "lenses")
+"""What the index says of people who have it."""
+
 LICENCE = "Generated pictures of people who do not exist; CC0 1.0, no rights reserved."
 
 
@@ -124,14 +130,16 @@ def jpeg_bytes(picture: Picture) -> bytes:
 def settings(plan: CrowdPlan) -> dict[str, object]:
     """Everything that decides the bytes of the data set."""
     options = asdict(plan.options)
-    folder, cut = options.pop("avatars"), options.pop("cut")
+    folder, cloth, cut = (options.pop(name) for name in ("avatars", "cloth", "cut"))
     splits = tuple(sorted({entry.split for entry in entries(plan)}))
+    own = plan.options.bodies != "avatars"
     return {
-        "generator": GENERATOR,
+        "generator": GENERATOR_WORLD if own and plan.options.style == "world" else GENERATOR,
         "identities": plan.identities,
         "test_identities": plan.test_identities,
         **options,
         **({} if folder is None else {"avatars": avatars_digest(folder, splits)}),
+        **({} if cloth is None else {"cloth": cloth_digest(cloth, splits)}),
         **({"cut": cut} if cut else {}),
     }
 
@@ -198,7 +206,7 @@ def write_index(out: Path, plan: CrowdPlan) -> None:
         images = image_paths(plan, entry)
         for image in images:
             counts[os.path.dirname(image)] = counts.get(os.path.dirname(image), 0) + 1
-        who = asdict(who_is(plan.options, entry.split, entry.index))
+        who = _described(asdict(who_is(plan.options, entry.split, entry.index)))
         people.append({"label": f"{entry.label:04d}", **who, "images": images})
     content = {
         "schema": SCHEMA,
@@ -209,6 +217,13 @@ def write_index(out: Path, plan: CrowdPlan) -> None:
         "identities": people,
     }
     write_text_atomic(out / INDEX_NAME, _as_json(content))
+
+
+def _described(value: Any) -> Any:
+    """Without those of `OPTIONAL` that a person does not have."""
+    if isinstance(value, dict):
+        return {name: _described(item) for name, item in value.items() if item is not None or name not in OPTIONAL}
+    return value
 
 
 def _as_json(content: object) -> str:

@@ -1,6 +1,6 @@
 """Solids of hair and headwear, in the frame of the head (origin in its middle)."""
 
-from mmgen.synth.body import ellipsoid, scaled
+from mmgen.synth.body import cloth_thickness_m, ellipsoid, scaled
 from mmgen.synth.identity import Identity
 from mmgen.synth.primitives import BOX, HAIR, HAT, LOFT, Point, Solid
 from mmgen.synth.skeleton import BONE, SIGN, Proportions
@@ -15,6 +15,7 @@ SKULL_CAPS: dict[str, tuple[Point, Point]] = {
     "curly": ((0, 0.042, -0.022), (0.112, 0.108, 0.112)),
     "afro": ((0, 0.05, -0.03), (0.15, 0.138, 0.148)),
     "wavy": ((0, 0.03, -0.016), (0.094, 0.104, 0.106)),
+    "draped": ((0, 0.028, -0.014), (0.089, 0.101, 0.102)),
 }
 """Centre and half-axes of the hair on the skull, metres on an adult's head."""
 
@@ -31,6 +32,8 @@ def hair(identity: Identity, lengths: Proportions) -> list[Solid]:
     if kind in ("long", "bob", "wavy"):
         end = (-0.18 - 0.04 * (identity.index % 6)) if kind != "bob" else -0.1
         parts += _loose_hair(end, k, 1.25 if kind == "wavy" else 1.0)
+    elif kind == "draped":
+        parts += _loose_hair(-0.15, k, 1.0) + _before_the_shoulders(identity, lengths)
     elif kind == "bun":
         parts.append(ellipsoid(bone, HAIR, "hair", scaled((0, 0.06, -0.112), k), scaled((0.044, 0.042, 0.04), k)))
     elif kind == "ponytail":
@@ -50,6 +53,25 @@ def _loose_hair(end: float, k: float, volume: float) -> list[Solid]:
         for sign in SIGN.values()
     ]  # fmt: skip
     return [curtain, *strands]
+
+
+def _before_the_shoulders(identity: Identity, lengths: Proportions) -> list[Solid]:
+    """Strands from the sides of the neck down the chest, on one side or on both; they stay where the chest is."""
+    s, up, build = lengths.scale, lengths.shoulder_up, identity.build
+    off = cloth_thickness_m(identity)
+    front = 0.1 * build.girth * s + off + 0.6 * build.bust_m
+    end = up - (0.16 + 0.05 * (identity.index % 4)) * s
+    parts = []
+    for side, sign in enumerate(SIGN.values()):
+        if identity.index % 5 == side:
+            continue
+        top, edge = (sign * 0.07 * s, up + 0.1 * s, 0.005 * s), (sign * 0.085 * s, up - 0.01 * s, 0.062 * s + off)
+        low = (sign * 0.092 * s, end, front)
+        parts += [
+            Solid(BONE["chest"], HAIR, "hair", top, edge, (0.03 * s, 0.032 * s), (0.036 * s, 0.026 * s)),
+            Solid(BONE["chest"], HAIR, "hair", edge, low, (0.036 * s, 0.026 * s), (0.022 * s, 0.014 * s)),
+        ]
+    return parts
 
 
 def _ponytail(k: float) -> list[Solid]:

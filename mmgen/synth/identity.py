@@ -13,7 +13,8 @@ from mmgen.synth.streams import stream
 __all__ = ["BAGS", "BOTTOMS", "HAIRS", "HEADWEAR", "LOGOS", "OUTERS", "SHOES", "TOPS", "Build", "Head", "Identity",
            "Outfit", "identity"]  # fmt: skip
 
-HAIRS = ("short", "cropped", "long", "bob", "bun", "ponytail", "curly", "bald", "afro", "wavy")
+HAIRS = ("short", "cropped", "long", "bob", "bun", "ponytail", "curly", "bald", "afro", "wavy", "draped")
+LENSES: tuple[Colour, ...] = ((0.04, 0.04, 0.05), (0.1, 0.07, 0.05), (0.12, 0.13, 0.16))
 HEADWEAR = ("none", "cap", "beanie", "hat", "headscarf", "wide_hat", "hood")
 
 
@@ -47,7 +48,12 @@ class Build:
 
 @dataclass(frozen=True)
 class Head:
-    """Skin, hair, headwear and what is in the face."""
+    """Skin, hair, headwear and what is in the face.
+
+    Attributes:
+        hair: One of `HAIRS`; `draped` lies before the shoulders.
+        lenses: Colour of sunglasses.
+    """
 
     skin: Colour
     hair: str
@@ -56,6 +62,7 @@ class Head:
     headwear_fabric: Fabric
     beard: bool
     glasses: bool
+    lenses: Colour | None = None
 
 
 @dataclass(frozen=True)
@@ -135,4 +142,10 @@ def _head(generator: np.random.Generator, figure: str, build: Build, outfit: Out
         fabric = outfit.outer_fabric if outfit.outer != "none" else outfit.top_fabric
     elif headwear in ("hat", "wide_hat") and generator.random() < 0.6:
         fabric = palette.plain(palette.pick(generator, (*palette.LIGHTS, *palette.DARKS, (0.45, 0.33, 0.2))))
-    return Head(skin, hair, colour, headwear, fabric, bool(beard), bool(generator.random() < 0.2))
+    glasses = bool(generator.random() < 0.2)
+    if cast.draped and hair in ("long", "wavy") and generator.random() < cast.draped:
+        hair = "draped"
+    lenses = None
+    if cast.sunglasses and generator.random() < cast.sunglasses:
+        lenses = palette.pick(generator, LENSES)
+    return Head(skin, hair, colour, headwear, fabric, bool(beard), glasses, lenses)

@@ -1,6 +1,7 @@
 """From a posed person to one watertight mesh with colours, and what shading needs to know about it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numba import njit
@@ -72,17 +73,24 @@ class BodyMesh:
         return np.stack([skeleton.to_world(BONE[name], sole) for name in ("foot_l", "foot_r")])
 
 
-def body_mesh(identity: Identity, pose: Pose, step_m: float = DEFAULT_STEP_M, bodies: str = "capsules") -> BodyMesh:
+def body_mesh(
+    identity: Identity,
+    pose: Pose,
+    step_m: float = DEFAULT_STEP_M,
+    bodies: str = "capsules",
+    cloth: Path | None = None,
+) -> BodyMesh:
     """March the surface of a dressed person.
 
     Args:
         step_m: Grid spacing; 0.015 gives about 9 000 vertices.
         bodies: `capsules`, our own; or `anny`, those of the optional package.
+        cloth: Folder of the photos that fabrics name.
 
     Raises:
-        FatalError: `no_anny`, if that package is not installed.
+        FatalError: `no_anny`, if that package is not installed; `cloth_unusable`.
     """
-    person = assemble(identity, pose)
+    person = assemble(identity, pose, cloth)
     table = person.packed.table
     margin = 2.5 * step_m + (ANNY_MARGIN_M if bodies == "anny" else 0.0)
     low = table[:, LOW : LOW + 3].min(0) - margin

@@ -14,6 +14,8 @@ BOTTOMS = ("trousers", "slim", "wide", "shorts", "skirt", "dress")
 SHOES = ("sneakers", "shoes", "boots")
 BAGS = ("none", "backpack", "shoulder_bag", "handbag", "tote", "shopping", "belt_bag")
 LOGOS = ("none", "disc", "box", "ring", "band", "lettering", "picture", "panel")
+PHOTO_PRINT = "photo"
+"""The logo after those, which none draws by itself: what a photo of a shirt shows, see `cloth`."""
 
 TIGHTS_M = 2.0
 SOCKS_M = (0.0, 0.06, 0.16, 0.34, TIGHTS_M)
@@ -29,7 +31,7 @@ class Outfit:
         sleeve: `none`, `short`, `elbow` or `long`.
         tucked: The top ends at the waist instead of over the hips.
         neckline_m: Depth of the neckline at the front, metres; 0 is a high collar.
-        logo: One of `LOGOS`.
+        logo: One of `LOGOS`, or `PHOTO_PRINT`.
         logo_size_m: Its half-width, metres.
         outer: One of `OUTERS`.
         outer_bulk_m: How far it stands off what is below, metres; more than 0.03 is quilted.
@@ -47,6 +49,7 @@ class Outfit:
         sock_m: One of `SOCKS_M`.
         bag: One of `BAGS`.
         bag_side: 0 left, 1 right.
+        logo_photo: Name of the photo that is printed on the top.
     """
 
     top: str
@@ -83,6 +86,7 @@ class Outfit:
     bag: str
     bag_fabric: Fabric
     bag_side: int
+    logo_photo: str | None = None
 
 
 def draw_outfit(generator: np.random.Generator, feminine: bool, child: bool, cast: Casting) -> Outfit:

@@ -4,9 +4,9 @@ import numpy as np
 from numba import njit
 
 from mmgen.synth.patterns import cloth, mix, noise, put, scale
-from mmgen.synth.person import M_HAIR, M_HAT, M_SKIN, Style
+from mmgen.synth.person import M_HAIR, M_HAT, M_LENS, M_SKIN, Style
 
-SHORT, CROPPED, LONG, BOB, BUN, PONYTAIL, CURLY, BALD, AFRO, WAVY = range(10)
+SHORT, CROPPED, LONG, BOB, BUN, PONYTAIL, CURLY, BALD, AFRO, WAVY, DRAPED = range(11)
 HEADSCARF, HOOD = 4, 6
 """Numbers in `identity.HAIRS` and `identity.HEADWEAR`."""
 
@@ -31,12 +31,18 @@ def paint_head(out: np.ndarray, q: np.ndarray, on_hair: bool, style: Style, mate
             cloth(out, materials[M_HAT], x * 0.08, y * 0.11, style.variation)
         return
     if _is_hair(x, y, z, on_hair, int(style.hair), style.variation):
-        row = materials[M_HAIR]
-        put(out, row[1], row[2], row[3])
-        strand = noise(x * 9 + style.variation, y * 2.2, z * 9)
-        mix(out, row[4], row[5], row[6], 0.55 * max(0.0, strand - 0.35))
+        paint_hair(out, x, y, z, style, materials)
         return
     _paint_face(out, x, y, z, style, materials)
+
+
+@njit(cache=True, error_model="numpy")
+def paint_hair(out: np.ndarray, x: float, y: float, z: float, style: Style, materials: np.ndarray) -> None:
+    """Colour of hair, at a place in half-axes of the head."""
+    row = materials[M_HAIR]
+    put(out, row[1], row[2], row[3])
+    strand = noise(x * 9 + style.variation, y * 2.2, z * 9)
+    mix(out, row[4], row[5], row[6], 0.55 * max(0.0, strand - 0.35))
 
 
 @njit(cache=True, error_model="numpy")
@@ -50,7 +56,7 @@ def _is_hair(x: float, y: float, z: float, on_hair: bool, kind: int, variation: 
     if kind == CURLY or kind == AFRO:
         hairline = 0.5 - 0.1 * x * x
     face = z > 0.12 and y < hairline and y > -1.3
-    if kind == LONG or kind == BOB or kind == WAVY:
+    if kind == LONG or kind == BOB or kind == WAVY or kind == DRAPED:
         return not (face and abs(x) < 0.8 - 0.1 * y and not (on_hair and abs(x) > 0.66))
     sideburn = -0.2 if kind != CROPPED else 0.1
     side_skin = y < sideburn and z > -0.25
@@ -85,7 +91,14 @@ def _paint_face(out: np.ndarray, x: float, y: float, z: float, style: Style, mat
         mix(out, hair[1], hair[2], hair[3], 0.8)
     if abs(y + 0.33) < 0.05 and side < 0.17:
         scale(out, 0.72)
-    if style.glasses > 0:
+    if style.glasses > 1:
+        lens = ((side - 0.42) / 0.36) ** 2 + ((y + 0.03) / 0.24) ** 2
+        if lens < 1.0 or (side < 0.12 and abs(y - 0.06) < 0.04):
+            row = materials[M_LENS]
+            put(out, row[1], row[2], row[3])
+            if lens < 0.75:
+                scale(out, 1.35 + y)
+    elif style.glasses > 0:
         rim = ((side - 0.42) / 0.31) ** 2 + ((y + 0.01) / 0.2) ** 2
         if 0.62 < rim < 1.15 or (side < 0.12 and abs(y - 0.04) < 0.035):
             put(out, 0.1, 0.1, 0.11)

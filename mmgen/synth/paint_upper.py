@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from mmgen.synth.patterns import cloth, mix, noise, put, quilt, scale
+from mmgen.synth.patterns import cloth, mix, noise, photo_texel, put, quilt, scale
 from mmgen.synth.person import M_BAG, M_LOGO, M_OUTER, M_SKIN, M_TOP, Style
 
 
@@ -92,6 +92,8 @@ def _paint_logo(out: np.ndarray, x: float, y: float, z: float, style: Style, mat
         inside = abs(a) < 1.0 and abs(b) < 1.15
     elif kind == 7:
         inside = a * a + b * b < 1.7 and noise(2.3 * a + style.variation, 2.3 * b, 0.7) > 0.36
+    elif kind == 8 and abs(a) < 1.0 and abs(b) < 1.0:
+        photo_texel(out, materials[M_LOGO], 0.5 + 0.5 * a, 0.5 - 0.5 * b)
     if not inside:
         return
     row = materials[M_LOGO]

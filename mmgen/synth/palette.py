@@ -9,7 +9,7 @@ Colour = tuple[float, float, float]
 """RGB, 0..1."""
 
 PATTERNS = ("plain", "stripes", "pinstripes", "check", "dots", "print", "block", "melange", "denim", "camouflage",
-            "tartan", "floral", "ikat", "chevron", "ombre", "bars")  # fmt: skip
+            "tartan", "floral", "ikat", "chevron", "ombre", "bars", "photo")  # fmt: skip
 
 SKINS: tuple[Colour, ...] = (
     (0.93, 0.76, 0.66),
@@ -87,6 +87,7 @@ class Fabric:
         accent: Second colour of the pattern, RGB 0..1.
         period_m: Length after which the pattern repeats, metres.
         phase: 0..1, where it begins.
+        photo: Name of the photo that the pattern `photo` is cut out of.
     """
 
     pattern: str
@@ -94,6 +95,7 @@ class Fabric:
     accent: Colour
     period_m: float = 0.06
     phase: float = 0.0
+    photo: str | None = None
 
 
 def plain(colour: Colour) -> Fabric:

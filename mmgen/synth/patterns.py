@@ -3,6 +3,12 @@
 import numpy as np
 from numba import njit
 
+PHOTO = 16
+"""Number in `palette.PATTERNS`."""
+
+ROW = 9
+"""Columns of a material before its texels."""
+
 QUILT_M = 0.085
 """Height of the ribs of a puffer jacket."""
 
@@ -91,12 +97,31 @@ def _rich_pattern(kind: int, u: float, v: float, phase: float, variation: float)
 
 
 @njit(cache=True, error_model="numpy")
+def photo_texel(out: np.ndarray, row: np.ndarray, u: float, v: float) -> None:
+    """Colour of a photo in a material, mixed from four texels; from 1 to 2 it is mirrored, so that it has no seams.
+
+    Args:
+        row: [9 + 3 n n] whose texels are those of a square, top row first.
+        u, v: Right and down, in sides of the photo.
+    """
+    side = int(np.sqrt((row.shape[0] - ROW) / 3) + 0.5)
+    u, v = 1.0 - abs(u % 2.0 - 1.0), 1.0 - abs(v % 2.0 - 1.0)
+    x, y = min(max(u * side - 0.5, 0.0), side - 1.001), min(max(v * side - 0.5, 0.0), side - 1.001)
+    j, i = int(x), int(y)
+    a, b = x - j, y - i
+    for channel in range(3):
+        first, below = ROW + 3 * (i * side + j) + channel, 3 * side
+        upper = row[first] * (1 - a) + row[first + 3] * a
+        out[channel] = upper * (1 - b) + (row[first + below] * (1 - a) + row[first + below + 3] * a) * b
+
+
+@njit(cache=True, error_model="numpy")
 def cloth(out: np.ndarray, row: np.ndarray, u: float, v: float, variation: float) -> None:
     """Colour of a fabric.
 
     Args:
         out: [3] receives the colour.
-        row: [9] row of the material table: pattern, colour, accent, period, phase.
+        row: [9 + n] row of the material table: pattern, colour, accent, period, phase, and texels of a photo.
         u: Metres around the body part.
         v: Metres upward along it.
         variation: Offset that makes noise differ between people.
@@ -128,6 +153,9 @@ def cloth(out: np.ndarray, row: np.ndarray, u: float, v: float, variation: float
         share = 0.0
         patch = noise(u / period * 1.3, v / period * 1.7, variation)
         share = 0.85 if patch > 0.6 else (0.35 if patch < 0.38 else 0.0)
-    elif kind >= 10:
+    elif 10 <= kind < PHOTO:
         share = _rich_pattern(kind, u / period, v / period, phase, variation)
+    elif kind == PHOTO:
+        photo_texel(out, row, u / period + phase, -v / period)
+        return
     mix(out, row[4], row[5], row[6], min(1.0, max(0.0, share)))

@@ -1,21 +1,25 @@
 """One identity in one pose: solids, paint rules and bone frames, ready for the compiled code."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmgen.synth import bags, body, clothes, headwear
+from mmgen.synth.cloth import TEXELS, swatch
 from mmgen.synth.identity import HAIRS, HEADWEAR, LOGOS, Identity
+from mmgen.synth.outfit import PHOTO_PRINT, Outfit
 from mmgen.synth.palette import PATTERNS, Fabric, plain, shade
+from mmgen.synth.patterns import ROW
 from mmgen.synth.pose import Pose
 from mmgen.synth.primitives import Packed, Solid, pack
 from mmgen.synth.skeleton import SIDES, Proportions, Skeleton, pose_skeleton
 
 (
     M_SKIN, M_HAIR, M_TOP, M_SLEEVE, M_OUTER, M_BOTTOM, M_SHOE, M_SOLE, M_SOCK, M_BAG, M_HAT, M_LOGO, M_BELT,
-    M_SCARF, MATERIALS,
-) = range(15)  # fmt: skip
+    M_SCARF, M_LENS, MATERIALS,
+) = range(16)  # fmt: skip
 
 
 class Style(NamedTuple):
@@ -40,11 +44,12 @@ class Style(NamedTuple):
         opening: Half-width of its open front; 0 is closed.
         quilted: It is a puffer jacket or coat.
         crease_top, crease_bottom, crease_outer: How strongly folds show.
-        logo: Number in `identity.LOGOS`.
+        logo: Number in `identity.LOGOS`, or the one after those for photos.
         logo_size: Half-width.
         logo_back: It is on the back, too.
         strap: 0 none, 1 backpack, 2 across from the right shoulder to the left hip, 3 mirrored.
         hair: Number in `identity.HAIRS`.
+        glasses: 1 clear ones, 2 sunglasses.
         headwear: Number in `identity.HEADWEAR`.
         variation: Person-specific offset of all noise.
     """
@@ -88,7 +93,7 @@ class Paint(NamedTuple):
         origin: [15, 3] float64, bones' origins, world frame.
         axes: [15, 3, 3] float64, bones' axes as rows.
         style: Parameters; as a numpy record with these fields, which compiles faster than a tuple.
-        materials: [MATERIALS, 9] float64: pattern number, colour, accent, period, phase.
+        materials: [MATERIALS, 9 + n] float64: pattern number, colour, accent, period, phase, texels of photos.
     """
 
     origin: np.ndarray
@@ -125,12 +130,16 @@ def stride_limit(identity: Identity) -> float:
     return 0.8 if identity.outfit.outer in ("coat", "open_coat") else 1.0
 
 
-def assemble(identity: Identity, pose: Pose) -> Person:
-    """Pose the skeleton with the hips at the world origin, and dress it."""
+def assemble(identity: Identity, pose: Pose, cloth: Path | None = None) -> Person:
+    """Pose the skeleton with the hips at the world origin, and dress it.
+
+    Args:
+        cloth: Folder of the photos that fabrics name.
+    """
     skeleton = pose_skeleton(identity.build, pose)
     packed = pack(_solids(identity, skeleton, pose.props), body.groups(skeleton.proportions), skeleton)
     style = _as_record(_style(identity, skeleton))
-    paint = Paint(skeleton.origin, skeleton.axes, style, _materials(identity))
+    paint = Paint(skeleton.origin, skeleton.axes, style, _materials(identity, cloth))
     return Person(identity, pose, skeleton, packed, paint)
 
 
@@ -187,14 +196,14 @@ def _style(identity: Identity, skeleton: Skeleton) -> Style:
         crease_top=outfit.crease[0],
         crease_bottom=outfit.crease[1],
         crease_outer=outfit.crease[2],
-        logo=float(LOGOS.index(outfit.logo)),
+        logo=float((*LOGOS, PHOTO_PRINT).index(outfit.logo)),
         logo_size=outfit.logo_size_m * lengths.scale,
         logo_back=float(outfit.logo_back),
         strap=straps.get(outfit.bag, 0.0),
         hair=float(HAIRS.index(head.hair)),
         headwear=float(HEADWEAR.index(head.headwear)),
         beard=float(head.beard),
-        glasses=float(head.glasses),
+        glasses=float(head.glasses) if head.lenses is None else 2.0,
         variation=float(identity.index % 997) * 1.37,
     )
 
@@ -209,9 +218,9 @@ def _waist_m(identity: Identity, lengths: Proportions) -> float:
     return -1.0 if identity.outfit.bottom == "dress" else 0.1 * lengths.scale
 
 
-def _materials(identity: Identity) -> np.ndarray:
+def _materials(identity: Identity, cloth: Path | None) -> np.ndarray:
     outfit, head = identity.outfit, identity.head
-    table = np.zeros((MATERIALS, 9))
+    table = np.zeros((MATERIALS, ROW))
     fabrics: dict[int, Fabric] = {
         M_SKIN: Fabric("plain", head.skin, shade(head.skin, 0.8)),
         M_HAIR: Fabric("plain", head.hair_colour, shade(head.hair_colour, 1.5)),
@@ -227,8 +236,25 @@ def _materials(identity: Identity) -> np.ndarray:
         M_LOGO: plain(outfit.logo_colour),
         M_BELT: plain(outfit.belt_colour),
         M_SCARF: outfit.scarf_fabric,
+        M_LENS: plain(head.lenses or (0.0, 0.0, 0.0)),
     }
     for number, fabric in fabrics.items():
         kind = PATTERNS.index(fabric.pattern)
         table[number] = [kind, *fabric.colour, *fabric.accent, fabric.period_m, fabric.phase]
-    return table
+    return table if cloth is None else np.concatenate([table, _texels(fabrics, outfit, cloth)], axis=1)
+
+
+def _texels(fabrics: dict[int, Fabric], outfit: Outfit, cloth: Path) -> np.ndarray:
+    """[MATERIALS, n] pieces of photos; black where a material has none."""
+    texels = np.zeros((MATERIALS, 3 * TEXELS**2))
+    kinds = {M_TOP: "top", M_SLEEVE: "top", M_OUTER: "outer", M_BOTTOM: "legs"}
+    if outfit.bottom in ("skirt", "dress"):
+        kinds[M_BOTTOM] = "dress"
+    if outfit.bottom == "dress":
+        kinds[M_TOP] = kinds[M_SLEEVE] = "dress"
+    for number, fabric in fabrics.items():
+        if fabric.photo is not None:
+            texels[number] = swatch(cloth / fabric.photo, kinds.get(number, "top")).ravel()
+    if outfit.logo_photo is not None:
+        texels[M_LOGO] = swatch(cloth / outfit.logo_photo, "print").ravel()
+    return texels

@@ -9,7 +9,7 @@ import numpy as np
 
 Pair = tuple[float, float]
 
-PROPS = ("none", "phone", "cup")
+PROPS = ("none", "phone", "cup", "camera")
 
 ARM_POSES = {
     "hang": (2.0, 8.0, 10.0, 12.0),
@@ -24,6 +24,7 @@ ARM_POSES = {
     "clasped": (10.0, 8.0, 58.0, 42.0),
     "hair": (62.0, 50.0, 40.0, 128.0),
     "carry": (1.0, 9.0, 0.0, 6.0),
+    "photograph": (72.0, 6.0, 27.0, 103.0),
 }
 """(forward, outward, inward twist, elbow) of an arm in degrees, by what it does."""
 
@@ -175,6 +176,34 @@ def _prop(tasks: list[str], side: int) -> str:
     if task == "phone" and side == 0 and tasks[1] == "phone":
         return "none"
     return {"phone": "phone", "call": "phone", "cup": "cup"}.get(task, "none")
+
+
+def photographing(generator: np.random.Generator, pose: Pose, carrying: tuple[bool, bool]) -> Pose:
+    """The pose with a phone held before the face, in a hand that holds nothing or in both.
+
+    Args:
+        carrying: Which hands hold something, (left, right).
+    """
+    free = [side for side in (0, 1) if not carrying[side]]
+    if not free:
+        return pose
+    holding = int(generator.choice(free))
+    raised = free if len(free) == 2 and generator.random() < 0.4 else [holding]
+    angles = [list(pair) for pair in (pose.arm_deg, pose.arm_spread_deg, pose.twist_deg, pose.elbow_deg)]
+    for side in raised:
+        for values, angle in zip(angles, ARM_POSES["photograph"], strict=True):
+            values[side] = angle + float(generator.normal(0, 2.5))
+    arm, spread, twist, elbow = ((left, right) for left, right in angles)
+    return replace(
+        pose,
+        head_yaw_deg=0.3 * pose.head_yaw_deg,
+        head_pitch_deg=float(generator.normal(4, 4)),
+        arm_deg=arm,
+        arm_spread_deg=spread,
+        twist_deg=twist,
+        elbow_deg=elbow,
+        props=("camera" if holding == 0 else "none", "camera" if holding == 1 else "none"),
+    )
 
 
 def standing_legs(

@@ -1,4 +1,4 @@
-"""Compiled per-sample colour of a person: paint rules, sun, sky, creases; averaged to pixels."""
+"""Compiled colour of every sample of a person: paint rules, sun, sky, creases; averaged to pixels."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

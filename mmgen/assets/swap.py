@@ -1,11 +1,11 @@
-"""Exchange of clothing: the texture of one asset on the shape of another.
+"""Exchange of clothing: the texture of one asset on the shape of another, in either's pose or another one.
 
 All assets of one template share its texture coordinates, so a texel means the same place on everybody: exchanging
 clothes is exchanging textures, and front stays front. Assets without that common ground are refused.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.glb import asset_from_glb, read_file
+from mmgen.assets.rig import Rig, rigged
+from mmgen.assets.stances import Stance, brought_into
 from mmgen.assets.tree import GlbFile, list_glbs
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import collision_key, safe_folder, safe_stem, sha256_bytes
 from mmgen.core.listing import display_name
 from mmgen.core.version import __version__
+from recon.template import Template
 
 UV_STEP = 1e-4
 """Texture coordinates are compared in these steps: files hold 1 - v, which rounds."""
@@ -41,11 +44,13 @@ class Wearer:
         name: unique among those that take part, without suffix; names outputs.
         asset: shape and clothing.
         sha256: SHA-256 of the GLB's bytes.
+        rig: its skeleton; None where nobody is to change their pose.
     """
 
     name: str
     asset: Asset
     sha256: str
+    rig: Rig | None = None
 
 
 def list_wearers(meshes: Sequence[Path], limit: int | None = None) -> list[tuple[str, GlbFile]]:
@@ -77,15 +82,19 @@ def list_wearers(meshes: Sequence[Path], limit: int | None = None) -> list[tuple
     return named
 
 
-def read_wearer(name: str, path: Path) -> Wearer:
+def read_wearer(name: str, path: Path, template: Template | None = None) -> Wearer:
     """Read one mesh.
 
+    Args:
+        template: whose skeleton it gets, for other poses.
+
     Raises:
-        ItemError: as from `mmgen.assets.glb.read_glb`.
+        ItemError: as from `mmgen.assets.glb.read_glb` and `mmgen.assets.rig.rigged`.
     """
     data = read_file(path)
     try:
-        return Wearer(name, asset_from_glb(data), sha256_bytes(data))
+        asset = asset_from_glb(data)
+        return Wearer(name, asset, sha256_bytes(data), None if template is None else rigged(asset, template))
     except ItemError as error:
         raise ItemError(error.code, f"{display_name(path)}: {error.message}", error.hint) from error
 
@@ -108,14 +117,17 @@ def check_layout(wearer: Wearer, first: Wearer) -> None:
         )
 
 
-def dressed(shape: Wearer, clothing: Wearer) -> Asset:
+def dressed(shape: Wearer, clothing: Wearer, stance: Stance | None = None) -> Asset:
     """The body of one in the clothes of another; check that they fit with `check_layout` first.
+
+    Args:
+        stance: how they stand, which needs the rigs of both; None leaves the body as it is.
 
     Returns:
         An asset called `SHAPE_in_CLOTHING`; its provenance names both, with their hashes and photos.
     """
     own = shape.asset.provenance
-    return Asset(
+    asset = Asset(
         name=swap_name(shape.name, clothing.name),
         vertices=shape.asset.vertices,
         faces=shape.asset.faces,
@@ -129,6 +141,19 @@ def dressed(shape: Wearer, clothing: Wearer) -> Asset:
             **{key: own[key] for key in FROM_SHAPE if key in own},
         },
     )
+    return asset if stance is None else _in_stance(asset, shape, clothing, stance)
+
+
+def standing(wearer: Wearer, stance: Stance | None = None) -> Asset:
+    """Somebody in their own clothes, as `dressed` shows the others."""
+    return wearer.asset if stance is None else _in_stance(wearer.asset, wearer, wearer, stance)
+
+
+def _in_stance(asset: Asset, shape: Wearer, clothing: Wearer, stance: Stance) -> Asset:
+    if shape.rig is None or clothing.rig is None:
+        raise ValueError("a stance needs the rigs of both")
+    posed = brought_into(asset, shape.rig, stance.rotations(shape.rig, clothing.rig))
+    return replace(posed, provenance=posed.provenance | {"pose": stance.label})
 
 
 def swap_name(shape: str, clothing: str) -> str:

@@ -169,10 +169,12 @@ def face_area_vectors(vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"
 
 def vertex_normals(vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "B V 3"]:
     """Area-weighted unit vertex normals."""
-    area_vectors = face_area_vectors(vertices, faces)
-    total = torch.zeros_like(vertices)
+    # Whole rows are added up: along an inner dimension `index_add` takes six times as long.
+    by_face = face_area_vectors(vertices, faces).transpose(0, 1).flatten(1)
+    total = by_face.new_zeros(vertices.shape[1], by_face.shape[1])
     for corner in range(3):
-        total = total.index_add(1, faces[:, corner], area_vectors)
+        total = total.index_add(0, faces[:, corner], by_face)
+    total = total.unflatten(1, (len(vertices), 3)).transpose(0, 1)
     return torch.nn.functional.normalize(total, dim=-1, eps=1e-12)
 
 

@@ -4,6 +4,7 @@ Image metrics are differentiable, so that fitting and training can use them as l
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -32,12 +33,14 @@ def mask_iou(
     return intersection / (union + epsilon)
 
 
-def _window_means(length: int, reference: Tensor) -> Tensor:
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _window_means(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """[length - 10, length] matrix whose rows are the Gaussian window at every full position."""
-    offsets = torch.arange(SSIM_WINDOW_PX, dtype=reference.dtype, device=reference.device) - SSIM_WINDOW_PX // 2
+    offsets = torch.arange(SSIM_WINDOW_PX, dtype=dtype, device=device) - SSIM_WINDOW_PX // 2
     weights = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA_PX**2))
     weights = weights / weights.sum()
-    matrix = reference.new_zeros(length - SSIM_WINDOW_PX + 1, length)
+    matrix = torch.zeros(length - SSIM_WINDOW_PX + 1, length, dtype=dtype, device=device)
     for position, weight in enumerate(weights):
         matrix.diagonal(position)[: len(matrix)] = weight
     return matrix
@@ -50,7 +53,8 @@ def _local_mean(channels: Tensor) -> Tensor:
     on CUDA, which the difference of second moments would not survive.
     """
     height, width = channels.shape[2:]
-    return _window_means(height, channels) @ (channels @ _window_means(width, channels).T)
+    down, across = (_window_means(side, channels.dtype, channels.device) for side in (height, width))
+    return down @ (channels @ across.T)
 
 
 def ssim_map(image_a: Float[Tensor, "B C H W"], image_b: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H2 W2"]:

@@ -10,6 +10,7 @@ from mmgen.assets.compression import Compression, compressed
 from mmgen.assets.container import parse_glb
 from mmgen.assets.glb import asset_from_container, glb_bytes, invalid_provenance, main_primitive, texture_bytes
 from mmgen.assets.gltf import MaterialStyle, ascii_name, build_gltf
+from mmgen.assets.gltf_bytes import document_json
 from mmgen.assets.polygons import Up, ply_bytes, stl_bytes
 from mmgen.assets.seams import tidy
 from mmgen.assets.textures import SUFFIXES, EncodedTexture, TextureCodec, encode_texture, resize_texture, stored_texture
@@ -183,7 +184,7 @@ def _encoded(asset: Asset, kind: ExportFormat, options: ExportOptions, stored: E
 def _gltf(asset: Asset, names: list[str], texture: EncodedTexture, material: MaterialStyle) -> list[bytes]:
     gltf, binary = build_gltf(asset, texture, material, uris=(names[1], names[2]))
     try:
-        document = gltf.gltf_to_json(indent=" ") + "\n"
+        document = document_json(gltf, indent=" ") + "\n"
     except (TypeError, ValueError) as error:
         raise invalid_provenance(asset, error) from error
     return [document.encode("utf-8"), binary, texture.data]

@@ -9,6 +9,7 @@ import numpy as np
 from mmgen.assets.asset import Asset
 from mmgen.assets.container import Container, child, malformed, parse_glb, unsupported
 from mmgen.assets.gltf import SEEN, VARIANTS, WEBP, MaterialStyle, build_gltf
+from mmgen.assets.gltf_bytes import binary_gltf
 from mmgen.assets.seams import weld
 from mmgen.assets.textures import EncodedTexture, TextureCodec, decode_texture, encode_texture
 from mmgen.core.errors import ItemError
@@ -39,10 +40,8 @@ def glb_bytes(asset: Asset, texture: TextureCodec | EncodedTexture = "png", mate
     if not isinstance(texture, EncodedTexture):
         texture = EncodedTexture(texture, encode_texture(asset.texture, texture))
     gltf, binary = build_gltf(asset, texture, material)
-    gltf.set_binary_blob(binary)
     try:
-        # save_to_bytes() and not save(): save() replaces the asset block, and with it generator and provenance
-        return b"".join(gltf.save_to_bytes())
+        return binary_gltf(gltf, binary)
     except (TypeError, ValueError) as error:
         raise invalid_provenance(asset, error) from error
 

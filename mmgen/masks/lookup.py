@@ -31,34 +31,35 @@ def places(photo: Path) -> str:
     return f"{stem}_mask.png or {stem}.mask.png beside it, and masks/{stem}.png"
 
 
-def _first(candidates: Iterator[Path]) -> Path | None:
-    return next(
-        (path for path in candidates if os.path.isfile(path)), None
-    )  # unlike is_file(), no error for long names
+def _first(candidates: Iterator[str]) -> Path | None:
+    # Texts, not paths: a photo without a mask asks for some hundred names. `os.path` takes long names without error.
+    return next((Path(path) for path in candidates if os.path.isfile(path)), None)
 
 
-def _beside(photo: Path) -> Iterator[Path]:
+def _beside(photo: Path) -> Iterator[str]:
+    start = os.path.join(os.path.dirname(photo), photo.stem)
     for ending in MASK_ENDINGS:
         for suffix in _SUFFIXES:
-            yield photo.with_name(f"{photo.stem}{ending}{suffix}")
-    levels = list(photo.absolute().parents)[:_MAX_LEVELS_UP]
-    for root in levels:
-        inner = photo.absolute().relative_to(root).parent
+            yield f"{start}{ending}{suffix}"
+    whole = photo.absolute()
+    for root in list(whole.parents)[:_MAX_LEVELS_UP]:
+        inner = whole.relative_to(root).parent
         for folder in _FOLDERS:
-            yield from _at(root / folder / inner, photo.name)
+            if os.path.isdir(os.path.join(root, folder)):
+                yield from _at(root / folder / inner, photo.name)
         for images, masks in _TREES:
             if root.name == images and root.with_name(masks).is_dir():
                 yield from _at(root.with_name(masks) / inner, photo.name)
 
 
-def _at(folder: Path, name: str) -> Iterator[Path]:
+def _at(folder: Path, name: str) -> Iterator[str]:
     """`a.png` (any image suffix), `a.jpg.png`, `a_mask.png`, and `a_0.24.png`, which names its foreground fraction."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return
     stem = PurePath(name).stem
     for base in (stem, name, *(stem + ending for ending in MASK_ENDINGS)):
         for suffix in _SUFFIXES:
-            yield folder / f"{base}{suffix}"
+            yield os.path.join(folder, f"{base}{suffix}")
     for percent in range(101):
         for text in {f"{percent / 100:.2f}", f"{percent / 100}"}:
-            yield folder / f"{stem}_{text}.png"
+            yield os.path.join(folder, f"{stem}_{text}.png")

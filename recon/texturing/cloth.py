@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recon.texturing.fields import enlarged
-from recon.texturing.fill import push_pull
+from recon.texturing.fill import push_pull, quads_summed
 
 _HEAD_FROM = (0.845, 0.875)
 """Share of the body's height at which the head begins: no cloth above, all cloth below."""
@@ -248,6 +248,8 @@ def _step_of(photo: Float[Tensor, "3 H W"]) -> int:
 
 
 def _pooled(values: Float[Tensor, "C H W"], step: int) -> Float[Tensor, "C h w"]:
+    if step == 2 and not any(side % 2 for side in values.shape[1:]):
+        return quads_summed(values) / 4
     return values if step == 1 else functional.avg_pool2d(values, step, ceil_mode=True)
 
 
@@ -275,6 +277,7 @@ def _smoothed(values: Float[Tensor, "C H W"], sigma: float) -> Float[Tensor, "C 
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def _gaussian(count: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "N N"]:
     """Weights of the means of a row of places."""
     places = torch.arange(count, dtype=dtype, device=device)

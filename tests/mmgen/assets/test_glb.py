@@ -13,7 +13,10 @@ from PIL import Image
 
 from mmgen.assets.asset import Asset, place_on_ground, with_height
 from mmgen.assets.glb import asset_from_glb, glb_bytes, read_glb
+from mmgen.assets.gltf import build_gltf
+from mmgen.assets.gltf_bytes import document_json
 from mmgen.assets.seams import FACES_DROPPED, smooth_normals, split_wedges
+from mmgen.assets.textures import EncodedTexture, encode_texture
 from mmgen.core.errors import ItemError
 from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.templates import named_template
@@ -257,3 +260,15 @@ def test_a_photo_s_texture_of_512_by_256_stays_below_150_kb():
     photo = np.ascontiguousarray(skimage.data.astronaut()[:, 100:356])
     asset = Asset("a", rows, template.faces.numpy(), template.face_uv.numpy(), photo, {"input": "a.jpg"}, seen)
     assert 80_000 < len(glb_bytes(asset, ReconstructOptions().texture_codec)) < 150_000
+
+
+@pytest.mark.parametrize("material", ["unlit", "both"])
+@pytest.mark.parametrize("codec", ["png", "webp"])
+def test_files_are_those_that_pygltflib_writes(material, codec):
+    extras = {"empty": [], "nothing": None, "doubts": [{"why": "", "at": [1.5]}], "nested": {"none": None, "of": []}}
+    asset = replace(body_asset(), provenance=extras | {"extensions": {"kept": {}}, "text": "wälker", 3: True})
+    texture = EncodedTexture(codec, encode_texture(asset.texture, codec))
+    gltf, binary = build_gltf(asset, texture, material)
+    gltf.set_binary_blob(binary)
+    assert glb_bytes(asset, texture, material) == b"".join(gltf.save_to_bytes())
+    assert document_json(gltf, indent=" ") == gltf.gltf_to_json(indent=" ")

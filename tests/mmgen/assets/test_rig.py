@@ -15,9 +15,11 @@ from scipy.spatial.transform import Rotation
 from mmgen.assets.asset import Asset
 from mmgen.assets.formats import ExportOptions, export_glb
 from mmgen.assets.glb import asset_from_glb, glb_bytes
+from mmgen.assets.gltf import build_gltf
 from mmgen.assets.khronos import find_validator, run_validator
 from mmgen.assets.motions import WALK_KEYS, WALK_S, motion, walked
 from mmgen.assets.rig import Rig, rigged
+from mmgen.assets.textures import EncodedTexture, encode_texture
 from mmgen.cli import cli
 from mmgen.core.errors import ItemError
 from mmgen.templates import named_template
@@ -91,6 +93,14 @@ def test_the_photos_pose_is_the_mesh_and_ours_read_it_again(asset: Asset, tmp_pa
 @pytest.fixture(scope="module")
 def rig(asset: Asset) -> Rig:
     return rigged(asset, named_template("person"))
+
+
+def test_rigged_files_are_those_that_pygltflib_writes(asset: Asset, rig: Rig) -> None:
+    moving = replace(asset, rig=replace(rig, motion=motion(rig, "turn")))
+    texture = EncodedTexture("png", encode_texture(asset.texture, "png"))
+    gltf, binary = build_gltf(moving, texture)
+    gltf.set_binary_blob(binary)
+    assert glb_bytes(moving, texture) == b"".join(gltf.save_to_bytes())
 
 
 @pytest.mark.parametrize("kind", ["walk", "turn", "idle"])

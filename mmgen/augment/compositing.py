@@ -21,7 +21,7 @@ FILLED_FROM, KEPT_FROM = 5, 3
 
 
 def finish(
-    image: NDArray[np.float32], face_index: NDArray[np.int64], plates: NDArray[np.uint8]
+    image: NDArray[np.float32], face_index: NDArray[np.int64], plates: NDArray[np.uint8], gains: NDArray[np.float32]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
     """Put drawn people before backgrounds.
 
@@ -32,6 +32,7 @@ def finish(
         image: [N, 3, 2H, 2W] colours, 0..1; anything where nothing was drawn.
         face_index: [N, 2H, 2W], -1 where nothing was drawn.
         plates: uint8 [N, H, W, 3].
+        gains: [N, 3] what the person's colours are multiplied by: the light before the background against theirs.
 
     Returns:
         uint8 [N, H, W, 3] pictures; float32 [N, H, W, 3] colours times coverage, 0..1; float32 [N, H, W] coverage.
@@ -39,28 +40,46 @@ def finish(
     pictures = np.empty_like(plates)
     person = np.empty(plates.shape, np.float32)
     cover = np.empty(plates.shape[:3], np.float32)
-    _finish(image, face_index, plates, pictures, person, cover)
+    _finish(image, face_index, plates, gains, pictures, person, cover)
     return pictures, person, cover
 
 
-def sharpened(
-    pictures: NDArray[np.uint8], person: NDArray[np.float32], cover: NDArray[np.float32], amount: float
+def blurred(person: NDArray[np.float32], cover: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean colours of a person around every pixel; nothing of the background enters.
+
+    Args:
+        person: [N, H, W, 3] colours times coverage, 0..1.
+        cover: [N, H, W] coverage.
+    """
+    sigmas = (0, BLUR_SIGMA_PX, BLUR_SIGMA_PX)
+    weight = ndimage.gaussian_filter(cover, sigmas, truncate=2)[..., None]
+    mean: NDArray[np.float32] = ndimage.gaussian_filter(person, (*sigmas, 0), truncate=2) / np.maximum(weight, 1e-3)
+    return mean
+
+
+def developed(
+    pictures: NDArray[np.uint8],
+    person: NDArray[np.float32],
+    cover: NDArray[np.float32],
+    sharpening: float,
+    grain: NDArray[np.float32] | None,
 ) -> NDArray[np.uint8]:
-    """People as sharp as in a photo: an unsharp mask makes up for the two resamplings of baking and drawing.
+    """People as sharp and as noisy as a camera would show them.
 
     Args:
         pictures: uint8 [N, H, W, 3] of `finish`.
         person: its second result, colours times coverage.
         cover: its coverage.
-        amount: weight of the difference to the blurred person.
+        sharpening: weight of an unsharp mask, which makes up for the two resamplings of baking and drawing; below 0 it
+            blurs.
+        grain: [N, H, W, 3] noise, grey levels; None for none.
 
     Returns:
         uint8 [N, H, W, 3]; the background stays as it is, and nothing of it enters the person.
     """
-    sigmas = (0, BLUR_SIGMA_PX, BLUR_SIGMA_PX)
-    weight = ndimage.gaussian_filter(cover, sigmas, truncate=2)[..., None]
-    blurred = ndimage.gaussian_filter(person, (*sigmas, 0), truncate=2) / np.maximum(weight, 1e-3)
-    change = (255 * amount) * (person - cover[..., None] * blurred)
+    change = np.zeros(person.shape, np.float32) if grain is None else cover[..., None] * grain
+    if sharpening:
+        change += np.float32(255 * sharpening) * (person - cover[..., None] * blurred(person, cover))
     result: NDArray[np.uint8] = np.clip(pictures + change, 0, 255).round().astype(np.uint8)
     return result
 
@@ -88,7 +107,7 @@ def with_shadow(plates: NDArray[np.uint8], covered: NDArray[np.bool_], strength:
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _finish(image, face_index, plates, pictures, person, cover):
+def _finish(image, face_index, plates, gains, pictures, person, cover):
     count, height, width = cover.shape
     share = np.float32(1.0 / (SUPERSAMPLING * SUPERSAMPLING))
     colour = np.zeros(3, np.float32)
@@ -113,7 +132,7 @@ def _finish(image, face_index, plates, pictures, person, cover):
                 behind = np.float32(1.0) - np.float32(pixels) * share
                 cover[n, row, column] = np.float32(pixels) * share
                 for c in range(3):
-                    own = colour[c] * share
+                    own = min(colour[c] * share * gains[n, c], cover[n, row, column])
                     person[n, row, column, c] = own
                     value = np.float32(255.0) * own + behind * np.float32(plates[n, row, column, c])
                     pictures[n, row, column, c] = np.uint8(min(value, np.float32(255.0)) + np.float32(0.5))

@@ -1,6 +1,7 @@
 """Second stage: the views of one set. A pure function of the set, its photos' attributes and the options."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -9,22 +10,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmgen.augment.compositing import SUPERSAMPLING, finish, sharpened, with_shadow
+from mmgen.augment.capture import Compression, added_noise, light_of
+from mmgen.augment.compositing import SUPERSAMPLING, developed, finish, with_shadow
 from mmgen.augment.garments import garment_map
 from mmgen.augment.mixing import mixed, textures
+from mmgen.augment.options import CameraTrait
 from mmgen.augment.plan import Plan, VirtualSet, generator_of
 from mmgen.augment.poses import Poser, drawn_phases
+from mmgen.augment.rendering import BodyRenderer, source_camera
 from mmgen.augment.store import StoreReader, texture_size
 from mmgen.models.weights import Weights
-from recon.camera import project
-from recon.render.api import rasterize
-from recon.render.scene import SLIVER_AREA, gather_corners, shade
 from recon.structures import Camera
 
 BANDS = 12
 """Horizontal slices of a person that are compared between views, head to feet."""
 
 COVERED = 0.5
+
+NOISE_SPARE_PX = 64
+"""How much larger than a picture the noise is that pictures are cut from, each at a place of its own."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class View:
         camera: `azimuth_deg`, `elevation_deg`, `distance` as used.
         background: index of the photo that lent it.
         phase: of the gait, 0..1; None in the photo's pose.
+        compression: of the file that the picture goes to.
     """
 
     image: NDArray[np.uint8]
@@ -45,6 +50,7 @@ class View:
     background: int
     phase: float | None
     quality: dict[str, float]
+    compression: Compression
 
 
 class ViewRenderer:
@@ -55,9 +61,14 @@ class ViewRenderer:
         self._reader = reader
         self._mesh = weights.encoder.prototype
         config = weights.encoder.config
-        self._ranges, self._crop_size = config.ranges, (config.height, config.width)
+        self._ranges = config.ranges
+        self._person = BodyRenderer(self._mesh, (config.height, config.width), plan.options.look.size)
         self._poser = Poser(self._mesh.to("cpu"))
         self._usable = np.flatnonzero(reader.usable())
+        photos, colours = plan.photos, reader.colours()
+        people, cameras = [photo.pid for photo in photos], [photo.camid for photo in photos]
+        self._light = light_of(colours if self._takes("light") else 0 * colours, people, cameras, reader.usable())
+        self._noise = _white_noise(*plan.options.look.size)
         self._garments = garment_map(self._mesh.to("cpu"), texture_size(plan.options))
 
     def draw(self, virtual: VirtualSet) -> tuple[View, ...]:
@@ -68,18 +79,20 @@ class ViewRenderer:
         random, look = generator_of(virtual), self._plan.options.look
         record = self._reader[virtual.first]
         own, partner = textures(self._reader, [virtual.first]), textures(self._reader, virtual.partners)
+        partner = (partner * torch.from_numpy(self._gain(virtual.partners, virtual.first))[:, None, None]).clamp(max=1)
         texture = mixed(own, partner, virtual.outfit, self._garments)
         camera = self._cameras(record, random)
         backgrounds = [self._background(virtual, random) for _ in look.turns_deg]
         stride, phases = drawn_phases(look.poses, len(look.turns_deg), random)
         with torch.inference_mode():
             image, face_index = self._person(record, texture, camera, self._poser(self._body(record), stride, phases))
+        gains = np.stack([self._gain([virtual.first], index) for index in backgrounds])
         plates = np.stack([self._reader[index]["plate"] for index in backgrounds])
         covered = face_index[:, SUPERSAMPLING - 1 :: SUPERSAMPLING, ::SUPERSAMPLING].cpu().numpy() >= 0
         plates = with_shadow(plates, covered, look.shadow) if look.shadow else plates
-        images, person, cover = finish(image.cpu().numpy(), face_index.cpu().numpy(), plates)
-        if look.sharpening:
-            images = sharpened(images, person, cover, look.sharpening)
+        images, person, cover = finish(image.cpu().numpy(), face_index.cpu().numpy(), plates, gains)
+        sharpening = float(record["sharpening"]) if self._takes("sharpness") else 0.0
+        images = developed(images, person, cover, sharpening, self._grain(virtual.first, backgrounds, random))
         scores = view_consistency(person, cover)
         return tuple(
             View(
@@ -94,6 +107,7 @@ class ViewRenderer:
                     "source_iou": round(float(record["mask_iou"]), 4),
                     "view_consistency": round(scores[index], 4),
                 },
+                self._compression(backgrounds[index]),
             )
             for index, turn in enumerate(look.turns_deg)
         )
@@ -107,10 +121,35 @@ class ViewRenderer:
             distance = float(record["distance"]) + look.distance_jitter * random.gauss(0, 1)
             elevations.append(min(max(elevation, ranges.elevation_deg[0]), ranges.elevation_deg[1]))
             distances.append(min(max(distance, ranges.distance[0]), ranges.distance[1]))
-        azimuth = torch.tensor(look.turns_deg, dtype=torch.float32) + float(record["azimuth_deg"])
-        offset = torch.from_numpy(record["offset"].copy()).expand(len(look.turns_deg), 2)
-        focal = float(record["focal"])
-        return Camera((azimuth + 180) % 360 - 180, torch.tensor(elevations), torch.tensor(distances), offset, focal)
+        camera = source_camera(record, look.turns_deg)
+        return replace(camera, elevation_deg=torch.tensor(elevations), distance=torch.tensor(distances))
+
+    def _takes(self, trait: CameraTrait) -> bool:
+        return trait in self._plan.options.look.like_camera
+
+    def _gain(self, sources: Sequence[int], place: int) -> NDArray[np.float32]:
+        """[3] what colours of these photos are multiplied by, to be seen in the light of the photo `place`."""
+        gain: NDArray[np.float32] = np.exp(self._light[place] - self._light[list(sources)].mean(axis=0))
+        return gain
+
+    def _grain(self, first: int, backgrounds: Sequence[int], random: Random) -> NDArray[np.float32] | None:
+        """[N, H, W, 3] noise of the cameras behind, less what came with the texture; grey levels."""
+        if not self._takes("noise"):
+            return None
+        height, width = self._plan.options.look.size
+        own = float(self._reader[first]["noise"])
+        grain = np.empty((len(backgrounds), height, width, 3), np.float32)
+        for view, index in enumerate(backgrounds):
+            top, left = random.randrange(NOISE_SPARE_PX), random.randrange(NOISE_SPARE_PX)
+            amount = np.float32(added_noise(float(self._reader[index]["noise"]), own))
+            np.multiply(self._noise[top : top + height, left : left + width], amount, out=grain[view])
+        return grain
+
+    def _compression(self, place: int) -> Compression:
+        quality, subsampling = self._reader[place]["compression"].tolist()
+        if quality and self._takes("compression"):
+            return Compression(quality, subsampling)
+        return Compression(self._plan.options.look.jpeg_quality)
 
     def _background(self, virtual: VirtualSet, random: Random) -> int:
         drawn = int(self._usable[random.randrange(len(self._usable))])
@@ -120,17 +159,11 @@ class ViewRenderer:
         """[V, 3] in the pose of the photo."""
         return self._mesh.vertices.cpu() + torch.from_numpy(record["offsets"].astype(np.float32))
 
-    def _person(self, record: Any, texture: Tensor, camera: Camera, vertices: Tensor) -> tuple[Tensor, Tensor]:
-        """[N, 3, H, W] colours and [N, H, W] face index (-1: nobody) in fine pixels of the whole photo's frame."""
-        device = self._mesh.vertices.device
-        count, (height, width) = len(camera), self._plan.options.look.size
-        ndc, in_camera = project(vertices.to(device), camera.to(device), *self._crop_size)
-        scale, shift = torch.from_numpy(record["frame"].copy()).to(device).split(2)
-        corners, z, facing = gather_corners(ndc * scale + shift, in_camera, self._mesh.faces, SLIVER_AREA)
-        features = self._mesh.face_uv.expand(count, -1, -1, -1).contiguous()
-        drawn, face_index = rasterize(SUPERSAMPLING * height, SUPERSAMPLING * width, z, corners, features, facing >= 0)
-        assert isinstance(drawn, Tensor)
-        return shade(drawn, face_index, texture.to(device).expand(count, -1, -1, -1), None), face_index
+
+def _white_noise(height: int, width: int) -> NDArray[np.float32]:
+    """[H + 64, W + 64, 3] of standard deviation 1, always the same: NumPy has frozen this generator's stream."""
+    size = (height + NOISE_SPARE_PX, width + NOISE_SPARE_PX, 3)
+    return np.random.RandomState(0).standard_normal(size).astype(np.float32)
 
 
 def _camera_at(camera: Camera, index: int) -> dict[str, float]:

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from mmgen.augment.capture import compression_of, mean_colour, noise_level, sharpening_for
+from mmgen.augment.compositing import finish
 from mmgen.augment.plan import Plan
+from mmgen.augment.rendering import BodyRenderer, source_camera
 from mmgen.augment.sources import Source
 from mmgen.augment.store import PhotoNote, Store, block_type, mask_source, texture_size
 from mmgen.core.errors import ItemError
@@ -25,6 +28,7 @@ from recon.geometry import face_normals
 from recon.predict import PredictedPerson
 
 MASK_THRESHOLD = 127
+SAME_LIGHT = np.ones((1, 3), np.float32)
 
 HIDDEN_MARGIN = 0.03
 """How far beyond its mask a person is painted out, as a share of the image height: edges of masks are never exact."""
@@ -63,11 +67,26 @@ class EncodingJob:
 
 
 @dataclass(frozen=True)
+class _SizedPhoto:
+    """A photo at the size of the views.
+
+    Attributes:
+        rgb: uint8 [H, W, 3].
+        mask: [H, W] the person.
+        compression: quality and subsampling of its file.
+    """
+
+    rgb: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    compression: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class _Read:
-    """A photo: its person cut out, itself without the person at the size of the views, and a note; None if unusable."""
+    """A photo: its person cut out, itself at the size of the views, and a note; None if unusable."""
 
     person: Prepared | None
-    plate: NDArray[np.uint8] | None
+    sized: _SizedPhoto | None
     note: PhotoNote
 
 
@@ -77,6 +96,9 @@ class BlockEncoder:
     def __init__(self, job: EncodingJob, predict: PhotoPredictor) -> None:
         self._job = job
         self.predict = predict
+        encoder = predict.weights.encoder
+        crop = (encoder.config.height, encoder.config.width)
+        self._draw = BodyRenderer(encoder.prototype, crop, job.plan.options.look.size)
 
     def __call__(self, blocks: Sequence[int]) -> Iterator[tuple[int, BlockReport]]:
         """Reconstruct and write the blocks that another part of the run has not written meanwhile."""
@@ -91,13 +113,13 @@ class BlockEncoder:
         """Bodies and textures of photos, and notes; unusable photos are all zeros."""
         options, prototype = self._job.plan.options, self.predict.weights.encoder.prototype
         read = [self._read(self._job.plan.photos[index]) for index in photos]
-        found = [(index, one.person, one.plate) for index, one in enumerate(read) if one.person is not None]
+        found = [(index, one.person, one.sized) for index, one in enumerate(read) if one.person and one.sized]
         values = np.zeros(len(photos), block_type(len(prototype.vertices), texture_size(options), options.look.size))
         people = self.predict([person for _, person, _ in found])
-        for (index, person, plate), predicted in zip(found, people, strict=True):
+        for (index, person, sized), predicted in zip(found, people, strict=True):
             _fill(values[index], person, predicted)
             values[index]["folded"] = self._folded(predicted)
-            values[index]["plate"] = plate
+            self._measure(values[index], sized)
         return values, [one.note for one in read]
 
     def _read(self, photo: Source) -> "_Read":
@@ -110,7 +132,20 @@ class BlockEncoder:
         except ItemError as error:
             return _Read(None, None, PhotoNote(path, error.code, error.message))
         note = PhotoNote(path, None, None, image.sha256, found.source, found.sha256)
-        return _Read(person, _plate(image, found.mask, self._job.plan.options.look.size), note)
+        return _Read(person, _sized(image, found.mask, self._job.plan.options.look.size), note)
+
+    def _measure(self, record: Any, photo: _SizedPhoto) -> None:
+        """What the camera did, and the place without the person."""
+        record["plate"] = without_person(photo.rgb, photo.mask)
+        record["colour"] = mean_colour(photo.rgb, photo.mask)
+        record["noise"] = noise_level(photo.rgb)
+        record["compression"] = photo.compression
+        prototype = self.predict.weights.encoder.prototype
+        vertices = prototype.vertices + torch.from_numpy(record["offsets"].astype(np.float32)).to(prototype.vertices)
+        texture = torch.from_numpy(record["texture"].astype(np.float32) / np.float32(255))
+        image, face_index = self._draw(record, texture, source_camera(record), vertices[None])
+        _, person, cover = finish(image.cpu().numpy(), face_index.cpu().numpy(), record["plate"][None], SAME_LIGHT)
+        record["sharpening"] = sharpening_for(photo.rgb, photo.mask, person[0], cover[0])
 
     def _folded(self, person: PredictedPerson) -> float:
         """Share of faces turned inside out against the prototype."""
@@ -120,10 +155,11 @@ class BlockEncoder:
         return float((along < 0).float().mean())
 
 
-def _plate(photo: Photo, mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """uint8 [*size, 3]: the whole photo without its person."""
+def _sized(photo: Photo, mask: NDArray[np.uint8], size: tuple[int, int]) -> _SizedPhoto:
     rgb = _resized(Image.fromarray(photo.rgb), size, Image.Resampling.BICUBIC)
-    return without_person(rgb, _resized(Image.fromarray(mask), size, Image.Resampling.NEAREST) > MASK_THRESHOLD)
+    small = _resized(Image.fromarray(mask), size, Image.Resampling.NEAREST) > MASK_THRESHOLD
+    compression = compression_of(photo.path)
+    return _SizedPhoto(rgb, small, (compression.quality, compression.subsampling))
 
 
 def _resized(image: Image.Image, size: tuple[int, int], filter_: Image.Resampling) -> NDArray[np.uint8]:

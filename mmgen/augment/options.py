@@ -10,6 +10,9 @@ Selection = Literal["all", "hardest-half"]
 MixMode = Literal["blend", "regions"]
 BackgroundSource = Literal["other", "own"]
 PoseSource = Literal["source", "walk", "mixed"]
+CameraTrait = Literal["light", "noise", "sharpness", "compression"]
+
+CAMERA_TRAITS: tuple[CameraTrait, ...] = ("light", "noise", "sharpness", "compression")
 
 PUBLISHED_TURNS_DEG = (-60, -30, 0, 30, 60)
 
@@ -49,10 +52,10 @@ class RenderOptions:
         poses: `source` shows all views in the photo's pose, as published; `walk` each at another phase of a walk;
             `mixed` draws one of the two per view.
         size: height and width, pixels.
-        jpeg_quality: 1..100.
+        jpeg_quality: 1..100, where no photo's own compression is taken on.
         shadow: share of the light that a person takes from the ground under the feet, 0..1.
-        sharpening: weight of an unsharp mask on the person; the default gives torsos of procedural people the variance
-            of the Laplacian that their photos have.
+        like_camera: what a person takes on from the photos that they stand in and come from, as measured on these;
+            nothing, as published, leaves colours, noise and sharpness as they were drawn.
     """
 
     turns_deg: tuple[int, ...] = PUBLISHED_TURNS_DEG
@@ -62,8 +65,8 @@ class RenderOptions:
     poses: PoseSource = "source"
     size: tuple[int, int] = (128, 64)
     jpeg_quality: int = 95
-    sharpening: float = 0.65
     shadow: float = 0.5
+    like_camera: tuple[CameraTrait, ...] = CAMERA_TRAITS
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmgen.augment.capture import JPEG_SUBSAMPLINGS, Compression
 from mmgen.augment.drawing import ViewRenderer
 from mmgen.augment.plan import ResolvedPlan
 from mmgen.augment.samples import (
@@ -117,29 +118,29 @@ class ShardMaker:
 
     def _virtual(self, number: int) -> Iterator[tuple[str, Description, bytes]]:
         settled = self._job.settled
-        quality = settled.plan.options.look.jpeg_quality
         for virtual in settled.virtual_shards[number]:
             for view in self._drawer.draw(virtual):
                 description = describe_view(settled, virtual, view, self._weights.sha256)
-                yield view_key(virtual, view), description, jpeg_bytes(view.image, quality)
+                yield view_key(virtual, view), description, jpeg_bytes(view.image, view.compression)
 
     def _real(self, number: int) -> Iterator[tuple[str, Description, bytes]]:
         settled = self._job.settled
         for index in settled.real_shards[number]:
             photo = settled.plan.photos[index]
             try:
-                jpg = jpeg_of_photo(self._job.root / photo.path, settled.plan.options.look.jpeg_quality)
+                jpg = jpeg_of_photo(self._job.root / photo.path, Compression(settled.plan.options.look.jpeg_quality))
             except ItemError:
                 continue  # the first stage has noted it
             yield f"real/{photo.pid}/{photo.stem}", describe_photo(settled, index), jpg
 
 
-def jpeg_bytes(image: np.ndarray, quality: int) -> bytes:
-    """A picture as JPEG, colours at half resolution as cameras write them."""
-    return image_bytes(image, "JPEG", quality=quality, subsampling="4:2:0")
+def jpeg_bytes(image: np.ndarray, compression: Compression) -> bytes:
+    """A picture as JPEG."""
+    subsampling = JPEG_SUBSAMPLINGS[compression.subsampling]
+    return image_bytes(image, "JPEG", quality=compression.quality, subsampling=subsampling)
 
 
-def jpeg_of_photo(path: Path, quality: int) -> bytes:
+def jpeg_of_photo(path: Path, compression: Compression) -> bytes:
     """The photo's own bytes where it is an upright JPEG, else the photo as JPEG.
 
     Raises:
@@ -148,4 +149,4 @@ def jpeg_of_photo(path: Path, quality: int) -> bytes:
     photo = read_image(path)
     data = path.read_bytes()
     is_jpeg = data.startswith(b"\xff\xd8\xff") and photo.orientation == 1
-    return data if is_jpeg else jpeg_bytes(photo.rgb, quality)
+    return data if is_jpeg else jpeg_bytes(photo.rgb, compression)

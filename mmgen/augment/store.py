@@ -30,7 +30,7 @@ from mmgen.masks.maskers import masker_title
 from mmgen.masks.structures import MaskSource
 from mmgen.work.locks import STATE_FOLDER
 
-STORE_VERSION = 3
+STORE_VERSION = 4
 BLOCK_PHOTOS = 64
 OPEN_BLOCKS = 4096
 
@@ -67,7 +67,8 @@ def block_type(vertices: int, texture: tuple[int, int], image: tuple[int, int]) 
 
     `frame` puts that crop into the whole photo: NDC of the crop times `frame[:2]` plus `frame[2:]` are NDC of the photo
     (x, y). `mask_iou` and `ssim` are those of `recon.predict.PhotoFit`; `folded` is the share of faces turned inside
-    out.
+    out. `colour`, `noise`, `sharpening` and `compression` (quality and subsampling) are the photo's as
+    `mmgen.augment.capture` measures them.
 
     Args:
         vertices: vertices of the mesh.
@@ -89,6 +90,10 @@ def block_type(vertices: int, texture: tuple[int, int], image: tuple[int, int]) 
             ("folded", "<f4"),
             ("mask_iou", "<f4"),
             ("ssim", "<f4"),
+            ("colour", "<f4", 3),
+            ("noise", "<f4"),
+            ("sharpening", "<f4"),
+            ("compression", "u1", 2),
         ]
     )
 
@@ -163,6 +168,10 @@ class StoreReader:
         """[N] which photos can be used."""
         blocks = [self._block(block)["usable"] for block in range(len(self._store.names))]
         return np.concatenate(blocks) > 0
+
+    def colours(self) -> NDArray[np.float64]:
+        """[N, 3] mean colour of every photo's person, 0..255; zeros of unusable photos."""
+        return np.concatenate([self._block(block)["colour"] for block in range(len(self._store.names))]).astype(float)
 
     def _open(self, block: int) -> NDArray[Any]:
         path = self._store.folder / f"{self._store.names[block]}.npy"

@@ -48,6 +48,14 @@ def _share_range(text: str) -> tuple[float, float] | None:
     return ends if 0 <= ends[0] <= ends[1] <= 1 else None
 
 
+def _traits(text: str) -> tuple[str, ...] | None:
+    """Names of `CAMERA_TRAITS`, in the order of that list; none of them for "none"."""
+    from mmgen.augment.options import CAMERA_TRAITS
+
+    named = set() if text == "none" else set(text.split(","))
+    return tuple(trait for trait in CAMERA_TRAITS if trait in named) if named <= set(CAMERA_TRAITS) else None
+
+
 @click.command()
 @click.argument("market", type=PATH, required=False)
 @click.option("--out", "-o", type=PATH, help="Folder for the shards.  [default: MARKET with -3d at its end, beside it]")
@@ -106,7 +114,18 @@ def _share_range(text: str) -> tuple[float, float] | None:
     help="Steps that fit each photo further through the renderer, as in mmgen reconstruct.",
 )
 @click.option("--size", type=PixelSizeType(16, 1024), default="128x64", help="Of the pictures.")
-@click.option("--quality", type=click.IntRange(1, 100), default=95, help="Of the JPEGs.")
+@click.option(
+    "--quality",
+    type=click.IntRange(1, 100),
+    default=95,
+    help="Of JPEGs that do not take on the compression of the photo behind.",
+)
+@click.option(
+    "--like-camera",
+    type=ParsedType("TRAIT,...", _traits, "of light, noise, sharpness and compression some, with commas, or none"),
+    default="light,noise,sharpness,compression",
+    help="What people take on from the photos that they stand in and come from, as measured there.  (published: none)",
+)
 @click.option(
     "--format",
     "format_",
@@ -201,6 +220,7 @@ def _options(options: dict[str, Any]) -> "AugmentOptions":
         poses=options["poses"],
         size=options["size"],
         jpeg_quality=options["quality"],
+        like_camera=options["like_camera"],
     )
     return AugmentOptions(
         draw,

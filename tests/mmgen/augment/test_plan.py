@@ -11,7 +11,7 @@ from scipy import ndimage
 from training_data import write_people
 
 from mmgen.augment.accounting import PUBLISHED, account, account_before, accounting_of
-from mmgen.augment.compositing import finish, sharpened, with_shadow
+from mmgen.augment.compositing import developed, finish, with_shadow
 from mmgen.augment.drawing import view_consistency
 from mmgen.augment.encoding import without_person
 from mmgen.augment.garments import WAIST, garment_map
@@ -231,7 +231,7 @@ def test_sharpening_leaves_flat_people_and_backgrounds_alone():
     edge[:, 12:] *= 0.5
     for person in (flat, edge):
         pictures = np.where(cover[..., None] > 0, 255 * person, plates).round().astype(np.uint8)
-        found = sharpened(pictures, person, cover, 0.5).astype(int)
+        found = developed(pictures, person, cover, 0.5, None).astype(int)
         changed = np.abs(found - pictures).max(axis=(0, 2, 3))
         assert np.array_equal(found[cover == 0], pictures[cover == 0])
         assert changed[4:9].max() <= 1 and (changed[11:13].min() > 5) == (person is edge)
@@ -259,7 +259,8 @@ def test_finishing_mends_outlines_and_leaves_no_fringe():
     index[1], index[1, 5, 5] = -1, 0  # a speck
     image = generator.random((3, 3, 20, 16), dtype=np.float32)
     plates = generator.integers(0, 256, (3, 10, 8, 3), dtype=np.uint8)
-    pictures, person, cover = finish(image, index, plates)
+    gains = np.float32([[1, 1, 1], [1, 1, 1], [0.5, 1, 3]])
+    pictures, person, cover = finish(image, index, plates, gains)
     covered = (index >= 0).astype(float)
     around = np.stack([ndimage.convolve(one, np.ones((3, 3)), mode="constant") for one in covered])
     kept = (covered > 0) & (around >= 3)
@@ -267,8 +268,9 @@ def test_finishing_mends_outlines_and_leaves_no_fringe():
     colours = image * covered[:, None]
     near = np.stack([[ndimage.convolve(c, np.ones((3, 3)), mode="constant") for c in one] for one in colours])
     fine = colours * kept[:, None] + filled[:, None] * near / np.maximum(around, 1)[:, None]
-    mean = fine.reshape(3, 3, 10, 2, 8, 2).mean(axis=(3, 5)).transpose(0, 2, 3, 1)
     share = (kept | filled).reshape(3, 10, 2, 8, 2).mean(axis=(2, 4))
+    mean = fine.reshape(3, 3, 10, 2, 8, 2).mean(axis=(3, 5)).transpose(0, 2, 3, 1)
+    mean = np.minimum(mean * gains[:, None, None], share[..., None])  # a brighter person ends at white, edges too
     assert filled[0, 6, 6] and not kept[1].any()
     np.testing.assert_allclose(person, mean, atol=1e-6)
     np.testing.assert_allclose(cover, share, atol=1e-6)

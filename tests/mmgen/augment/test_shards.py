@@ -111,7 +111,7 @@ def test_samples_tell_the_truth(finished, base):
 
 def test_pictures_are_the_mix_seen_from_the_turned_camera(finished, base):
     """Against the renderer's own entry, pixel by pixel where the person covers all of a pixel."""
-    exact = {"elevation_jitter_deg": 0, "distance_jitter": 0, "sharpening": 0, "shadow": 0}
+    exact = {"elevation_jitter_deg": 0, "distance_jitter": 0, "like_camera": (), "shadow": 0}
     options = replace(OPTIONS, look=RenderOptions(size=(32, 16), background="own", **exact))
     request = request_for(base, finished, options)
     weights, store = (

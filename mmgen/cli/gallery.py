@@ -37,7 +37,8 @@ def command(
     """Put MESHES, a folder of GLBs, on one HTML page.
 
     The page shows every mesh beside its photo, with its figures, and what failed and why; a click opens a view that
-    turns and zooms. It is one file that opens from disk in any browser and asks the network for nothing.
+    turns and zooms, in which people walk. It is one file that opens from disk in any browser and asks the network for
+    nothing.
 
     For hundreds of meshes, and to correct and decide, there is `mmgen review`.
 

@@ -10,6 +10,7 @@ from mmgen.gallery.figures import details, short_figures
 from mmgen.gallery.items import GalleryItem
 from mmgen.gallery.pages import data_uri
 from mmgen.gallery.pictures import home_view, person_box, photo_jpeg, poster_webp
+from mmgen.gallery.walks import walk_data
 from mmgen.previews import View
 
 GOOD, CHECK, FAILED = "good", "check", "failed"
@@ -31,6 +32,7 @@ class Card:
         back_title: What that side is: `Back`, or `Front` of who is seen from behind.
         figures: One line of figures.
         for_script: What the page's script needs: plain JSON.
+        walk: Skin and loop of a mesh that can walk, for the page's script; None for the others.
         unreadable: What is wrong with the item's mesh file; None where it is sound or there is none.
     """
 
@@ -44,6 +46,7 @@ class Card:
     figures: str
     for_script: dict[str, Any]
     glb: bytes | None
+    walk: bytes | None
     unreadable: ItemError | None
 
     @property
@@ -82,8 +85,9 @@ def make_card(item: GalleryItem, rank: int) -> Card:
         item = replace(item, error=error.code, message=error.message, hint=error.hint)
     group = _group(item, asset)
     photo = _photo_address(item, asset)
-    view, poster, back = View(), None, None
-    if asset is not None:
+    view, poster, back, walk = View(), None, None, None
+    if asset is not None and glb is not None:
+        walk = walk_data(asset, glb)
         view = home_view(asset, has_photo=photo is not None)
         other_side = replace(view, azimuth_deg=view.azimuth_deg + 180)
         poster, back = (data_uri("webp", poster_webp(asset, one)) for one in (view, other_side))
@@ -100,7 +104,7 @@ def make_card(item: GalleryItem, rank: int) -> Card:
     }
     figures = short_figures(item, asset, glb)
     back_title = "Back" if abs(view.azimuth_deg) <= 90 else "Front"
-    return Card(rank, item, group, photo, poster, back, back_title, figures, for_script, glb, unreadable)
+    return Card(rank, item, group, photo, poster, back, back_title, figures, for_script, glb, walk, unreadable)
 
 
 def _photo_address(item: GalleryItem, asset: Asset | None) -> str | None:

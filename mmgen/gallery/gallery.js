@@ -17,7 +17,7 @@ let painter = null; // made after the first picture of the page is on the screen
 
 const models = new Map(); // card index -> promise of a model; the least recently used one is first
 function modelOf(index) {
-  const promise = models.get(index) || glbBytes(index).then(readModel);
+  const promise = models.get(index) || readCard(index);
   models.delete(index);
   models.set(index, promise);
   if (models.size > KEPT_MODELS) {
@@ -28,9 +28,18 @@ function modelOf(index) {
   return promise;
 }
 
-async function glbBytes(index) {
-  const text = atob(document.getElementById(`glb-${index}`).textContent);
+function embedded(name) {
+  const text = atob(document.getElementById(name).textContent);
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+const glbBytes = (index) => embedded(`glb-${index}`);
+const canWalk = (index) => document.getElementById(`walk-${index}`) !== null;
+
+/** A card's model, with what makes it walk where the page has that. */
+async function readCard(index) {
+  const model = await readModel(glbBytes(index));
+  if (canWalk(index)) addRig(model, embedded(`walk-${index}`));
+  return model;
 }
 
 /** How a model is seen first: as in its photo, or from the front. */
@@ -58,6 +67,7 @@ async function drawCard(index, view = homeOf(index)) {
   const model = await modelOf(index);
   if (!isOnScreen.has(index)) return;
   fitCanvas(canvas, [180, 300]);
+  model.bones = null;
   painter.draw(model, canvas, view);
   card.classList.add("live");
   card.dataset.dimensions = model.max.map((high, axis) => (high - model.min[axis]).toFixed(4)).join(" ");
@@ -153,6 +163,7 @@ async function redraw() {
   if (!model) dialog.close();
   if (!model || index !== opened) return;
   fitCanvas(part("canvas"), [400, 600]);
+  model.bones = isOn("walk") && model.rig ? bonesOf(model.rig, poseOf(model.rig, performance.now() / 1000)) : null;
   painter.draw(model, part("canvas"), view);
 }
 
@@ -162,6 +173,7 @@ function show(index) {
   const photo = cards[index].querySelector(".photo img");
   part("name").textContent = name;
   part("same").hidden = !photo;
+  part("walk").hidden = !canWalk(index);
   part("photo").hidden = !photo;
   if (photo) part("photo").src = photo.src;
   part("details").replaceChildren(...details.flatMap(([label, value]) => {
@@ -175,16 +187,20 @@ function show(index) {
   redraw();
 }
 
-function setTurning(on) {
-  part("turn").setAttribute("aria-pressed", String(on));
+const isOn = (name) => part(name).getAttribute("aria-pressed") === "true";
+
+/** Switch `turn` or `walk`; either keeps the picture moving. */
+function setMoving(name, on) {
+  part(name).setAttribute("aria-pressed", String(on));
   turning = null;
-  if (on) startTurning((degrees) => ((view.azimuth -= degrees), redraw()));
+  if (!isOn("turn") && !isOn("walk")) redraw();
+  else startTurning((degrees) => ((view.azimuth -= isOn("turn") ? degrees : 0), redraw()));
 }
 
 /** The address says what is open, so that the back button of a phone closes it. */
 function followAddress() {
   const index = Number(/^#asset-(\d+)$/.exec(location.hash)?.[1] ?? -1);
-  setTurning(false);
+  setMoving("turn", false);
   if (canOpen(index)) show(index);
   else if (dialog.open) dialog.close();
 }
@@ -197,18 +213,18 @@ function step(direction) {
   location.replace(`#asset-${shown.at((at + direction) % shown.length).dataset.index}`);
 }
 
-async function download() {
+function download() {
   const link = document.createElement("a");
   const { file } = items[opened];
-  link.href = URL.createObjectURL(new Blob([await glbBytes(opened)], { type: "model/gltf-binary" }));
+  link.href = URL.createObjectURL(new Blob([glbBytes(opened)], { type: "model/gltf-binary" }));
   link.download = file;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
 makeInteractive(part("canvas"), view, redraw);
-part("canvas").addEventListener("pointerdown", () => setTurning(false));
-part("turn").addEventListener("click", () => setTurning(part("turn").getAttribute("aria-pressed") !== "true"));
+part("canvas").addEventListener("pointerdown", () => setMoving("turn", false));
+for (const name of ["turn", "walk"]) part(name).addEventListener("click", () => setMoving(name, !isOn(name)));
 part("lit").addEventListener("click", () => {
   view.lit = !view.lit;
   part("lit").setAttribute("aria-pressed", String(view.lit));
@@ -229,7 +245,8 @@ dialog.addEventListener("keydown", (event) => {
 dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
 dialog.addEventListener("close", () => {
   opened = -1;
-  setTurning(false);
+  setMoving("turn", false);
+  setMoving("walk", false);
   if (location.hash.startsWith("#asset-")) location.replace("#all");
 });
 addEventListener("hashchange", followAddress);

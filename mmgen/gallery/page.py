@@ -7,7 +7,7 @@ from mmgen.gallery.cards import CHECK, FAILED, GOOD, GOOD_MASK_IOU, Card
 from mmgen.gallery.pages import json_for_html, render
 
 CHIP_LABELS = {"all": "All", GOOD: "Good", CHECK: "To check", FAILED: "Failed"}
-SCRIPTS = ("gallery/glb.js", "gallery/viewer.js", "gallery/controls.js", "gallery/gallery.js")
+SCRIPTS = ("gallery/glb.js", "gallery/viewer.js", "gallery/controls.js", "gallery/skeleton.js", "gallery/gallery.js")
 
 
 def render_page(title: str, cards: Sequence[Card]) -> str:

@@ -41,7 +41,7 @@ SCRIPTS = {
     "viewer.js": ("mmgen.gallery", "text/javascript"),
     "controls.js": ("mmgen.gallery", "text/javascript"),
     "wall.js": ("mmgen.review", "text/javascript"),
-    "skeleton.js": ("mmgen.review", "text/javascript"),
+    "skeleton.js": ("mmgen.gallery", "text/javascript"),
     "mask.js": ("mmgen.review", "text/javascript"),
     "drop.js": ("mmgen.review", "text/javascript"),
     "desk.js": ("mmgen.review", "text/javascript"),

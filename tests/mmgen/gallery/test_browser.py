@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asset_samples import waving_asset
 from browser import find_chromium, open_page
 from painted import BLUE, RED, count_colour, painted_asset
 
@@ -76,7 +77,7 @@ def test_all_models_are_drawn_and_look_at_the_viewer(items: list, tmp_path: Path
     assert count_colour(picture, BLUE, 60) == 0
     assert "<title>&lt;b&gt;Title&lt;/b&gt;</title>" in document
     assert {image["src"][:5] for image in tags.named("img") if image.get("src")} == {"data:"}
-    assert len(tags.named("script")) == 4 + 1 + 3
+    assert len(tags.named("script")) == 5 + 1 + 3
 
 
 DRIVER = """
@@ -182,3 +183,53 @@ def test_large_view_and_list_do_what_hands_ask_and_a_bad_model_spoils_only_its_c
     assert log["turning"] and log["rested"]  # under the mouse, and when it leaves
     assert log["best"] == [NAMES[0], "plain", NAMES[2], "late"]
     assert log["found"] == ["plain"] and log["failed"] == ["late"]
+
+
+WALK = """
+const log = {};
+const picture = () => part("canvas").toDataURL();
+const patiently = async (holds) => {
+  for (let round = 0; round < 60 && !holds(); round += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+  return holds();
+};
+async function drive() {
+  const [index] = [opened];
+  await redraw();
+  const still = picture();
+  part("walk").click();
+  log.walks = await patiently(() => picture() !== still);
+  const model = await modelOf(index);
+  const hand = model.rig.joints.length - 1;
+  log.places = [0, 0.55].map((seconds) => poseOf(model.rig, seconds)[hand].m43);
+  log.bones = model.bones.length / 16;
+  part("walk").click();
+  await redraw();
+  log.stands = picture() === still;
+  part("walk").click();
+  part("next").click();
+  await patiently(() => opened !== index);
+  log.hidden = part("walk").hidden;
+}
+const waiting = setInterval(() => {
+  if (!dialog.open || root.dataset.state === "loading") return;
+  clearInterval(waiting);
+  drive().catch((error) => { log.error = String(error); }).then(() => { root.dataset.log = JSON.stringify(log); });
+}, 20);
+"""
+
+
+@pytest.mark.slow
+def test_who_has_the_persons_mesh_walks_in_the_large_view(tmp_path: Path) -> None:
+    """And nobody else; the GLB for download stays the file's bytes."""
+    for name, asset in (("ball", painted_asset()), ("person", waving_asset())):
+        (tmp_path / f"{name}.glb").write_bytes(glb_bytes(asset))
+    built = [cards.make_card(item, rank) for rank, item in enumerate(collect_items(tmp_path))]
+    assert [card.walk is None for card in built] == [True, False]
+    assert built[1].glb == (tmp_path / "person.glb").read_bytes()
+    page = re.sub(r"<meta http-equiv[^>]*>", "", render_page("walk", built))
+    page = page.replace("</body>", f"<script>{WALK}</script></body>")
+    document, _ = open_page(f"{write_page(tmp_path, page)}#asset-1", "'log' in document.documentElement.dataset")
+    log = json.loads(Tags(document).named("html")[0]["data-log"] or "")
+    assert "error" not in log
+    assert log["walks"] and log["stands"] and log["hidden"] and log["bones"] == 17
+    assert abs(log["places"][0] - log["places"][1]) > 0.1

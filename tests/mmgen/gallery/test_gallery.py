@@ -100,7 +100,7 @@ def test_names_and_messages_are_text_and_nothing_else(run_folder: Path) -> None:
     page = page_of(run_folder)
     assert escape(HOSTILE) in page
     assert "<img src=x" not in page and "<b>" not in page and "A <title>" not in page
-    assert page.count("<script") == page.count("</script>") == 4 + 1 + 4
+    assert page.count("<script") == page.count("</script>") == 5 + 1 + 4
     assert "gone.jpg ends early &lt;/script&gt;&lt;b&gt;" in page and "Copy it again." in page
 
 

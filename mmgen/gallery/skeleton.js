@@ -29,6 +29,14 @@ function readRig(bytes) {
   return { joints, tracks, seconds: tracks[0].times.at(-1) };
 }
 
+/** Give a model of one part the skeleton, weights and loop that stand in a container of their own. */
+function addRig(model, bytes) {
+  const file = splitGlb(bytes);
+  const { JOINTS_0, WEIGHTS_0 } = file.gltf.meshes[0].primitives[0].attributes;
+  [JOINTS_0, WEIGHTS_0].forEach((index, slot) => (model.parts[0].attributes[4 + slot] = readAccessor(file, index)));
+  model.rig = readRig(bytes);
+}
+
 /** A track's value at a moment, straight between two keys. */
 function valueAt({ times, values: { data, width } }, seconds) {
   const next = Math.max(1, times.findIndex((time) => time >= seconds));

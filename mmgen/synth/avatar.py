@@ -1,6 +1,7 @@
 """Rigged people in the crowd: who is cast from a folder of avatars, in which colours and of which build."""
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -97,10 +98,15 @@ def avatar_identity(seed: int, split: str, index: int, folder: Path) -> AvatarId
     )
 
 
+@lru_cache(maxsize=256)
+def _packed_regions(path: Path) -> bytes:
+    """`cloth_regions` of a file, compressed: they take longer than anything else that is read from it."""
+    return zlib.compress(cloth_regions(_read(path)).tobytes(), 1)
+
+
 @lru_cache(maxsize=2)
-def _with_regions(path: Path) -> tuple[RiggedPerson, np.ndarray]:
-    person = read_rigged(path)
-    return person, cloth_regions(person)
+def _read(path: Path) -> RiggedPerson:
+    return read_rigged(path)
 
 
 @lru_cache(maxsize=2)
@@ -110,7 +116,9 @@ def dressed_avatar(who: AvatarIdentity, folder: Path) -> RiggedPerson:
     Raises:
         FatalError: `avatar_unusable`.
     """
-    person, regions = _with_regions(folder / f"{who.avatar}.glb")
+    path = folder / f"{who.avatar}.glb"
+    person = _read(path)
+    regions = np.frombuffer(zlib.decompress(_packed_regions(path)), np.uint8).reshape(person.textures.shape[:3])
     return recoloured(person, regions, dict(zip(REGIONS, (who.top, who.bottom, who.shoes), strict=True)), who.hair)
 
 

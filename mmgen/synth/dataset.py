@@ -37,8 +37,8 @@ INDEX_NAME = "synth.json"
 SCHEMA = "mmgen.synth/1"
 GENERATOR = "mmgen-synth-3"
 GENERATOR_WORLD = "mmgen-synth-4"
-"""What pictures and truth look like; of our own people in the style `world`. Change it when the same people come out
-otherwise."""
+"""What pictures and truth look like; the latter name is for the style `world` and for avatars. Change it when the same
+people come out otherwise."""
 
 BIG = ("vertices", "faces", "colors")
 OPTIONAL = ("photo", "logo_photo", "lenses")
@@ -132,9 +132,9 @@ def settings(plan: CrowdPlan) -> dict[str, object]:
     options = asdict(plan.options)
     folder, cloth, cut = (options.pop(name) for name in ("avatars", "cloth", "cut"))
     splits = tuple(sorted({entry.split for entry in entries(plan)}))
-    own = plan.options.bodies != "avatars"
+    changed = plan.options.style == "world" or plan.options.bodies in ("avatars", "mixed")
     return {
-        "generator": GENERATOR_WORLD if own and plan.options.style == "world" else GENERATOR,
+        "generator": GENERATOR_WORLD if changed else GENERATOR,
         "identities": plan.identities,
         "test_identities": plan.test_identities,
         **options,

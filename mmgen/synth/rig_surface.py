@@ -4,8 +4,8 @@ from functools import cached_property
 
 import numpy as np
 from numba import njit
-from scipy.spatial import cKDTree
 
+from mmgen.synth.cells import Cells, cells_of, nearest_places
 from mmgen.synth.field import FAR
 from mmgen.synth.parts import ARM_L, ARM_R, CORE, LEG_L, LEG_R
 from mmgen.synth.rigged import RiggedPerson
@@ -59,7 +59,6 @@ class RigFigure:
     ) -> None:
         self.skeleton = skeleton
         self._joints, self._corners, self._parts, self._is_hair = joints, corners, parts, is_hair
-        self._trees: dict[int, tuple[cKDTree, np.ndarray, np.ndarray]] = {}
 
     @property
     def hems(self) -> tuple[float, ...]:
@@ -82,31 +81,22 @@ class RigFigure:
 
     def distances(self, wanted: np.ndarray, points: np.ndarray) -> np.ndarray:
         """[N] distances along the normal of the nearest place of the parts wanted; negative inside."""
-        found = np.zeros(len(points))
-        for part in np.unique(wanted):
-            rows = np.flatnonzero(wanted == part)
-            tree, places, normals = self._of_part(int(part))
-            nearest = tree.query(points[rows])[1]
-            found[rows] = ((points[rows] - places[nearest]) * normals[nearest]).sum(axis=1)
+        places, normals, parts, cells = self._samples
+        nearest = nearest_places(cells, places, parts, wanted, points)
+        found = ((points - places[nearest]) * normals[nearest]).sum(axis=1)
         return np.clip(found, -FAR, FAR)
 
-    def _of_part(self, part: int) -> tuple[cKDTree, np.ndarray, np.ndarray]:
-        if part not in self._trees:
-            places, normals, owners = self._samples
-            chosen = (self._parts[owners] & part) > 0
-            self._trees[part] = cKDTree(places[chosen], balanced_tree=False), places[chosen], normals[chosen]
-        return self._trees[part]
-
     @cached_property
-    def _samples(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Places [S, 3] on the surface with normals, and the faces they are on: middles of faces and their edges."""
+    def _samples(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, Cells]:
+        """Places [S, 3] on the surface, middles of faces and edges, with normals, parts, and a way to find them."""
         across = np.cross(self._corners[:, 1] - self._corners[:, 0], self._corners[:, 2] - self._corners[:, 0])
         normals = across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
         inward = ((self._corners.mean(axis=1) - self.skeleton.origin[2]) * normals).sum(axis=1) < 0
         normals = np.where((self._is_hair & inward)[:, None], -normals, normals)
         corners, owners = _in_small_faces(self._corners)
-        places = [corners.mean(axis=1), *((corners[:, k] + corners[:, (k + 1) % 3]) / 2 for k in range(3))]
-        return np.concatenate(places), np.tile(normals[owners], (4, 1)), np.tile(owners, 4)
+        middles = [corners.mean(axis=1), *((corners[:, k] + corners[:, (k + 1) % 3]) / 2 for k in range(3))]
+        places, owners = np.concatenate(middles), np.tile(owners, 4)
+        return places, normals[owners], self._parts[owners], cells_of(places)
 
 
 def _in_small_faces(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

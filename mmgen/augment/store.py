@@ -30,7 +30,7 @@ from mmgen.masks.maskers import masker_title
 from mmgen.masks.structures import MaskSource
 from mmgen.work.locks import STATE_FOLDER
 
-STORE_VERSION = 4
+STORE_VERSION = 5
 BLOCK_PHOTOS = 64
 OPEN_BLOCKS = 4096
 

@@ -13,7 +13,6 @@ from training_data import write_people
 from mmgen.augment.accounting import PUBLISHED, account, account_before, accounting_of
 from mmgen.augment.compositing import developed, finish, with_shadow
 from mmgen.augment.drawing import view_consistency
-from mmgen.augment.encoding import without_person
 from mmgen.augment.garments import WAIST, garment_map
 from mmgen.augment.mixing import MARGIN, mixed
 from mmgen.augment.options import AugmentOptions, MixOptions, RenderOptions
@@ -235,20 +234,6 @@ def test_sharpening_leaves_flat_people_and_backgrounds_alone():
         changed = np.abs(found - pictures).max(axis=(0, 2, 3))
         assert np.array_equal(found[cover == 0], pictures[cover == 0])
         assert changed[4:9].max() <= 1 and (changed[11:13].min() > 5) == (person is edge)
-
-
-def test_people_are_painted_out_by_their_own_rows():
-    rows = np.repeat(np.arange(40, dtype=np.uint8)[:, None] * 6, 30, axis=1)
-    person = np.zeros((40, 30), bool)
-    person[10:30, 10:20] = True
-    photo = np.dstack([rows] * 3)
-    photo[person] = (255, 0, 0)
-    plate = without_person(photo, person)
-    assert np.abs(plate[..., 0].astype(int) - rows).max() <= 8  # neither red nor a blur over many rows
-    assert np.array_equal(plate[0], photo[0])
-    assert not without_person(photo, np.ones_like(person)).any()
-    person[:, :25] = True
-    assert np.abs(without_person(photo, person)[..., 1].astype(int) - rows).max() <= 8
 
 
 def test_finishing_mends_outlines_and_leaves_no_fringe():

@@ -59,17 +59,21 @@ def _before_the_shoulders(identity: Identity, lengths: Proportions) -> list[Soli
     """Strands from the sides of the neck down the chest, on one side or on both; they stay where the chest is."""
     s, up, build = lengths.scale, lengths.shoulder_up, identity.build
     off = cloth_thickness_m(identity)
-    front = 0.1 * build.girth * s + off + 0.6 * build.bust_m
+    front = 0.094 * build.girth * s + off
+    if build.bust_m > 0:
+        front = 0.058 * s + 0.95 * (0.045 * s + build.bust_m + off)
     end = up - (0.16 + 0.05 * (identity.index % 4)) * s
     parts = []
     for side, sign in enumerate(SIGN.values()):
         if identity.index % 5 == side:
             continue
-        top, edge = (sign * 0.07 * s, up + 0.1 * s, 0.005 * s), (sign * 0.085 * s, up - 0.01 * s, 0.062 * s + off)
-        low = (sign * 0.092 * s, end, front)
+        path = [(sign * 0.07 * s, up + 0.1 * s, 0.005 * s), (sign * 0.085 * s, up - 0.01 * s, 0.062 * s + off),
+                (sign * 0.088 * s, 0.55 * up, front), (sign * 0.092 * s, end, front)]  # fmt: skip
+        wide, deep = (0.03, 0.036, 0.034, 0.02), (0.032, 0.026, 0.017, 0.013)
+        radii = [(x * s, z * s) for x, z in zip(wide, deep, strict=True)]
         parts += [
-            Solid(BONE["chest"], HAIR, "hair", top, edge, (0.03 * s, 0.032 * s), (0.036 * s, 0.026 * s)),
-            Solid(BONE["chest"], HAIR, "hair", edge, low, (0.036 * s, 0.026 * s), (0.022 * s, 0.014 * s)),
+            Solid(BONE["chest"], HAIR, "hair", path[k], path[k + 1], radii[k], radii[k + 1], cap=0.02 * s)
+            for k in range(3)
         ]
     return parts
 

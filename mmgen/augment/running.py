@@ -31,6 +31,7 @@ from mmgen.models.weights import load_weights
 from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, run_chunks
 from mmgen.work.locks import run_lock
+from mmgen.work.pool import kept_processes
 from mmgen.work.records import Shard
 
 FINISHED = Ending()
@@ -96,7 +97,7 @@ def run_augmentation(request: AugmentConfig, listener: RunCallbacks) -> Outcome:
     """
     if request.plan.options.look.poses != "source":
         check_joints(load_weights(request.weights).encoder.prototype, request.plan.options.look.poses)
-    with run_lock(request.out, request.shard):
+    with run_lock(request.out, request.shard), kept_processes():
         removed = check_folder(request.out, request.plan, request.weights_sha256, request.overwrite)
         write_plan(request.out, request.plan, request.weights_sha256, removed)
         outcome = Outcome()

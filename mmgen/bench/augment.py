@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def measure(identities: int, workers: int, device: str = "cpu") -> dict[str, Any
         _people(folder / "warm", 2)
         _augment(folder / "warm", folder / "warm-3d", 1, device)
         _people(folder / "market", identities)
-        alone, cpu_seconds = _augment(folder / "market", folder / "one", 1, device)
-        together, _ = _augment(folder / "market", folder / "many", workers, device)
+        one, alone = _augment(folder / "market", folder / "one", 1, device)
+        many, together = _augment(folder / "market", folder / "many", workers, device)
         same = file_hashes(folder / "one", ".tar") == file_hashes(folder / "many", ".tar")
         size = sum(path.stat().st_size for path in (folder / "one").rglob("*.tar"))
     return {
@@ -49,9 +50,12 @@ def measure(identities: int, workers: int, device: str = "cpu") -> dict[str, Any
         "photos": alone.photos_done,
         "views": alone.views_done,
         "warm_up": "a run of two people",
-        "stages": {str(count): _rates(outcome) for count, outcome in ((1, alone), (workers, together))},
-        "cpu_ms_per_photo": 1e3 * cpu_seconds["reconstruct"] / alone.photos_done,
-        "cpu_ms_per_view": 1e3 * cpu_seconds["shards"] / alone.views_done,
+        "stages": {
+            str(count): _rates(outcome) | {"steady_views_per_second": clock.steady_rate(count)}
+            for count, outcome, clock in ((1, alone, one), (workers, together, many))
+        },
+        "cpu_ms_per_photo": 1e3 * one.cpu_seconds("reconstruct") / alone.photos_done,
+        "cpu_ms_per_view": 1e3 * one.cpu_seconds("shards") / alone.views_done,
         "bytes_per_view": size / alone.views_done,
         "same_bytes": same,
         "machine": machine(),
@@ -67,12 +71,42 @@ def _people(folder: Path, identities: int) -> None:
     write_index(folder, plan)
 
 
-def _augment(market: Path, out: Path, workers: int, device: str) -> tuple[Outcome, dict[str, float]]:
-    """How it went, and CPU seconds of this process per stage; they count where it does the work itself."""
+@dataclass
+class _Clock:
+    """When the stages of a run began, in CPU seconds of this process, and when which tars came, in wall seconds."""
+
+    started: dict[str, float] = field(default_factory=dict)
+    arrived: list[tuple[float, int]] = field(default_factory=list)
+
+    def stage(self, name: str, total: int) -> None:
+        self.started[name] = time.process_time()
+        self.arrived.clear()
+
+    def advanced(self, count: int) -> None:
+        self.arrived.append((time.perf_counter(), count))
+
+    def ended(self) -> None:
+        self.started["end"] = time.process_time()
+
+    def cpu_seconds(self, stage: str) -> float:
+        """They count where this process did the work itself."""
+        names = list(self.started)
+        return self.started[names[names.index(stage) + 1]] - self.started[stage]
+
+    def steady_rate(self, workers: int) -> float | None:
+        """Views per second from when every process has made a tar; None where there are too few for that."""
+        first = min(workers, len(self.arrived) // 2)
+        if first == 0:
+            return None
+        views = sum(count for _, count in self.arrived[first:])
+        return views / (self.arrived[-1][0] - self.arrived[first - 1][0])
+
+
+def _augment(market: Path, out: Path, workers: int, device: str) -> tuple[_Clock, Outcome]:
     options = AugmentOptions(samples_per_shard=SAMPLES_PER_SHARD)
     sources = find_sources(market)
     weights = required_weights(None)
-    started: dict[str, float] = {}
+    clock = _Clock()
     request = AugmentConfig(
         plan=Plan(options, sources.photos),
         root=sources.root,
@@ -83,12 +117,9 @@ def _augment(market: Path, out: Path, workers: int, device: str) -> tuple[Outcom
         workers=workers,
     )
 
-    def note(stage: str, total: int) -> None:
-        started[stage] = time.process_time()
-
-    outcome = run_augmentation(request, RunCallbacks(stage=note))
-    ends = [*list(started.values())[1:], time.process_time()]
-    return outcome, {stage: end - start for (stage, start), end in zip(started.items(), ends, strict=True)}
+    outcome = run_augmentation(request, RunCallbacks(stage=clock.stage, advanced=clock.advanced))
+    clock.ended()
+    return clock, outcome
 
 
 def _rates(outcome: Outcome) -> dict[str, float]:

@@ -103,6 +103,7 @@ def bench_augment(identities: int, workers: int | None, device: str, as_json: bo
     lines += [
         f"  {rates['photos_per_second']:.1f} photos reconstructed and {rates['views_per_second']:.0f} views written"
         f" per second with {count} processes, loading included"
+        + ("" if rates["steady_views_per_second"] is None else f"; {rates['steady_views_per_second']:.0f} without")
         for count, rates in result["stages"].items()
     ]
     _show(result, as_json, "\n".join([*lines, _same_bytes(result)]))

@@ -7,6 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
@@ -74,6 +75,7 @@ class Pool(Generic[Item, Result]):
         self._size = size
         self._callbacks = callbacks
         self._is_stopping = is_stopping
+        self._kept = _KEPT.get()
         self._members: list[_Member[Item]] = []
         self._failed_starts = 0
 
@@ -91,13 +93,17 @@ class Pool(Generic[Item, Result]):
                 self._listen(queue)
         finally:
             for member in self._members:
-                member.end()
+                if self._kept is not None and member.task is None and member.is_ready:
+                    self._kept.append(member)
+                else:
+                    member.end()
 
     def _fill(self, queue: deque[Task[Item]]) -> None:
         idle = [member for member in self._members if member.task is None]
         while queue and (idle or len(self._members) < self._size):
             if not idle:
-                idle.append(_Member(self._build))
+                idle.append(self._kept.pop() if self._kept else _Member())
+                idle[-1].prepare(self._build)
                 self._members.append(idle[-1])
             idle.pop().give(queue.popleft())
 
@@ -156,19 +162,27 @@ class Pool(Generic[Item, Result]):
 class _Member(Generic[Item]):
     """One process and the task it has."""
 
-    def __init__(self, build: Callable[[], Work[Item, Any]]) -> None:
+    def __init__(self) -> None:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.task: Task[Item] | None = None
         self.is_ready = False
-        self._process = context.Process(target=_serve, args=(theirs, build), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()
 
+    def prepare(self, build: Callable[[], Work[Item, Any]]) -> None:
+        """Have it make its work, in place of what it may have done before."""
+        self.is_ready = False
+        self._send(("build", build))
+
     def give(self, task: Task[Item]) -> None:
         self.task = task
+        self._send(("task", task.items))
+
+    def _send(self, message: tuple[str, Any]) -> None:
         try:
-            self.pipe.send(task.items)
+            self.pipe.send(message)
         except OSError:
             pass  # it died while idle; the next `wait` sees the closed pipe
 
@@ -183,20 +197,42 @@ class _Member(Generic[Item]):
         return self._process.exitcode
 
 
-def _serve(pipe: Connection, build: Callable[[], Work[Any, Any]]) -> None:
+_KEPT: ContextVar[list[_Member[Any]] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def kept_processes() -> Iterator[None]:
+    """Inside the block processes go from one pool to the next: what they have imported took seconds."""
+    kept: list[_Member[Any]] = []
+    token = _KEPT.set(kept)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+        for member in kept:
+            member.end()
+
+
+def _serve(pipe: Connection) -> None:
     """Main function of a worker process; ends when the pipe closes, also when the driver was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.environ.update({name: "1" for name in THREAD_VARIABLES})
+    work: Work[Any, Any] | None = None
     try:
-        with gc_frozen():
-            work = build()
-        pipe.send(("ready", None))
-        with one_thread():
-            while True:
-                for pair in work(pipe.recv()):
+        while True:
+            kind, content = pipe.recv()
+            if kind == "build":
+                work = None  # its networks go before others come
+                with gc_frozen():
+                    work = content()
+                pipe.send(("ready", None))
+                continue
+            assert work is not None
+            with one_thread():
+                for pair in work(content):
                     pipe.send(("result", pair))
-                pipe.send(("done", None))
+            pipe.send(("done", None))
     except FatalError as error:
         pipe.send(("fatal", error))
     except (EOFError, BrokenPipeError, ConnectionResetError):

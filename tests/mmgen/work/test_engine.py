@@ -1,5 +1,6 @@
 """The process engine, with work that is nothing but numbers."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -74,6 +75,26 @@ def test_two_workers_share_the_chunks() -> None:
     run = Run([[1, 2], [3, 4], [5, 6], [7, 8]], workers=2)
     assert sorted(run.squares) == [1, 4, 9, 16, 25, 36, 49, 64]
     assert len(run.processes) == 2 and os.getpid() not in run.processes
+
+
+class Cubes(Squares):
+    """Other work."""
+
+    def __call__(self, chunk: Sequence[int]) -> Iterator[tuple[int, tuple[int, int]]]:
+        for position, number in enumerate(chunk):
+            yield position, (number**3, os.getpid())
+
+
+def test_kept_processes_do_other_work_next_and_end_with_the_block() -> None:
+    chunks = [[1, 2], [3, 4], [5, 6], [7, 8]]
+    with pool.kept_processes():
+        first, second = Run(chunks, workers=2), Run(chunks, workers=2, build=Cubes)
+        third = Run([[1], [KILLER, 2], [3]], workers=2)
+    assert sorted(second.squares) == [1, 8, 27, 64, 125, 216, 343, 512]
+    assert first.processes == second.processes and len(first.processes) == 2
+    assert sorted(third.squares) == [1, 4, 9] and [item for item, _ in third.lost] == [KILLER]
+    assert not multiprocessing.active_children()
+    assert Run(chunks, workers=2).processes.isdisjoint(first.processes)
 
 
 def test_a_death_costs_only_the_item_that_causes_it() -> None:
@@ -157,7 +178,8 @@ def test_the_second_signal_drops_the_chunk(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_workers_leave_interrupts_to_the_driver_and_end_with_it(tmp_path: Path) -> None:
-    member = pool._Member(partial(Squares))
+    member = pool._Member()
+    member.prepare(partial(Squares))
     member.give(pool.Task([1]))
     assert member.pipe.recv() == ("ready", None)
     pid = member._process.pid

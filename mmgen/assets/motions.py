@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset
+from mmgen.assets.planting import planted
 from mmgen.assets.rig import Animation, Floats, Motion, Rig
 from mmgen.synth.joints import joint_rotations
 from mmgen.synth.pose import NEUTRAL, REST, Pose, walking_pose
@@ -32,8 +33,9 @@ def motion(rig: Rig, kind: Animation) -> Motion:
 
 def walking(rig: Rig, phases: Iterable[float]) -> tuple[Floats, Floats]:
     """Rotations and hips, as of `Motion`, at phases of a walk on the spot; phases one apart are the same."""
-    poses = [walking_pose(float(phase) % 1.0, STRIDE) for phase in phases]
-    rotations = rotations_of(poses, rig.names, rig.parents)
+    moments = np.asarray(list(phases))
+    poses = [walking_pose(float(phase) % 1.0, STRIDE) for phase in moments]
+    rotations = planted(rig, rotations_of(poses, rig.names, rig.parents), moments)
     return rotations, _on_the_ground(rig, rotations)
 
 

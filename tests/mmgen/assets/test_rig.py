@@ -136,6 +136,23 @@ def test_knees_bend_backwards_and_the_foot_that_carries_goes_back(asset: Asset, 
     assert (np.diff(foot[:, 2], append=foot[:1, 2])[carries] < 0).mean() > 0.8
 
 
+@pytest.mark.parametrize("longer_m", [0.0, 0.04])
+def test_who_carries_stands_on_the_ground_and_nobody_floats(asset: Asset, longer_m: float) -> None:
+    """From the heel's strike on, also where the photo gave one leg a longer shank than the other."""
+    template = named_template("person")
+    shank = template.skin.dense()[:, template.skin.names.index("LeftLeg")].numpy()
+    foot = template.skin.dense()[:, template.skin.names.index("LeftFoot")].numpy()
+    lower = asset.vertices - np.float32([0, longer_m, 0]) * np.clip(0.5 * shank + foot, 0, 1)[:, None]
+    uneven = replace(asset, vertices=lower - lower.min(axis=0) * np.float32([0, 1, 0]))
+    rig = rigged(uneven, template)
+    poses = walked(uneven, rig, 20, 20 / WALK_S)
+    for side, frames in (("Left", range(9)), ("Right", [*range(10, 19)])):
+        rows = [rig.names.index(side + name) for name in ("Leg", "Foot")]
+        own = (rig.weights * np.isin(rig.bones, rows)).sum(axis=1) > 0.5
+        assert poses[frames][:, own, 1].min(axis=1).max() < 0.004, side
+    assert np.abs(poses[:, :, 1].min(axis=1)).max() < 1e-4
+
+
 def test_the_turntable_walks_as_the_export_does(asset: Asset, rig: Rig) -> None:
     """A turn of about two strides' time has two strides, and of one stride those moments that the loop has keys for."""
     loop = motion(rig, "walk")

@@ -19,7 +19,8 @@ from mmgen.cli import cli
 from mmgen.templates import named_template
 
 GREEN = (10, 160, 40)
-SMALL_ANGLE_DEG = 4.0
+SMALL_ANGLE_DEG = 6.0
+"""Joints fitted to a bent mesh, and knees that bend as each body's own legs ask."""
 
 
 def rig_of(asset: Asset) -> Rig:
@@ -62,9 +63,9 @@ def test_in_the_pose_of_the_clothes_the_body_keeps_its_size(waving: Asset, walke
     np.testing.assert_allclose(bone_lengths(own), bone_lengths(there), atol=0.015)
     assert np.array_equal(made.texture, walker.texture)
     assert made.provenance["pose"] == "clothes" and "camera" not in made.provenance
-    feet = made.vertices[made.vertices[:, 1] < 0.05]
+    feet = made.vertices[made.vertices[:, 1] <= 0.05 * made.height_m]
     assert made.vertices[:, 1].min() == pytest.approx(0, abs=1e-5)
-    np.testing.assert_allclose((feet.min(axis=0) + feet.max(axis=0))[[0, 2]] / 2, 0, atol=0.02)
+    np.testing.assert_allclose((feet.min(axis=0) + feet.max(axis=0))[[0, 2]] / 2, 0, atol=1e-4)
 
 
 def test_one_pose_for_all_and_each_phase_its_own(waving: Asset, walker: Asset) -> None:

@@ -11,6 +11,10 @@ CARD_NAME = "README.md"
 LABELS = {key: label for key, label, _ in PUBLISHED.rows()}
 SCORES = ("mask_area", "folded", "source_iou", "view_consistency")
 
+_MARKS = ("<!-- realism -->", "<!-- end of realism -->")
+_NOT_JUDGED = """Not measured yet: `mmgen verify THIS_FOLDER --realism --photos DATA_SET` compares virtual with real
+photos and writes it here."""
+
 _TEXT = """# Virtual identities
 
 People who do not exist: shape and camera of one photo, clothes mixed from two people, drawn from several sides. Colours
@@ -41,6 +45,10 @@ Nothing was left out when writing; choose thresholds when training. Percentiles 
 `mask_area`: share of the image that is person. `folded`: share of faces turned inside out. `source_iou`: overlap of the
 shape source's soft silhouette with its mask. `view_consistency`: 1 - distance of a view's colours, head to feet, to the
 mean of its set.
+
+## Realism
+
+{realism}
 
 ## Reading
 
@@ -80,11 +88,25 @@ def write_card(
         plan=f"`{record['generator']['plan_sha256'][:16]}`",
         version=record["generator"]["mmgen"],
         quality="\n".join(_quality(lines)),
+        realism=_between_marks(_NOT_JUDGED),
         last=max(0, kinds.get("virtual", {"shards": 1})["shards"] - 1),
         identities=f"{record['accounting']['identities']:,}",
         removed=f"Removed so far: {len(record['removed'])}." if record["removed"] else "",
     )
     write_text_atomic(out / CARD_NAME, text)
+
+
+def write_realism(out: Path, lines: Sequence[str]) -> None:
+    """Put what `mmgen.augment.realism` found into a card that is there."""
+    path = out / CARD_NAME
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if all(mark in text for mark in _MARKS):
+        before, after = text.split(_MARKS[0], 1)[0], text.split(_MARKS[1], 1)[1]
+        write_text_atomic(path, before + _between_marks("\n".join(lines)) + after)
+
+
+def _between_marks(text: str) -> str:
+    return f"{_MARKS[0]}\n{text}\n{_MARKS[1]}"
 
 
 def _accounting(counts: Mapping[str, int]) -> Iterator[str]:

@@ -29,6 +29,9 @@ TORSO_ROWS, TORSO_COLUMNS = (0.22, 0.5), (0.3, 0.7)
 
 HISTOGRAM_BINS = 8
 TEST_SHARE = 0.3
+SPLITS = 2
+"""Divisions of the people into learnt and tested ones; one alone is off by up to 0.1."""
+
 EPOCHS, BATCH, LEARNING_RATE = 12, 64, 2e-3
 MEASURES = ("laplacian_variance", "mean_gradient", "saturation", "contrast")
 
@@ -56,7 +59,8 @@ class Realism:
         virtual: the same of virtual photos.
         histogram: L1 distance of the torsos' mean colour histograms (8 x 8 x 8), 0..2.
         histogram_of_halves: the same between two halves of the real people: what chance gives.
-        auc: of a small network that tells real from virtual on people it has not seen, 0.5..1; 0.5: it cannot.
+        aucs: of small networks that tell real from virtual on people they have not seen, 0.5..1; 0.5: they cannot. One
+            per division of the people.
         photos: real and virtual photos that were looked at.
     """
 
@@ -64,13 +68,36 @@ class Realism:
     virtual: dict[str, float]
     histogram: float
     histogram_of_halves: float
-    auc: float
+    aucs: tuple[float, ...]
     photos: tuple[int, int]
 
+    @property
+    def auc(self) -> float:
+        """Mean over the divisions."""
+        return sum(self.aucs) / len(self.aucs)
+
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values, with the ratios virtual / real."""
+        """As plain JSON values, with the mean AUC and the ratios virtual / real."""
         ratios = {name: self.virtual[name] / max(self.real[name], 1e-9) for name in MEASURES}
-        return {**asdict(self), "ratios": ratios}
+        return {**asdict(self), "auc": self.auc, "ratios": ratios}
+
+    def lines(self) -> list[str]:
+        """As a table for people, and what else is known, in Markdown."""
+        rows = [
+            f"| {name.replace('_', ' ')} | {self.real[name]:,.1f} | {self.virtual[name]:,.1f} | {ratio:.2f} |"
+            for name, ratio in self.to_dict()["ratios"].items()
+        ]
+        each = ", ".join(f"{auc:.2f}" for auc in self.aucs)
+        return [
+            "| torso, medians | real | virtual | ratio |",
+            "|---|--:|--:|--:|",
+            *rows,
+            "",
+            f"Colour histograms differ by {self.histogram:.3f} (L1; halves of the real people: "
+            f"{self.histogram_of_halves:.3f}). Small networks tell",
+            f"real from virtual photos of people whom they did not learn from with an AUC of {self.auc:.2f} ({each}).",
+            f"0.5: they cannot. Looked at: {self.photos[0]:,} real and {self.photos[1]:,} virtual photos.",
+        ]
 
 
 def judge_realism(
@@ -78,14 +105,14 @@ def judge_realism(
 ) -> Realism:
     """Compare the virtual photos of finished shards with the real photos that they were made from.
 
-    The network learns on some people and is tested on others: neither a real person nor a virtual one with that
-    person's body is on both sides.
+    Networks learn on some people and are tested on others: neither a real person nor a virtual one with that person's
+    body is on both sides.
 
     Args:
         shards: folder of `mmgen augment-reid`.
         market: its data set.
-        seed: of the choice of photos, the split and the network.
-        advance: told of every epoch.
+        seed: of the choice of photos, the divisions and the networks.
+        advance: told of every epoch, `SPLITS` times `EPOCHS` in all.
 
     Raises:
         FatalError: `shards_missing`, `too_few_photos`; as from `read_plan`.
@@ -96,14 +123,15 @@ def judge_realism(
     if len(people) < 4:
         raise FatalError("too_few_photos", f"{len(people)} people are too few to judge by", "Make more shards.")
     Random(seed).shuffle(people)
-    tested = frozenset(people[: max(2, round(TEST_SHARE * len(people)))])
     halves = [_histogram(_of(real, frozenset(people[start::2])).rgb) for start in (0, 1)]
     return Realism(
         real=torso_measures(real.rgb),
         virtual=torso_measures(virtual.rgb),
         histogram=float(np.abs(_histogram(real.rgb) - _histogram(virtual.rgb)).sum()),
         histogram_of_halves=float(np.abs(halves[0] - halves[1]).sum()),
-        auc=_judge(real, virtual, tested, seed, advance),
+        aucs=tuple(
+            _judge(real, virtual, _tested(people, number), number, advance) for number in range(seed, seed + SPLITS)
+        ),
         photos=(len(real.rgb), len(virtual.rgb)),
     )
 
@@ -165,6 +193,12 @@ def _virtual(shards: Path, seed: int) -> Pictures:
 
 def _chosen(items: Sequence[Any], seed: int) -> Sequence[Any]:
     return items if len(items) <= MOST_PHOTOS else Random(seed).sample(items, MOST_PHOTOS)
+
+
+def _tested(people: Sequence[str], seed: int) -> frozenset[str]:
+    order = sorted(people)
+    Random(seed).shuffle(order)
+    return frozenset(order[: max(2, round(TEST_SHARE * len(order)))])
 
 
 def _of(pictures: Pictures, people: frozenset[str]) -> Pictures:

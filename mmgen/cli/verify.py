@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @click.option(
     "--realism",
     is_flag=True,
-    help="Of shards, with --photos: also compare virtual with real photos (sharpness, colours, a classifier's AUC).",
+    help="Of shards, with --photos: also compare virtual with real photos (sharpness, colours, a classifier's AUC) and "
+    "write that into the data card.",
 )
 @click.option(
     "--photos",
@@ -125,12 +126,15 @@ def _show_weights(path: Path, as_json: bool) -> int:
 
 
 def _realism(path: Path, photos: Path) -> "Realism":
-    from mmgen.augment.realism import EPOCHS, judge_realism
+    from mmgen.augment.card import write_realism
+    from mmgen.augment.realism import EPOCHS, SPLITS, judge_realism
     from mmgen.augment.sources import find_sources
     from mmgen.cli.progress import progress
 
-    with progress("judge", EPOCHS) as reporter:
-        return judge_realism(path, find_sources(photos).root, advance=lambda _: reporter.advance())
+    with progress("judge", SPLITS * EPOCHS) as reporter:
+        judged = judge_realism(path, find_sources(photos).root, advance=lambda _: reporter.advance())
+    write_realism(path, judged.lines())
+    return judged
 
 
 def _show_shards(verdict: "ShardVerification", realism: "Realism | None", as_json: bool) -> int:
@@ -140,17 +144,8 @@ def _show_shards(verdict: "ShardVerification", realism: "Realism | None", as_jso
     counted = f"{verdict.samples} samples in {verdict.shards} shards"
     code = _show(verdict.path, verdict.findings, facts, counted, as_json)
     if realism is not None and not as_json:
-        _print_realism(realism)
+        print("\n".join(realism.lines()))
     return code
-
-
-def _print_realism(realism: "Realism") -> None:
-    print(f"{'torso, medians':24}{'real':>10}{'virtual':>10}{'ratio':>10}")
-    for name, ratio in realism.to_dict()["ratios"].items():
-        print(f"{name.replace('_', ' '):24}{realism.real[name]:10.1f}{realism.virtual[name]:10.1f}{ratio:10.2f}")
-    chance = f"two halves of the real ones: {realism.histogram_of_halves:.3f}"
-    print(f"colour histogram, L1: {realism.histogram:.3f} ({chance})")
-    print(f"a small network tells real from virtual with an AUC of {realism.auc:.3f} (0.5: it cannot)")
 
 
 def _show_meshes(verdict: "Verification", as_json: bool) -> int:

@@ -45,9 +45,13 @@ def test_verify_prints_realism_only_where_it_can(tmp_path, monkeypatch):
     monkeypatch.setattr(realism, "EPOCHS", 1)
     made(tmp_path, tmp_path / "out", OPTIONS)
     words = ["verify", str(tmp_path / "out"), "--realism"]
+    assert "Not measured yet" in (tmp_path / "out/README.md").read_text()
     assert CliRunner().invoke(cli, words).exit_code == 2
     result = CliRunner().invoke(cli, [*words, "--photos", str(tmp_path / "market"), "--json"])
-    assert set(json.loads(result.stdout)["realism"]["ratios"]) == set(realism.MEASURES)
+    found = json.loads(result.stdout)["realism"]
+    assert set(found["ratios"]) == set(realism.MEASURES) and len(found["aucs"]) == realism.SPLITS
+    card = (tmp_path / "out/README.md").read_text()
+    assert "not measured" not in card.lower() and f"AUC of {found['auc']:.2f}" in card and "## Reading" in card
     shutil.rmtree(tmp_path / "out/shards")
     result = CliRunner().invoke(cli, [*words, "--photos", str(tmp_path / "market")])
     assert result.exit_code == 3 and "AUC" not in result.stdout

@@ -13,7 +13,7 @@ from mmgen.core.listing import display_name
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.job import photos_digest, rounded_quality
 from mmgen.reconstruction.network import NetworkReconstructor
-from mmgen.reconstruction.options import ReconstructOptions
+from mmgen.reconstruction.options import ReconstructOptions, with_choices
 from mmgen.reconstruction.prepare import Prepared
 from mmgen.reconstruction.result import (
     Body,
@@ -78,6 +78,16 @@ class IdentityReconstructor:
         self.options = options
         self._single = NetworkReconstructor(options)
         self.weights_sha256 = self._single.weights_sha256
+        self._others: dict[ReconstructOptions, IdentityReconstructor] = {}
+
+    def _for(self, item: InputItem) -> "IdentityReconstructor":
+        """The reconstructor with what somebody chose for this person; itself where nothing is chosen."""
+        options = with_choices(self.options, item.choices)
+        if options == self.options:
+            return self
+        if options not in self._others:
+            self._others[options] = IdentityReconstructor(options)
+        return self._others[options]
 
     def prepare(self, item: InputItem) -> tuple[PreparedPerson]:
         """Read all photos of a person and their masks; those that cannot be used, or show several people, are left out.
@@ -100,9 +110,11 @@ class IdentityReconstructor:
 
     def reconstruct(self, batch: list[PreparedPerson]) -> Sequence[Reconstructed | ItemError]:
         """One asset per person, in order."""
-        predicted = iter(self._single.predict([photo for person in batch for photo in person.photos]))
-        with torch.no_grad():
-            return [self._person(person, [next(predicted) for _ in person.photos]) for person in batch]
+        return [self._for(person.item)._fused(person) for person in batch]
+
+    @torch.no_grad()
+    def _fused(self, person: PreparedPerson) -> Reconstructed:
+        return self._person(person, self._single.predict(person.photos))
 
     def _person(self, person: PreparedPerson, predicted: Sequence[PredictedPerson]) -> Reconstructed:
         prototype = self._single.predict.weights.encoder.prototype

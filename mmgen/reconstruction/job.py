@@ -165,8 +165,13 @@ def failure_record(job: Job, item: InputItem, error: ItemError, seconds: float |
         input_sha256=sha256_or_none(item.path, PHOTO_BYTES),
         options_sha256=job.options_sha256,
         root=display_name(item.root),
+        mask_root=_mask_root(job),
     )
     return stamped(record, seconds)
+
+
+def _mask_root(job: Job) -> str:
+    return "" if job.masks.folder is None else display_name(job.masks.folder.absolute())
 
 
 def success_record(job: Job, item: InputItem, made: Sequence[tuple[ReconstructedLike, str]]) -> Record:
@@ -188,6 +193,7 @@ def success_record(job: Job, item: InputItem, made: Sequence[tuple[Reconstructed
         notes=tuple(dict.fromkeys(note for result, _ in made for note in result.notes)),
         people=people if first.person[1] > 1 else (),
         root=display_name(item.root),
+        mask_root=_mask_root(job),
         photos=first.photos,
     )
     return apply_quality_gate(record if record.people else record.about(people[0]), item, job)

@@ -79,7 +79,7 @@ class Rerunner:
                 f"it does not say how it was made: its provenance has no {', '.join(missing)}",
                 "Only what `mmgen reconstruct` made, or `mmgen export` of that, can be made again.",
             )
-        options = _options(made, self._given)
+        options = options_of(made, _masks(made["mask_source"], self._given.masks), self._given)
         item = _item(made, file.path, self._given.photos)
         with one_thread():
             again = _exported(self._remade(options, item, made), made, options)
@@ -137,7 +137,18 @@ def _mask_changed(found: MaskResult, item: InputItem, made: Mapping[str, Any]) -
     return ItemError("mask_changed", what, "Put the old mask or masker back, or name its folder with --masks.")
 
 
-def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
+def options_of(made: Mapping[str, Any], masks: str, given: Whereabouts = Whereabouts()) -> ReconstructOptions:
+    """The options that an asset was made with, as its provenance has them.
+
+    Args:
+        made: provenance with all that `NEEDED` names.
+        masks: where masks are to be looked for, as `--masks` says it.
+        given: where weights and template are now.
+
+    Raises:
+        ItemError: `options_unknown`, `weights_differ`, `template_differs`.
+        FatalError: weights or device are not there.
+    """
     stated = made["options"]
     try:
         texture_size = None if stated["texture_size"] == "auto" else tuple(stated["texture_size"])
@@ -159,7 +170,7 @@ def _options(made: Mapping[str, Any], given: Whereabouts) -> ReconstructOptions:
             refine_steps=stated["refine_steps"],
             seed=stated["seed"],
             device=resolve_device("cuda:0" if stated["device"] == "cuda" else "cpu"),
-            masks=_masks(made["mask_source"], given.masks),
+            masks=masks,
             texture_codec=stated.get("texture_codec", "png"),
             by_identity=stated.get("by_identity", False),
             facing=stated.get("facing", "auto"),

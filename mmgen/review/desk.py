@@ -15,7 +15,7 @@ from mmgen.assets.formats import ExportOptions, export_glb
 from mmgen.assets.glb import asset_from_container, read_file
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import write_bytes_atomic
-from mmgen.core.listing import MASK_FOLDER, list_images
+from mmgen.core.listing import MASK_FOLDER, list_images, path_of_name
 from mmgen.core.outputs import image_bytes
 from mmgen.gallery.figures import details
 from mmgen.gallery.pictures import home_view
@@ -27,7 +27,7 @@ from mmgen.reconstruction.job import utc_now
 from mmgen.review import limits, region, versions
 from mmgen.review.entries import Entry, Folder, State, entries_of, key_of
 from mmgen.review.jobs import Setting, Workshop
-from mmgen.review.worker import photo_name, worker_main
+from mmgen.review.worker import masks_of, photo_name, worker_main
 from mmgen.templates import named_template
 from mmgen.work.records import Choices, Record, Review, append_record
 
@@ -144,7 +144,8 @@ class Desk:
             ItemError: there is no photo, or no mask can be found or guessed.
         """
         photo, relative = self._photo_of(entry)
-        found = find_mask(read_image(photo), MaskSource.parse("auto"), relative)
+        source = "auto" if entry.record is None else masks_of(entry.record, {"mask_source": entry.record.mask_source})
+        found = find_mask(read_image(photo), MaskSource.parse(source), relative)
         return image_bytes(found.mask, "PNG")
 
     # --- deciding --------------------------------------------------------------------------------------------------
@@ -182,8 +183,12 @@ class Desk:
         """
         with self._lock:
             entry = self._expected(key, version)
+            if choices.facing is not None and entry.record is not None and entry.record.photos:
+                what = f"{entry.name} is of several photos, and each has a facing of its own"
+                raise ItemError("facing_of_several", what, "Correct it on the photos' own cards, then join them again.")
+            job = self._job_of(entry)
             self._keep(entry, choices, corrected)
-            self._submit(entry)
+            self._submit(*job)
             return self.entry(key)
 
     def correct_mask(self, key: str, version: str, png: bytes) -> Entry:
@@ -196,10 +201,10 @@ class Desk:
         with self._lock:
             entry = self._expected(key, version)
             photo, relative = self._photo_of(entry)
-            mask = _mask_from(png, read_image(photo).size)
+            mask, job = _mask_from(png, read_image(photo).size), self._job_of(entry)
             self._keep(entry, Choices(), "mask")
             write_bytes_atomic(_mask_place(photo, relative), image_bytes(mask, "PNG"))
-            self._submit(entry)
+            self._submit(*job)
             return self.entry(key)
 
     def join(self, key: str, partner: str) -> Entry:
@@ -216,8 +221,7 @@ class Desk:
                 raise ItemError("photos_apart", "two photos below one folder are needed", "Drop both here.")
             places = tuple(relative.as_posix() for _, relative in photos)
             name = f"{photos[0][1].with_suffix('').as_posix()}+{photos[1][1].stem}"
-            self._trouble.pop(name, None)
-            self.workshop.submit(roots.pop(), places, name)
+            self._submit(roots.pop(), places, name)
             return self.entry(key)
 
     def grow(self, entry: Entry, mask: bytes, scribble: bytes, is_person: bool) -> bytes:
@@ -238,10 +242,10 @@ class Desk:
             entry = self._expected(key, version)
             if entry.record is None or entry.state in ("waiting", "working"):
                 raise ItemError("asset_busy", f"{entry.name} is being computed", "Wait until it is done.")
-            photo, relative = self._photo_of(entry)
-            own = key_of(entry.record.input, None)
-            versions.keep(self.meshes, own, entry.record, _corrected_mask(photo, relative))
-            old = versions.bring_back(self.meshes, own, number, _mask_place(photo, relative))
+            own, is_there = key_of(entry.record.input, None), entry.item is not None and entry.item.photo is not None
+            place = _mask_place(*self._photo_of(entry)) if is_there else None
+            versions.keep(self.meshes, own, entry.record, place)
+            old = versions.bring_back(self.meshes, own, number, place)
             self._append(replace(old, input=entry.record.input, finished_at=utc_now()))
             return self.entry(key)
 
@@ -252,9 +256,7 @@ class Desk:
         photos = set(self._dropped().values()) if relatives else set()
         for relative in relatives:
             if relative in photos:
-                name = photo_name(self.photos, relative)
-                self._trouble.pop(name, None)
-                self.workshop.submit(self.photos, (relative,), name)
+                self._submit(self.photos, (relative,), photo_name(self.photos, relative))
 
     def resume(self) -> int:
         """Put every photo of the desk's folder that has no record into the queue; how many."""
@@ -292,7 +294,7 @@ class Desk:
         return entry
 
     def _photo_of(self, entry: Entry) -> tuple[Path, PurePosixPath]:
-        """Photo of an asset, and its place below its root.
+        """Photo of an asset, and its place below its root; of several, the one that says the pose.
 
         Raises:
             ItemError: `photo_missing`.
@@ -301,7 +303,8 @@ class Desk:
             relative = self._dropped().get(entry.input)
             path = None if relative is None else self.photos / relative
         else:
-            relative, path = entry.record.input, None if entry.item is None else entry.item.photo
+            shown = entry.record.photos[0] if entry.record.photos else entry.record
+            relative, path = shown.input, None if entry.item is None else entry.item.photo
         if path is None or relative is None:
             raise ItemError("photo_missing", f"the photo of {entry.name} is gone", "Put it back where it was.")
         return path, PurePosixPath(relative)
@@ -310,20 +313,31 @@ class Desk:
         """Copy today's result away, and write into the record what is being corrected."""
         if entry.record is None:
             return
-        versions.keep(
-            self.meshes, key_of(entry.record.input, None), entry.record, _corrected_mask(*self._photo_of(entry))
-        )
+        versions.keep(self.meshes, key_of(entry.record.input, None), entry.record, _mask_place(*self._photo_of(entry)))
         review = entry.record.review or Review()
         words = tuple(dict.fromkeys((*review.corrected, corrected)))
         review = replace(review, verdict=None, corrected=words, choices=review.choices.updated(choices), time=utc_now())
         self._append(replace(entry.record, review=review))
 
-    def _submit(self, entry: Entry) -> None:
+    def _job_of(self, entry: Entry) -> tuple[Path, tuple[str, ...], str]:
+        """Root, places and name of what makes an asset again.
+
+        Raises:
+            ItemError: `photo_missing`, `photos_apart`.
+        """
         photo, relative = self._photo_of(entry)
         root = _root(photo, relative)
-        name = photo_name(root, relative.as_posix())
+        if entry.record is None or not entry.record.photos:
+            return root, (relative.as_posix(),), photo_name(root, relative.as_posix())
+        photos = entry.record.photos
+        if len({one.root for one in photos}) > 1:
+            what = f"the photos of {entry.name} are in several folders"
+            raise ItemError("photos_apart", what, "Run `mmgen reconstruct --by-identity` for them.")
+        return root, tuple(path_of_name(one.input) for one in photos), entry.record.input
+
+    def _submit(self, root: Path, relatives: tuple[str, ...], name: str) -> None:
         self._trouble.pop(name, None)
-        self.workshop.submit(root, (relative.as_posix(),), name)
+        self.workshop.submit(root, relatives, name)
 
     def _append(self, record: Record) -> None:
         append_record(self.meshes, record)
@@ -339,7 +353,8 @@ class Desk:
         doing: dict[str, tuple[State, str]] = {name: (state, "") for name, state in self.workshop.doing().items()}
         for name, words in self._trouble.items():
             doing.setdefault(name, (records[name].status if name in records else "failed", words))
-        return entries_of(self.meshes, records, self._unrecorded(records), doing)
+        joins = {name for name in doing if name not in records}
+        return entries_of(self.meshes, records, joins | self._unrecorded(records).keys(), doing)
 
     def _refresh(self) -> None:
         """Where something happened, build the cards anew and compare them with what the pages were told."""
@@ -376,11 +391,6 @@ def _root(photo: Path, relative: PurePosixPath) -> Path:
 def _mask_place(photo: Path, relative: PurePosixPath) -> Path:
     """Where training and the next run look for it: `masks/` beside the photos."""
     return _root(photo, relative) / MASK_FOLDER / relative.parent / f"{relative.stem}.png"
-
-
-def _corrected_mask(photo: Path, relative: PurePosixPath) -> Path | None:
-    place = _mask_place(photo, relative)
-    return place if place.is_file() else None
 
 
 def _mask_from(png: bytes, size: tuple[int, int], may_be_empty: bool = False) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -175,6 +175,7 @@ class Record:
         notes: Remarks, such as `first of 12 frames`.
         people: From left to right; empty where the photo shows one.
         root: Input folder, as an absolute path.
+        mask_root: Folder that `--masks` named, as an absolute path; empty where it named none.
         finished_at: UTC time, ISO 8601.
         photos: Where several photos make one asset: each of them, the one that says the pose first. Hashes of photo and
             mask are then of the hashes of all that have a part in it, MaskIoU and SSIM their means, weighted as in the
@@ -204,6 +205,7 @@ class Record:
     notes: tuple[str, ...] = ()
     people: tuple[PersonRecord, ...] = ()
     root: str = ""
+    mask_root: str = ""
     finished_at: str = ""
     version: str = ""
     photos: tuple[PhotoRecord, ...] = ()

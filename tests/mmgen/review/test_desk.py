@@ -7,6 +7,7 @@ import json
 import os
 import time
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from mmgen.core.errors import ItemError
 from mmgen.review.app import make_app
 from mmgen.review.desk import Conflict, Desk
 from mmgen.review.versions import kept
-from mmgen.work.records import Choices, read_records
+from mmgen.review.worker import masks_of
+from mmgen.work.records import Choices, PhotoRecord, Record, Review, append_record, read_records
 
 
 @pytest.fixture
@@ -205,3 +207,51 @@ def test_odd_names_are_shown_once_escaped_and_safe_in_the_zip(desk):
     answer = ask(make_app(desk, ACCESS), "/zip", "POST", {"keys": [entry.key]})
     with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
         assert archive.namelist() == ["a%0Ab.glb", "figures.csv"]
+
+
+@pytest.fixture
+def joined(filled):
+    """The asset of both photos, and what is put into the queue from now on."""
+    one, other = read_records(filled.meshes).values()
+    photos = tuple(PhotoRecord(each.input, each.root, each.input_sha256) for each in (other, one))
+    append_record(filled.meshes, replace(one, input="a+b", photos=photos))
+    jobs = []
+    filled.workshop.submit = lambda *job: jobs.append(job)
+    return next(entry for entry in filled.entries().values() if entry.name == "a+b"), jobs
+
+
+def test_an_asset_of_several_photos_is_computed_again_from_all_of_them(filled, joined):
+    entry, jobs = joined
+    filled.correct(entry.key, entry.version, Choices(refine_steps=20), "refinement")
+    assert jobs == [(filled.photos, ("b.png", "a.png"), "a+b")]
+    assert read_records(filled.meshes)["a+b"].review.choices.refine_steps == 20
+
+
+def test_several_photos_have_no_facing_in_common(filled, joined):
+    entry, jobs = joined
+    with pytest.raises(ItemError, match="facing_of_several"):
+        filled.correct(entry.key, entry.version, Choices(facing="back"), "facing")
+    assert jobs == [] and read_records(filled.meshes)["a+b"].review is None
+
+
+def test_an_older_version_comes_back_though_its_photo_is_gone(filled):
+    first, _ = settled(filled)
+    filled.correct(first.key, first.version, Choices(refine_steps=20), "refinement")
+    settled(filled)
+    (filled.photos / "a.png").unlink()
+    entry = filled.entry(first.key)
+    assert filled.bring_back(entry.key, entry.version, 1).state == "ok"
+
+
+def test_a_join_has_a_card_while_it_is_computed(filled):
+    settled(filled)
+    filled.workshop.doing = lambda: {"a+b": "working"}
+    filled._events += 1
+    assert {item["name"]: item["state"] for item in filled.changes(0)["items"]}["a+b"] == "working"
+
+
+def test_masks_are_looked_for_where_the_run_did_unless_somebody_corrected_them():
+    record = Record("a.png", "ok", mask_root="/data/a\\nb")
+    assert masks_of(record, {}) == "/data/a\nb"
+    assert masks_of(replace(record, review=Review(corrected=("mask",))), {}) == "auto"
+    assert masks_of(Record("a.png", "ok"), {"mask_source": "network"}) == "auto"

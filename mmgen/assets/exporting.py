@@ -20,7 +20,7 @@ from mmgen.assets.export_record import (
     record_files,
 )
 from mmgen.assets.formats import ExportFormat, ExportOptions, export_glb, output_names
-from mmgen.assets.glb import read_file
+from mmgen.assets.glb import naming, read_file
 from mmgen.assets.tree import GlbFile
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import collision_key, sha256_bytes, sha256_or_none
@@ -227,10 +227,8 @@ class Exporter:
 
 def _convert(job: Job, data: bytes, run: ExportRun) -> dict[str, bytes]:
     """Output path below the output folder to content."""
-    try:
+    with naming(job.source.path):
         files = export_glb(data, job.stem, job.kind, run.options, job.lod, run.template)
-    except ItemError as error:
-        raise ItemError(error.code, f"{display_name(job.source.path)}: {error.message}", error.hint) from error
     return {str(job.outputs[0].parent / name): content for name, content in files.items()}
 
 

@@ -1,6 +1,8 @@
 """Assets to GLB bytes and back."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +68,19 @@ def read_glb(path: Path) -> Asset:
             is another tool's (`glb_unsupported`). The message names the file.
     """
     data = read_file(path)
-    try:
+    with naming(path):
         return asset_from_glb(data)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors inside the block, which know no file, name this one.
+
+    Raises:
+        ItemError: those, with the path before the message.
+    """
+    try:
+        yield
     except ItemError as error:
         raise ItemError(error.code, f"{display_name(path)}: {error.message}", error.hint) from error
 

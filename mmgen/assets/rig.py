@@ -112,7 +112,7 @@ def rigged(body: Asset, template: Template) -> Rig:
     if not np.array_equal(body.faces, template.faces.numpy()):
         raise ItemError(
             "rig_other_mesh",
-            f"asset {body.name!r} has other faces than the person template, so nobody knows where its joints are",
+            "this mesh has other faces than the person template, so nobody knows where its joints are",
             "Rig whole meshes of `mmgen reconstruct` with weights for people, before anything simplifies them.",
         )
     joints, skin = fitted_joints(torch.from_numpy(body.vertices), template), template.skin

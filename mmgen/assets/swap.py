@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmgen.assets.asset import Asset
-from mmgen.assets.glb import asset_from_glb, read_file
+from mmgen.assets.glb import asset_from_glb, naming, read_file
 from mmgen.assets.rig import Rig, rigged
 from mmgen.assets.stances import Stance, brought_into
 from mmgen.assets.tree import GlbFile, list_glbs
@@ -92,11 +92,9 @@ def read_wearer(name: str, path: Path, template: Template | None = None) -> Wear
         ItemError: as from `mmgen.assets.glb.read_glb` and `mmgen.assets.rig.rigged`.
     """
     data = read_file(path)
-    try:
+    with naming(path):
         asset = asset_from_glb(data)
         return Wearer(name, asset, sha256_bytes(data), None if template is None else rigged(asset, template))
-    except ItemError as error:
-        raise ItemError(error.code, f"{display_name(path)}: {error.message}", error.hint) from error
 
 
 def check_layout(wearer: Wearer, first: Wearer) -> None:
@@ -161,9 +159,23 @@ def swap_name(shape: str, clothing: str) -> str:
     return f"{shape}_in_{clothing}"
 
 
-def weights_of(wearers: Sequence[Wearer]) -> set[str]:
-    """Hashes of the weights that made them; with more than one, textures may sit a little differently."""
-    return {str(wearer.asset.provenance.get("weights_sha256", "unknown")) for wearer in wearers}
+def doubt_of_weights(wearers: Sequence[Wearer]) -> str | None:
+    """Why textures may sit a little differently, if not all are known to be made with the same weights."""
+    made_with = {wearer.name: _weights(wearer.asset.provenance) for wearer in wearers}
+    if len(set().union(*made_with.values())) > 1:
+        return "these meshes come from different weights; their textures may sit a little differently"
+    unknown = [name for name, weights in made_with.items() if not weights]
+    if unknown:
+        names = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")
+        return f"the weights that made {names} are unknown; if they differ, textures may sit a little differently"
+    return None
+
+
+def _weights(provenance: dict[str, Any]) -> set[str]:
+    """Hashes of the weights that made a mesh, or those that it was swapped of; none where nobody noted them."""
+    origins = (provenance, provenance.get("shape_from"), provenance.get("clothing_from"))
+    hashes = (origin.get("weights_sha256") for origin in origins if isinstance(origin, dict))
+    return {value for value in hashes if isinstance(value, str)}
 
 
 def _source(wearer: Wearer) -> dict[str, Any]:

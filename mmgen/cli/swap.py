@@ -83,15 +83,16 @@ def command(
     if dry_run:
         return report_files(SCHEMA, [out / name for name in _file_names(names, writes_glbs)], [], as_json)
     from mmgen.assets.stances import Stance
-    from mmgen.assets.swap import weights_of
+    from mmgen.assets.swap import doubt_of_weights
     from mmgen.cli.progress import progress
 
     stance = None if pose[0] == "body" else Stance(*pose)
     wearers, failures = _read(listed, with_rigs=stance is not None)
     if len(wearers) < 2:
         return report_files(SCHEMA, [], failures, as_json)
-    if len(weights_of(wearers)) > 1:
-        say("note: these meshes come from different weights; their textures may sit a little differently")
+    doubt = doubt_of_weights(wearers)
+    if doubt is not None:
+        say(f"note: {doubt}")
     with progress("swap", len(wearers) ** 2) as reporter:
         written = _write(wearers, stance, out, writes_glbs, reporter)
     return report_files(SCHEMA, written, failures, as_json)

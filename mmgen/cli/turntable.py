@@ -109,7 +109,7 @@ def command(
 def _animate(
     sources: "list[GlbFile]", targets: list[Path], pictures: "Callable[[Asset], list[Image8]]", fps: float
 ) -> "dict[Path, ItemError]":
-    from mmgen.assets.glb import read_glb
+    from mmgen.assets.glb import naming, read_glb
     from mmgen.cli.progress import progress
     from mmgen.core.errors import ItemError
     from mmgen.previews import check_animation, save_animation
@@ -119,7 +119,10 @@ def _animate(
     with progress("turntable", len(sources)) as reporter:
         for source, target in zip(sources, targets, strict=True):
             try:
-                save_animation(target, pictures(read_glb(source.path)), fps)
+                asset = read_glb(source.path)
+                with naming(source.path):
+                    shown = pictures(asset)
+                save_animation(target, shown, fps)
             except ItemError as error:
                 failures[target] = error
             reporter.advance(failed=target in failures)

@@ -71,7 +71,7 @@ def avatars_digest(folder: Path, splits: tuple[str, ...]) -> str:
     for split in splits:
         for file in avatar_files(folder, split):
             check_rigged(file)
-            digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+            digest.update(file.name.encode("utf-8", "surrogateescape") + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 

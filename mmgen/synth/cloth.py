@@ -4,15 +4,21 @@ Photos whose names begin with what they show (`dress_...`, `pants_...`) become t
 """
 
 import hashlib
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
-from scipy.ndimage import gaussian_filter, zoom
+from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy.ndimage import gaussian_filter, minimum_filter, zoom
 
 from mmgen.core.errors import FatalError
+from mmgen.core.files import read_regular, sha256_file
+from mmgen.core.limits import PHOTO_BYTES, PHOTO_PIXELS
 from mmgen.core.listing import display_name
 from mmgen.synth.identity import Identity
 from mmgen.synth.outfit import PHOTO_PRINT, Outfit
@@ -20,6 +26,8 @@ from mmgen.synth.palette import Colour, Fabric
 from mmgen.synth.streams import stream
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+"""Photos often have another format than their name says; those that Pillow hands to other programs are left out."""
 
 KINDS = {
     "top": ("t-shirt", "longsleeve", "shirt"),
@@ -38,6 +46,12 @@ TEST_SHARE = 5
 
 SIDE_PX = 384
 """Photos are read so that the shorter side has this many pixels."""
+
+MOST_SLENDER = 10
+"""The longer side over the shorter: both grow until the shorter has `SIDE_PX` pixels."""
+
+OPAQUE = 250
+"""Least alpha, of 255, of what belongs to the garment."""
 
 TEXELS = 96
 """Of a piece of cloth, along each side."""
@@ -63,14 +77,22 @@ def cloth_photos(folder: Path, split: str) -> tuple[str, ...]:
     Raises:
         FatalError: `no_cloth`, if there is none.
     """
-    names = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in ENDINGS) if folder.is_dir() else []
+    cure = "Give a folder of JPEG, PNG or WebP photos of garments with --cloth; one in five is for test people."
+    try:
+        names = sorted(name for name in os.listdir(folder) if Path(name).suffix.lower() in ENDINGS)
+    except OSError as error:
+        cause = f"the folder of cloth {display_name(folder)} cannot be listed: {error.strerror}"
+        raise FatalError("no_cloth", cause, cure) from error
     chosen = tuple(name for name in names if _is_test(name) == (split == "test"))
     if not chosen:
-        raise FatalError(
-            "no_cloth",
-            f"no photos of cloth for {split} people in {display_name(folder)}",
-            "Give a folder of JPEG, PNG or WebP photos of garments with --cloth; one in five is for test people.",
-        )
+        cause = f"no photos of cloth for {split} people in {display_name(folder)}"
+        if names:
+            cause += f", which has {len(names)} for the others; train and test people need at least 1 each"
+            cure = (
+                "Their names decide, and one in five is for test people: add photos, or rename some; "
+                "--test-fraction 0 makes no test people, 1 only those."
+            )
+        raise FatalError("no_cloth", cause, cure)
     return chosen
 
 
@@ -82,14 +104,16 @@ def cloth_digest(folder: Path, splits: tuple[str, ...]) -> str:
     """Names and contents of a folder's photos in sixteen digits.
 
     Raises:
-        FatalError: `no_cloth`.
+        FatalError: `no_cloth`; `cloth_unusable`, if one cannot be read: a folder, a pipe, a link to nothing.
     """
     digest = hashlib.sha256()
     for split in splits:
         for name in cloth_photos(folder, split):
-            digest.update(
-                name.encode("utf-8", "surrogateescape") + hashlib.sha256((folder / name).read_bytes()).digest()
-            )
+            try:
+                content = bytes.fromhex(sha256_file(folder / name, PHOTO_BYTES))
+            except OSError as error:
+                raise _unusable(folder / name, error) from error
+            digest.update(name.encode("utf-8", "surrogateescape") + content)
     return digest.hexdigest()[:16]
 
 
@@ -164,37 +188,91 @@ def swatch(path: Path, kind: str) -> np.ndarray:
         kind: one of `KINDS`; prints are the middle of the photo, all others its most even piece near the middle.
 
     Raises:
-        FatalError: `cloth_unusable`, if the photo cannot be read.
+        FatalError: `cloth_unusable`, if the photo cannot be read, or too little of it is opaque.
     """
     photo = _read(path)
-    side = min(photo.shape[:2])
+    side = min(photo.rgb.shape[:2])
     if kind == "print":
-        return _piece(photo, (0.0, -0.04 * side), round(HALF_OF_PRINT * side))
-    half = round((HALF_OF_LEGS if kind == "legs" else HALF) * side)
-    pieces = [_piece(photo, (x * side, y * side), half) for y in SHIFTS for x in SHIFTS]
-    return _in_even_light(min(pieces, key=_unevenness))
+        pieces = _pieces(photo, [(0.0, -0.04 * side)], round(HALF_OF_PRINT * side))
+    else:
+        half = round((HALF_OF_LEGS if kind == "legs" else HALF) * side)
+        pieces = _pieces(photo, [(x * side, y * side) for y in SHIFTS for x in SHIFTS], half)
+    if not pieces:
+        raise _unusable(path, ValueError("no piece of it is opaque and large enough"))
+    return pieces[0] if kind == "print" else _in_even_light(min(pieces, key=_unevenness))
 
 
-def _read(path: Path) -> np.ndarray:
+class _Photo(NamedTuple):
+    """What a file shows.
+
+    Attributes:
+        rgb: [H, W, 3] float64 0..1.
+        opaque: [H, W] bool; None where all of it is.
+    """
+
+    rgb: np.ndarray
+    opaque: np.ndarray | None
+
+
+def _read(path: Path) -> _Photo:
     try:
-        with Image.open(path) as file:
+        with Image.open(BytesIO(read_regular(path, PHOTO_BYTES)), formats=FORMATS) as file:
             file.draft("RGB", (SIDE_PX, SIDE_PX))
-            photo = ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise FatalError(
-            "cloth_unusable",
-            f"photo of cloth {display_name(path)} cannot be used: {error}",
-            "Remove it from the folder that --cloth names.",
-        ) from error
+            _check_size(file.width, file.height)
+            upright = ImageOps.exif_transpose(file)
+            whole = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+            photo, alpha = whole.convert("RGB"), whole.getchannel("A") if whole.mode == "RGBA" else None
+    except Exception as error:  # a decoder given damaged bytes may raise anything
+        raise _unusable(path, error) from error
     share = SIDE_PX / min(photo.size)
     size = (max(SIDE_PX, round(photo.width * share)), max(SIDE_PX, round(photo.height * share)))
-    return np.asarray(photo.resize(size, Image.Resampling.BILINEAR)) / 255.0
+    rgb = np.asarray(photo.resize(size, Image.Resampling.BILINEAR)) / 255.0
+    if alpha is None or int(np.asarray(alpha).min()) == 255:
+        return _Photo(rgb, None)
+    return _Photo(rgb, np.asarray(alpha.resize(size, Image.Resampling.BILINEAR)) >= OPAQUE)
 
 
-def _piece(photo: np.ndarray, shift: tuple[float, float], half: int) -> np.ndarray:
-    """A square of the photo around its middle, moved right and down."""
-    row, column = round(photo.shape[0] / 2 + shift[1]), round(photo.shape[1] / 2 + shift[0])
-    square = photo[row - half : row + half, column - half : column + half]
+def _check_size(width: int, height: int) -> None:
+    if width * height > PHOTO_PIXELS:
+        raise ValueError(f"{width} x {height} pixels; the limit is {PHOTO_PIXELS / 1e6:g} megapixels")
+    if max(width, height) > MOST_SLENDER * min(width, height):
+        raise ValueError(f"{width} x {height} pixels; one side may be {MOST_SLENDER} times the other at most")
+
+
+def _unusable(path: Path, error: Exception) -> FatalError:
+    cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        cause = "it is no JPEG, PNG or WebP image"
+    return FatalError(
+        "cloth_unusable",
+        f"photo of cloth {display_name(path)} cannot be used: {cause}",
+        "Remove it from the folder that --cloth names.",
+    )
+
+
+def _pieces(photo: _Photo, shifts: Sequence[tuple[float, float]], half: int) -> list[np.ndarray]:
+    """Squares of the photo around its middle, moved right and down; opaque ones nearest there, or none at all."""
+    height, width = photo.rgb.shape[:2]
+    centres = np.array([(round(height / 2 + down), round(width / 2 + right)) for right, down in shifts])
+    if photo.opaque is not None:
+        fitting = _centres_of_opaque(photo.opaque, half)
+        if not len(fitting):  # garments that are cut out may be narrow
+            half //= 2
+            fitting = _centres_of_opaque(photo.opaque, half)
+        if not len(fitting):
+            return []
+        centres = np.array([fitting[((fitting - centre) ** 2).sum(axis=1).argmin()] for centre in centres])
+    return [_piece(photo.rgb, int(row), int(column), half) for row, column in centres]
+
+
+def _centres_of_opaque(opaque: np.ndarray, half: int) -> np.ndarray:
+    """[N, 2] rows and columns around which `_piece` takes opaque pixels only."""
+    return np.argwhere(minimum_filter(opaque.astype(np.uint8), 2 * half, mode="constant", cval=0))
+
+
+def _piece(rgb: np.ndarray, row: int, column: int, half: int) -> np.ndarray:
+    """[TEXELS, TEXELS, 3]: a square around a pixel."""
+    square = rgb[row - half : row + half, column - half : column + half]
     return np.clip(zoom(square, (TEXELS / square.shape[0], TEXELS / square.shape[1], 1), order=1), 0.0, 1.0)
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 from mmgen.core.documents import read_document
 from mmgen.core.errors import FatalError
 from mmgen.core.files import replacing, write_text_atomic
+from mmgen.core.listing import display_name
 from mmgen.core.outputs import image_bytes
 from mmgen.synth.archive import Member, npz_bytes, pack_array
 from mmgen.synth.avatar import avatars_digest
@@ -43,6 +44,9 @@ people come out otherwise."""
 BIG = ("vertices", "faces", "colors")
 OPTIONAL = ("photo", "logo_photo", "lenses")
 """What the index says of people who have it."""
+
+FILE_NAMES = ("photo", "logo_photo", "avatar")
+"""What people have of a file: bytes that are no UTF-8 are escaped in the index."""
 
 LICENCE = "Generated pictures of people who do not exist; CC0 1.0, no rights reserved."
 
@@ -220,9 +224,10 @@ def write_index(out: Path, plan: CrowdPlan) -> None:
 
 
 def _described(value: Any) -> Any:
-    """Without those of `OPTIONAL` that a person does not have."""
+    """Without those of `OPTIONAL` that a person does not have, and with names that can be written."""
     if isinstance(value, dict):
-        return {name: _described(item) for name, item in value.items() if item is not None or name not in OPTIONAL}
+        known = {name: item for name, item in value.items() if item is not None or name not in OPTIONAL}
+        return {name: display_name(item) if name in FILE_NAMES else _described(item) for name, item in known.items()}
     return value
 
 

@@ -194,6 +194,7 @@ def test_the_turntable_command(asset: Asset, tmp_path: Path) -> None:
     report = json.loads(result.stdout)
     assert result.exit_code == 3 and report["outputs"] == [str(tmp_path / "out" / "arm.gif")]
     assert [row["error"] for row in report["failures"]] == ["rig_other_mesh"]
+    assert report["failures"][0]["message"].startswith(f"{tmp_path / 'ball.glb'}: this mesh has other faces")
     with Image.open(tmp_path / "out" / "arm.gif") as animation:
         frames = [np.asarray(animation.seek(index) or animation.convert("L")).astype(int) for index in range(4)]
     sides = [(frame < 180)[-20:].any(axis=0).sum() for frame in frames]

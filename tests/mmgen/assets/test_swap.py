@@ -11,7 +11,7 @@ from PIL import Image
 
 from mmgen.assets.asset import Asset
 from mmgen.assets.glb import glb_bytes, read_glb
-from mmgen.assets.swap import Wearer, check_layout, dressed, list_wearers
+from mmgen.assets.swap import Wearer, check_layout, doubt_of_weights, dressed, list_wearers
 from mmgen.cli import cli
 from mmgen.core.errors import FatalError, ItemError
 from mmgen.core.files import sha256_file
@@ -116,3 +116,18 @@ def test_nothing_is_written_where_only_one_mesh_can_be_read(meshes: Path, tmp_pa
     (meshes / "sub" / "plain.glb").write_bytes(b"no mesh")
     code, report, talk = swap(meshes, "--out", tmp_path / "out")
     assert code == 4 and report["outputs"] == [] and "plain.glb" in talk and not (tmp_path / "out").exists()
+
+
+def test_weights_are_the_same_different_or_unknown() -> None:
+    asset = painted_asset()
+
+    def wearer(name: str, weights: str | None) -> Wearer:
+        return Wearer(name, replace(asset, provenance={} if weights is None else {"weights_sha256": weights}), "")
+
+    one, two, three, bare = wearer("one", "aa"), wearer("two", "aa"), wearer("three", "bb"), wearer("bare", None)
+    swapped = Wearer("swapped", dressed(one, two), "")
+    assert doubt_of_weights([one, two]) is None and doubt_of_weights([one, swapped]) is None
+    assert "different weights" in str(doubt_of_weights([one, three, bare]))
+    assert "different weights" in str(doubt_of_weights([swapped, three]))
+    said = str(doubt_of_weights([one, bare]))
+    assert "the weights that made bare are unknown" in said and "different weights" not in said

@@ -1,6 +1,8 @@
 """Cloth from photos: the piece that is cloth, in even light, the right way up, and kept apart by split."""
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from PIL import Image
 
 from mmgen.cli import cli
 from mmgen.core.errors import FatalError
+from mmgen.core.listing import path_of_name
 from mmgen.synth import NEUTRAL, CrowdOptions, body_mesh, identity, person_pictures
-from mmgen.synth.cloth import TEXELS, cloth_photos, in_cloth, swatch
+from mmgen.synth.cloth import KINDS, TEXELS, cloth_digest, cloth_photos, in_cloth, swatch
 from mmgen.synth.outfit import PHOTO_PRINT
 from mmgen.synth.palette import Fabric
 
@@ -114,3 +117,100 @@ def test_the_command_names_the_folder_by_its_contents(folder: Path, tmp_path: Pa
         (tmp_path / "bad" / f"{number}.jpg").write_bytes(b"holiday")
     broken = CliRunner().invoke(cli, ["synth", str(tmp_path / "no"), "--cloth", str(tmp_path / "bad"), *arguments])
     assert broken.exit_code == 4 and "cannot be used" in broken.stderr
+
+
+def test_names_that_are_no_utf_8_are_escaped_in_the_index(folder: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"\xff\xfe.png")
+    cloth = tmp_path / "cloth"
+    cloth.mkdir()
+    (cloth / odd).write_bytes((folder / "dress_0.png").read_bytes())
+    share = "0" if cloth_of_train(cloth) else "1"
+    arguments = ["--identities", "4", "--views", "1", "--height", "32", "--test-fraction", share, "--workers", "1"]
+    result = CliRunner().invoke(cli, ["synth", str(tmp_path / "out"), "--cloth", str(cloth), *arguments])
+    assert result.exit_code == 0, result.output
+    index = json.loads((tmp_path / "out" / "synth.json").read_text("utf-8"))
+    outfits = [who["outfit"] for who in index["identities"]]
+    worn = {
+        value["photo"]
+        for outfit in outfits
+        for value in outfit.values()
+        if isinstance(value, dict) and "photo" in value
+    }
+    assert {path_of_name(name) for name in worn} == {odd}
+
+
+def cloth_of_train(folder: Path) -> bool:
+    try:
+        return bool(cloth_photos(folder, "train"))
+    except FatalError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [
+        (Path.mkdir, "Is a directory"),
+        (os.mkfifo, "a pipe or a device"),
+        (lambda path: path.symlink_to("nowhere"), "No such file"),
+        (lambda path: path.symlink_to("/dev/zero"), "a pipe or a device"),
+    ],
+)
+def test_only_regular_files_are_cloth(tmp_path: Path, make: Callable[[Path], object], cause: str) -> None:
+    make(tmp_path / "odd.jpg")
+    split = "train" if cloth_of_train(tmp_path) else "test"
+    for read in (lambda: cloth_digest(tmp_path, (split,)), lambda: swatch(tmp_path / "odd.jpg", "legs")):
+        with pytest.raises(FatalError, match=f"odd.jpg cannot be used: .*{cause}.*Remove it") as caught:
+            read()
+        assert caught.value.code == "cloth_unusable"
+
+
+@pytest.mark.parametrize("size", [(1, 3000), (3000, 20)])
+def test_slender_photos_are_refused_before_they_grow(
+    tmp_path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image.Image, "resize", lambda *_: pytest.fail("it grows"))
+    Image.new("RGB", size, RED).save(tmp_path / "f.png")
+    with pytest.raises(FatalError, match=f"f.png cannot be used: {size[0]} x {size[1]} pixels"):
+        swatch(tmp_path / "f.png", "dress")
+
+
+def test_folders_that_cannot_serve_say_why(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match="nowhere cannot be listed: No such file"):
+        cloth_photos(tmp_path / "nowhere", "train")
+    with pytest.raises(FatalError, match=r"dress_0\.png cannot be listed: Not a directory"):
+        cloth_photos(folder / "dress_0.png", "train")
+    photo(tmp_path / "one.png", 0)
+    other = "test" if cloth_of_train(tmp_path) else "train"
+    with pytest.raises(
+        FatalError, match=f"for {other} people .* has 1 for the others; train and test .* at least 1 each"
+    ):
+        cloth_photos(tmp_path, other)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "L"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_cloth_is_taken_from_what_is_opaque(tmp_path: Path, kind: str, mode: str) -> None:
+    """Two legs with nothing between them, black or white where nothing is; the first is wide enough for all kinds."""
+    for ground in (0, 255):
+        picture = np.full((300, 200, 4), [ground, ground, ground, 0], np.uint8)
+        picture[40:260, 5:95] = picture[40:260, 130:190] = (150, 100, 120, 255)
+        image = Image.fromarray(picture)
+        if mode == "P":
+            image = image.quantize(8)
+        elif mode == "L":
+            image = Image.merge("LA", (image.convert("RGB").convert("L"), image.getchannel("A")))
+        image.save(tmp_path / f"{ground}.png")
+        piece = swatch(tmp_path / f"{ground}.png", kind)
+        assert (
+            piece.shape == (TEXELS, TEXELS, 3) and np.ptp(piece, axis=(0, 1)).max() < 0.02 and 0.3 < piece.mean() < 0.6
+        )
+
+
+def test_opaque_alpha_changes_nothing_and_too_little_is_refused(folder: Path, tmp_path: Path) -> None:
+    image = Image.open(folder / "dress_0.png").convert("RGBA")
+    image.save(tmp_path / "opaque.png")
+    assert np.array_equal(swatch(tmp_path / "opaque.png", "dress"), swatch(folder / "dress_0.png", "dress"))
+    image.putalpha(120)
+    image.save(tmp_path / "faint.png")
+    with pytest.raises(FatalError, match=r"faint\.png cannot be used: no piece of it is opaque"):
+        swatch(tmp_path / "faint.png", "dress")

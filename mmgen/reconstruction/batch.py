@@ -19,7 +19,7 @@ from mmgen.work.callbacks import RunCallbacks
 from mmgen.work.engine import Callbacks, Ending, Work, into_chunks, run_chunks
 from mmgen.work.locks import run_lock
 from mmgen.work.record_file import RecordWriter
-from mmgen.work.records import MANIFEST, PhotoRecord, Record, Review, Shard, read_records
+from mmgen.work.records import MANIFEST, PhotoRecord, Record, Review, Shard, compact_manifest, read_records
 
 CHUNK_ITEMS = 8
 WHOLE = Shard()
@@ -267,7 +267,7 @@ def _count_errors(records: Sequence[Record]) -> tuple[ErrorCount, ...]:
 
 def _compact(path: Path, ending: Ending, superseded: set[str]) -> None:
     try:
-        MANIFEST.compact(path, superseded)
+        compact_manifest(path, superseded)
     except OSError:
         if ending.fatal is None:  # on a full disk the uncompacted record is as good
             raise

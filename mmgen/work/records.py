@@ -8,6 +8,7 @@ and leads through no link, `input` stays below `root`.
 import json
 import os
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -275,11 +276,28 @@ def read_manifest(path: Path) -> dict[str, Record]:
     try:
         return MANIFEST.newest(path)
     except DamagedLine as error:
-        what = f"{error.where}, is no run record: {error.cause}"
-        raise FatalError("manifest_damaged", what, "Delete that line; its input will be done again.") from error
+        raise _damaged(error) from error
     except OSError as error:
         what = f"{path.name} of {display_name(path.parent)} cannot be read: {error.strerror}"
         raise FatalError("manifest_unreadable", what, "Check its rights, and that it is a file.") from error
+
+
+def compact_manifest(path: Path, dropped: Collection[str]) -> None:
+    """Rewrite a file of records sorted, with the last one of each input only, and without some inputs.
+
+    Raises:
+        FatalError: `manifest_damaged`; nothing is rewritten then.
+        OSError: it cannot be written.
+    """
+    try:
+        MANIFEST.compact(path, dropped)
+    except DamagedLine as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: DamagedLine) -> FatalError:
+    what = f"{error.where}, is no run record: {error.cause}"
+    return FatalError("manifest_damaged", what, "Delete that line; its input will be done again.")
 
 
 def record_from_line(folder: Path, line: bytes) -> Record:

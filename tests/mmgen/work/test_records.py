@@ -12,7 +12,7 @@ import pytest
 from mmgen.core.documents import decode
 from mmgen.core.errors import FatalError
 from mmgen.work.locks import run_lock
-from mmgen.work.records import MANIFEST, Record, Shard, manifest_files, read_manifest, read_records
+from mmgen.work.records import MANIFEST, Record, Shard, compact_manifest, manifest_files, read_manifest, read_records
 
 GOOD = Record(
     input="b/ä.jpg",
@@ -54,8 +54,10 @@ def test_a_cut_last_line_costs_only_itself_and_is_repaired_on_append(tmp_path: P
 @pytest.mark.parametrize("line", [b"{oops", b"[1]", b'{"status": "ok"}', b"\xff\xfe"])
 def test_a_damaged_line_is_named(tmp_path: Path, line: bytes) -> None:
     (tmp_path / "manifest.jsonl").write_bytes(GOOD.to_line().encode() + line + b"\n")
-    with pytest.raises(FatalError, match=r"manifest\.jsonl, line 2, is no run record"):
-        read_records(tmp_path)
+    for read in (read_records, lambda folder: compact_manifest(folder / "manifest.jsonl", ())):
+        with pytest.raises(FatalError, match=r"manifest\.jsonl, line 2, is no run record"):
+            read(tmp_path)
+    assert (tmp_path / "manifest.jsonl").read_bytes().endswith(line + b"\n"), "nothing is rewritten"
 
 
 def test_parts_are_read_together_and_the_newest_record_wins(tmp_path: Path) -> None:

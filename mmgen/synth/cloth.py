@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy.ndimage import gaussian_filter, minimum_filter, zoom
 
 from mmgen.core.errors import FatalError
-from mmgen.core.files import read_regular, sha256_file
+from mmgen.core.files import open_regular, read_regular, sha256_file
 from mmgen.core.limits import PHOTO_BYTES, PHOTO_PIXELS
 from mmgen.core.listing import display_name
 from mmgen.synth.identity import Identity
@@ -115,6 +115,32 @@ def cloth_digest(folder: Path, splits: tuple[str, ...]) -> str:
                 raise _unusable(folder / name, error) from error
             digest.update(name.encode("utf-8", "surrogateescape") + content)
     return digest.hexdigest()[:16]
+
+
+def check_cloth(folder: Path, splits: tuple[str, ...]) -> None:
+    """Look at the head of every photo, and at all of those with transparent parts, before people are made.
+
+    Raises:
+        FatalError: `no_cloth`; `cloth_unusable`.
+    """
+    for split in splits:
+        photos = cloth_photos(folder, split)
+        suited = {kind: frozenset(_of_kind(photos, kind)) for kind in KINDS}
+        for name in photos:
+            if _may_be_transparent(folder / name):
+                for kind in (kind for kind in KINDS if name in suited[kind]):
+                    swatch(folder / name, kind)
+
+
+def _may_be_transparent(path: Path) -> bool:
+    try:
+        with open_regular(path, PHOTO_BYTES) as descriptor, open(descriptor, "rb", closefd=False) as data:
+            with Image.open(data, formats=FORMATS) as file:
+                file.draft("RGB", (SIDE_PX, SIDE_PX))
+                _check_size(file.width, file.height)
+                return file.has_transparency_data
+    except Exception as error:  # see `_read`
+        raise _unusable(path, error) from error
 
 
 def in_cloth(who: Identity, seed: int, folder: Path) -> Identity:

@@ -25,7 +25,7 @@ from mmgen.core.outputs import image_bytes
 from mmgen.synth.archive import Member, npz_bytes, pack_array
 from mmgen.synth.avatar import avatars_digest
 from mmgen.synth.avatar_body import RiggedBody
-from mmgen.synth.cloth import cloth_digest
+from mmgen.synth.cloth import check_cloth, cloth_digest
 from mmgen.synth.correspondence import Correspondence
 from mmgen.synth.crowd import CrowdOptions, Person, person_pictures, who_is
 from mmgen.synth.figure import SolidFigure
@@ -135,7 +135,7 @@ def settings(plan: CrowdPlan) -> dict[str, object]:
     """Everything that decides the bytes of the data set."""
     options = asdict(plan.options)
     folder, cloth, cut = (options.pop(name) for name in ("avatars", "cloth", "cut"))
-    splits = tuple(sorted({entry.split for entry in entries(plan)}))
+    splits = _splits(plan)
     changed = plan.options.style == "world" or plan.options.bodies in ("avatars", "mixed")
     return {
         "generator": GENERATOR_WORLD if changed else GENERATOR,
@@ -146,6 +146,10 @@ def settings(plan: CrowdPlan) -> dict[str, object]:
         **({} if cloth is None else {"cloth": cloth_digest(cloth, splits)}),
         **({"cut": cut} if cut else {}),
     }
+
+
+def _splits(plan: CrowdPlan) -> tuple[str, ...]:
+    return tuple(sorted({entry.split for entry in entries(plan)}))
 
 
 def check_folder(out: Path, plan: CrowdPlan) -> None:
@@ -166,10 +170,12 @@ def claim_folder(out: Path, plan: CrowdPlan) -> None:
     """Check the folder, make its sub-folders and note the settings, unless they are noted already.
 
     Raises:
-        FatalError: as from `check_folder`.
+        FatalError: as from `check_folder` and, for a new folder, `cloth.check_cloth`.
     """
     check_folder(out, plan)
     if not (out / INDEX_NAME).exists():  # first: whoever is killed after it finds a folder of ours
+        if plan.options.cloth is not None:
+            check_cloth(plan.options.cloth, _splits(plan))
         content = {"schema": SCHEMA, "complete": False, "licence": LICENCE, "settings": settings(plan)}
         write_text_atomic(out / INDEX_NAME, _as_json(content))
     for folder in sorted({os.path.dirname(path) for entry in entries(plan) for path in all_paths(plan, entry)}):

@@ -15,7 +15,7 @@ from mmgen.cli import cli
 from mmgen.core.errors import FatalError
 from mmgen.core.listing import path_of_name
 from mmgen.synth import NEUTRAL, CrowdOptions, body_mesh, identity, person_pictures
-from mmgen.synth.cloth import KINDS, TEXELS, cloth_digest, cloth_photos, in_cloth, swatch
+from mmgen.synth.cloth import KINDS, TEXELS, check_cloth, cloth_digest, cloth_photos, in_cloth, swatch
 from mmgen.synth.outfit import PHOTO_PRINT
 from mmgen.synth.palette import Fabric
 
@@ -214,3 +214,21 @@ def test_opaque_alpha_changes_nothing_and_too_little_is_refused(folder: Path, tm
     image.save(tmp_path / "faint.png")
     with pytest.raises(FatalError, match=r"faint\.png cannot be used: no piece of it is opaque"):
         swatch(tmp_path / "faint.png", "dress")
+
+
+@pytest.mark.parametrize("odd", [Image.new("RGBA", (200, 200), (*RED, 60)), Image.new("RGB", (3, 300))])
+def test_a_photo_that_cannot_serve_stops_the_run_before_it_begins(
+    folder: Path, tmp_path: Path, odd: Image.Image
+) -> None:
+    """Whatever the draw: once it is removed the folder is another one, and the data set is begun anew."""
+    check_cloth(folder, ("train", "test"))
+    cloth = tmp_path / "cloth"
+    cloth.mkdir()
+    for name in ("dress_0.png", "pants_1.png", "pants_3.png"):
+        (cloth / name).write_bytes((folder / name).read_bytes())
+    for number in range(20):
+        odd.save(cloth / f"skirt_odd{number}.png")
+    arguments = ["--identities", "1", "--views", "1", "--height", "32", "--test-fraction", "0", "--workers", "1"]
+    result = CliRunner().invoke(cli, ["synth", str(tmp_path / "out"), "--cloth", str(cloth), *arguments])
+    assert result.exit_code == 4 and "skirt_odd" in result.stderr and "cannot be used" in result.stderr
+    assert not (tmp_path / "out" / "synth.json").exists()

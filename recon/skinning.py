@@ -123,15 +123,6 @@ def vertex_transforms(
     return (skin.dense().to(maps) @ maps.flatten(2)).unflatten(2, (3, 4))
 
 
-def world_turns(rotations: Float[Tensor, "*N J 3 3"], parents: Sequence[int]) -> Float[Tensor, "*N J 3 3"]:
-    """How every joint is turned against the world, from rotations against parents."""
-    turns: list[Tensor] = []
-    for row, parent in enumerate(parents):
-        own = rotations[..., row, :, :]
-        turns.append(own if parent < 0 else turns[parent] @ own)
-    return torch.stack(turns, dim=-3)
-
-
 class _Blend(torch.autograd.Function):
     """Vertices [B, 3, V] through the mixtures of maps [B, 12, J] (by columns) with shares [J, V].
 

@@ -9,7 +9,7 @@ from mmgen.assets.asset import Asset, place_on_ground
 from mmgen.assets.motions import walking
 from mmgen.assets.rig import Floats, Rig
 
-StanceKind = Literal["body", "clothes", "rest", "walk"]
+StanceKind = Literal["clothes", "rest", "walk"]
 
 OF_THE_PHOTO = ("camera", "placement")
 """Provenance that is true of a mesh in its photo's pose alone."""
@@ -20,19 +20,17 @@ class Stance:
     """How somebody in another's clothes stands.
 
     Attributes:
-        kind: `body`: as in the photo of the body; `clothes`: as in the photo of the clothes; `rest`: as the template
-            does, arms a little out; `walk`: at a phase of a walk.
+        kind: `clothes`: as in the photo of the clothes; `rest`: as the template does, arms a little out; `walk`: at a
+            phase of a walk.
         phase: 0..1 of the walk; 0 is the left heel's strike, 0.5 the right one's.
     """
 
-    kind: StanceKind = "body"
+    kind: StanceKind
     phase: float = 0.0
 
     def rotations(self, body: Rig, clothes: Rig) -> Floats:
         """[J, 3, 3] of each joint against its parent, as of `mmgen.assets.rig.Motion`."""
         match self.kind:
-            case "body":
-                return body.local_rotations()
             case "clothes":
                 return clothes.local_rotations()
             case "rest":

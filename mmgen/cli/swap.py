@@ -22,12 +22,12 @@ SCHEMA = "mmgen.swap/1"
 POSES = ("body", "clothes", "rest", "walk")
 
 
-def _read_pose(text: str) -> "tuple[StanceKind, float] | None":
+def _read_pose(text: str) -> tuple[str, float] | None:
     """What and which phase; raises ValueError for a phase that is no number."""
     word, colon, phase = text.partition(":")
     value = float(phase) if colon else 0.0
     fits = word in POSES and 0 <= value <= 1 and (not colon or word == "walk")
-    return (cast("StanceKind", word), value) if fits else None
+    return (word, value) if fits else None
 
 
 POSE = ParsedType("POSE", _read_pose, "body, clothes, rest, walk or walk:PHASE with a phase from 0 to 1, as walk:0.25")
@@ -50,7 +50,7 @@ def command(
     meshes: tuple[Path, ...],
     out: Path,
     glbs: bool | None,
-    pose: "tuple[StanceKind, float]",
+    pose: tuple[str, float],
     limit: int | None,
     as_json: bool,
     dry_run: bool,
@@ -86,7 +86,7 @@ def command(
     from mmgen.assets.swap import doubt_of_weights
     from mmgen.cli.progress import progress
 
-    stance = None if pose[0] == "body" else Stance(*pose)
+    stance = None if pose[0] == "body" else Stance(cast("StanceKind", pose[0]), pose[1])
     wearers, failures = _read(listed, with_rigs=stance is not None)
     if len(wearers) < 2:
         return report_files(SCHEMA, [], failures, as_json)

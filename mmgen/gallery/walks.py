@@ -8,6 +8,7 @@ from mmgen.assets.container import parse_glb
 from mmgen.assets.formats import ExportOptions, with_rig
 from mmgen.assets.glb import main_primitive
 from mmgen.assets.gltf import Buffer
+from mmgen.assets.gltf_bytes import binary_gltf
 from mmgen.assets.gltf_skin import add_skin
 from mmgen.core.errors import ItemError
 from mmgen.templates import named_template
@@ -37,5 +38,4 @@ def walk_data(asset: Asset, glb: bytes) -> bytes | None:
     add_skin(buffer, rig, primitive, positions.astype(np.float32))
     gltf.meshes[0].primitives = [primitive]
     gltf.buffers = [pygltflib.Buffer(byteLength=len(buffer.data))]
-    gltf.set_binary_blob(bytes(buffer.data))
-    return b"".join(gltf.save_to_bytes())
+    return binary_gltf(gltf, bytes(buffer.data))

@@ -13,7 +13,7 @@ from mmgen.core.listing import display_name
 from mmgen.photos.inputs import InputItem
 from mmgen.reconstruction.job import photos_digest, rounded_quality
 from mmgen.reconstruction.network import NetworkReconstructor
-from mmgen.reconstruction.options import ReconstructOptions, with_choices
+from mmgen.reconstruction.options import ReconstructOptions
 from mmgen.reconstruction.prepare import Prepared
 from mmgen.reconstruction.result import (
     Body,
@@ -78,16 +78,6 @@ class IdentityReconstructor:
         self.options = options
         self._single = NetworkReconstructor(options)
         self.weights_sha256 = self._single.weights_sha256
-        self._others: dict[ReconstructOptions, IdentityReconstructor] = {}
-
-    def _for(self, item: InputItem) -> "IdentityReconstructor":
-        """The reconstructor with what somebody chose for this person; itself where nothing is chosen."""
-        options = with_choices(self.options, item.choices)
-        if options == self.options:
-            return self
-        if options not in self._others:
-            self._others[options] = IdentityReconstructor(options)
-        return self._others[options]
 
     def prepare(self, item: InputItem) -> tuple[PreparedPerson]:
         """Read all photos of a person and their masks; those that cannot be used, or show several people, are left out.
@@ -95,10 +85,10 @@ class IdentityReconstructor:
         Raises:
             ItemError: what is wrong with the only photo; `no_photo_usable` where there are several.
         """
-        photos, left_out, errors = [], [], []
+        photos, left_out, errors, single = [], [], [], self._single.chosen_for(item)
         for photo in item.photos:
             try:
-                photos.append(_only_one(self._single.prepare(photo), photo))
+                photos.append(_only_one(single.prepare(photo), photo))
             except ItemError as error:
                 errors.append(error)
                 left_out.append(_left_out(photo, error))
@@ -110,24 +100,29 @@ class IdentityReconstructor:
 
     def reconstruct(self, batch: list[PreparedPerson]) -> Sequence[Reconstructed | ItemError]:
         """One asset per person, in order."""
-        return [self._for(person.item)._fused(person) for person in batch]
+        made: dict[int, Reconstructed] = {}
+        for single, places in self._single.shared([person.item for person in batch]):
+            people = [batch[place] for place in places]
+            predicted = iter(single.predict([photo for person in people for photo in person.photos]))
+            for place, person in zip(places, people, strict=True):
+                made[place] = self._person(single, person, [next(predicted) for _ in person.photos])
+        return [made[place] for place in range(len(batch))]
 
     @torch.no_grad()
-    def _fused(self, person: PreparedPerson) -> Reconstructed:
-        return self._person(person, self._single.predict(person.photos))
-
-    def _person(self, person: PreparedPerson, predicted: Sequence[PredictedPerson]) -> Reconstructed:
-        prototype = self._single.predict.weights.encoder.prototype
-        alone = [self._single.body(one) for one in predicted]
+    def _person(
+        self, single: NetworkReconstructor, person: PreparedPerson, predicted: Sequence[PredictedPerson]
+    ) -> Reconstructed:
+        prototype = single.predict.weights.encoder.prototype
+        alone = [single.body(one) for one in predicted]
         offsets = torch.cat([one.attributes.offsets for one in predicted])
         fit = offsets.new_tensor([one.fit.mask_iou for one in predicted])
         cameras = Camera.joined([one.camera for one in predicted])
         shape = fuse_shapes(offsets, cameras, fit.clamp(min=LEAST_FIT))
         resolution = offsets.new_tensor([self._resolution(*pair) for pair in zip(person.photos, alone, strict=True)])
-        fuse = TextureFuser(self._single.predict.predictor.layout(person.photos[0].texture_size))
+        fuse = TextureFuser(single.predict.predictor.layout(person.photos[0].texture_size))
         baked = fuse([one.baked for one in predicted], resolution, shape.reference)
         mesh = replace(alone[0].mesh, vertices=(prototype.vertices + shape.offsets)[None], texture=baked.texture[None])
-        words = f"{self._single.offsets_source}, from {len(predicted)} photos"
+        words = f"{single.offsets_source}, from {len(predicted)} photos"
         fused = [
             replace(
                 one,
@@ -140,7 +135,7 @@ class IdentityReconstructor:
             )
             for photo, one in zip(person.photos, alone, strict=True)
         ]
-        return finish_person(person, fused, shape, RunContext(self.options, self.weights_sha256))
+        return finish_person(person, fused, shape, RunContext(single.options, self.weights_sha256))
 
     @staticmethod
     def _resolution(photo: Prepared, body: Body) -> float:

@@ -78,8 +78,8 @@ class NetworkReconstructor:
         self.weights_sha256 = self.predict.weights_sha256
         self._others: dict[ReconstructOptions, NetworkReconstructor] = {}
 
-    def _for(self, item: InputItem) -> "NetworkReconstructor":
-        """The reconstructor with what a person chose for this photo; itself where nothing is chosen."""
+    def chosen_for(self, item: InputItem) -> "NetworkReconstructor":
+        """The reconstructor with what somebody chose for this item; itself where nothing is chosen."""
         options = with_choices(self.options, item.choices)
         if options == self.options:
             return self
@@ -93,16 +93,21 @@ class NetworkReconstructor:
         Raises:
             ItemError: what is wrong with the photo or the mask.
         """
-        return prepare_people(item, self._masks, self._for(item).predict.framing)
+        return prepare_people(item, self._masks, self.chosen_for(item).predict.framing)
 
     def reconstruct(self, batch: list[Prepared]) -> Sequence[Reconstructed | ItemError]:
         """One asset per prepared photo, in order."""
-        makers = [self._for(one.item) for one in batch]
         made: dict[int, Reconstructed] = {}
-        for maker in dict.fromkeys(makers):
-            places = [place for place, other in enumerate(makers) if other is maker]
+        for maker, places in self.shared([one.item for one in batch]):
             made |= zip(places, maker._finished([batch[place] for place in places]), strict=True)
         return [made[place] for place in range(len(batch))]
+
+    def shared(self, items: Sequence[InputItem]) -> "list[tuple[NetworkReconstructor, list[int]]]":
+        """Who is to make which of the items, by their places, as was chosen for each."""
+        makers = [self.chosen_for(item) for item in items]
+        return [
+            (maker, [place for place, other in enumerate(makers) if other is maker]) for maker in dict.fromkeys(makers)
+        ]
 
     def _finished(self, batch: list[Prepared]) -> list[Reconstructed]:
         people, origin = self.predict(batch), RunContext(self.options, self.weights_sha256)

@@ -144,7 +144,7 @@ class Desk:
             ItemError: there is no photo, or no mask can be found or guessed.
         """
         photo, relative = self._photo_of(entry)
-        source = "auto" if entry.record is None else masks_of(entry.record, {"mask_source": entry.record.mask_source})
+        source = "auto" if entry.record is None else masks_of(entry.record)
         found = find_mask(read_image(photo), MaskSource.parse(source), relative)
         return image_bytes(found.mask, "PNG")
 

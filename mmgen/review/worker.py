@@ -49,10 +49,9 @@ def _reconstruct(job: Job, setting: Setting) -> None:
     records = read_records(setting.meshes)
     record = records.get(job.name) or records.get(photo_name(job.root, job.relatives[0]))
     made = {} if record is None else _provenance(setting.meshes, record)
-    options = default_options() if record is None or not made else options_of(made, masks_of(record, made))
+    masks = "auto" if record is None else masks_of(record)
+    options = options_of(made, masks) if made else default_options(masks=masks)
     options = replace(options, device=setting.device, by_identity=len(job.relatives) > 1)
-    if record is not None and not made:
-        options = replace(options, masks=masks_of(record, made))
     run = replace(
         job_of(options, setting.meshes, log_name="errors-review.log"),
         build=lambda: _reconstructor(options),
@@ -62,18 +61,13 @@ def _reconstruct(job: Job, setting: Setting) -> None:
         raise summary.ending.fatal
 
 
-def masks_of(record: Record, made: Mapping[str, Any]) -> str:
-    """Where the mask of an asset is to be looked for, as `--masks` says it: where the run did, unless it was corrected.
-
-    Args:
-        made: the asset's provenance; empty where there is none.
-    """
+def masks_of(record: Record) -> str:
+    """Where an asset's mask is to be looked for, as `--masks` says it: where the run did, unless it was corrected."""
     if record.review is not None and "mask" in record.review.corrected:
         return "auto"
     if record.mask_root:
         return path_of_name(record.mask_root)
-    source = made.get("mask_source")
-    return source if isinstance(source, str) and source in installed_maskers() else "auto"
+    return record.mask_source if record.mask_source in installed_maskers() else "auto"
 
 
 def _provenance(meshes: Path, record: Record) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recon.skinning import Skin, skinned, world_turns
+from recon.skinning import Skin, joint_transforms, skinned
 from recon.template import Template
 
 LEAST_SHARE = 0.02
@@ -61,12 +61,11 @@ def reposed(
         joints: of the body.
         rotations: of each joint against its parent, whose axes are the template's at rest.
     """
-    parents = [max(parent, 0) for parent in skin.parents]
-    change = world_turns(rotations, skin.parents) @ joints.turns.transpose(1, 2)
+    parents, places = [max(parent, 0) for parent in skin.parents], joints.places.expand(len(rotations), -1, -1)
+    change = joint_transforms(skin, places, rotations)[..., :3] @ joints.turns.transpose(1, 2)
     local = change[:, parents].transpose(2, 3) @ change
     local[:, 0] = change[:, 0]
-    count = len(rotations)
-    return skinned(vertices.expand(count, -1, -1), skin, joints.places.expand(count, -1, -1), local)
+    return skinned(vertices.expand(len(rotations), -1, -1), skin, places, local)
 
 
 def _turns(

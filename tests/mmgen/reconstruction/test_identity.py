@@ -8,7 +8,7 @@ import pytest
 import torch
 from people_photos import people_rgba, written
 
-from mmgen.assets.glb import read_glb
+from mmgen.assets.glb import glb_bytes, read_glb
 from mmgen.assets.tree import GlbFile
 from mmgen.assets.verification import verify
 from mmgen.core.errors import FatalError, ItemError
@@ -23,7 +23,7 @@ from mmgen.reconstruction.identities import by_identity
 from mmgen.reconstruction.options import ReconstructOptions, build_reconstructor, job_of
 from mmgen.reconstruction.rerun import Rerunner, Whereabouts
 from mmgen.work.callbacks import RunCallbacks
-from mmgen.work.records import read_records
+from mmgen.work.records import Choices, read_records
 from recon.encoders import AttributeEncoder, aligned_config
 from recon.template import ellipsoid_template
 
@@ -156,3 +156,17 @@ def test_nobody_usable_says_so(made, options):
     person = InputItem(made, made, PurePath("x"), "x.glb", None, (empty, empty))
     with pytest.raises(ItemError, match="none of the 2 photos of x can be used; the first: "):
         reconstructor.prepare(person)
+
+
+def test_what_was_chosen_for_one_person_is_done_for_that_person_alone(made, options):
+    """Of a batch of two; texture and steps are in what is said and in what is written."""
+    out = made / "chosen"
+    items = list_inputs([made / "in"], out, arranged=by_identity)
+    anna, ben = (
+        replace(one, choices=chosen) for one, chosen in zip(items, (Choices(texture_rows=128), Choices()), strict=True)
+    )
+    maker = build_reconstructor(options)
+    first, second = maker.reconstruct([maker.prepare(one)[0] for one in (anna, ben)])
+    assert first.asset.texture.shape[:2] == (128, 64) and first.asset.provenance["options"]["texture_size"] == [128, 64]
+    assert second.asset.texture.shape[:2] == (64, 32)
+    assert glb_bytes(second.asset, "jpeg") == (made / "meshes" / "ben.glb").read_bytes()

@@ -252,6 +252,6 @@ def test_a_join_has_a_card_while_it_is_computed(filled):
 
 def test_masks_are_looked_for_where_the_run_did_unless_somebody_corrected_them():
     record = Record("a.png", "ok", mask_root="/data/a\\nb")
-    assert masks_of(record, {}) == "/data/a\nb"
-    assert masks_of(replace(record, review=Review(corrected=("mask",))), {}) == "auto"
-    assert masks_of(Record("a.png", "ok"), {"mask_source": "network"}) == "auto"
+    assert masks_of(record) == "/data/a\nb"
+    assert masks_of(replace(record, review=Review(corrected=("mask",)))) == "auto"
+    assert masks_of(Record("a.png", "ok", mask_source="network")) == "auto"
